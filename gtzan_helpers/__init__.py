@@ -1,0 +1,1 @@
+"""Helpers of the notebook series: music genre classification on GTZAN, honestly measured."""

@@ -1,0 +1,178 @@
+"""Reading, resampling and cutting audio. `y` is always mono, float32, nominally in [-1, 1]."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from gtzan_helpers.errors import AudioError
+
+SUFFIXES = (".wav", ".au", ".flac", ".mp3", ".ogg")
+MIN_SECONDS = 1.0
+"""A shorter recording is refused: it holds too little music to name."""
+
+
+def read(path: str | Path, *, sr: int | None = None) -> tuple[np.ndarray, int]:
+    """Read a recording as mono float32.
+
+    Parameters
+    ----------
+    path : str or Path
+        Any file that libsndfile reads: WAV, AU, FLAC, MP3, OGG.
+    sr : int or None
+        Sampling rate to resample to, in Hz; None keeps the file's own.
+
+    Returns
+    -------
+    y : ndarray, shape (n_samples,), float32
+        The mean of the channels.
+    sr : int
+        Its sampling rate in Hz.
+
+    Raises
+    ------
+    AudioError
+        If the file is missing, unreadable, empty, truncated, silent, shorter than
+        `MIN_SECONDS`, or holds samples that are not finite.
+
+    Notes
+    -----
+    Taught in notebook 01.
+    """
+    path = Path(path)
+    y, native_sr = _decode(path)
+    fault = _fault(y, native_sr)
+    if fault:
+        raise AudioError(f"{path}: {fault}")
+    if sr is None or sr == native_sr:
+        return y, native_sr
+    return resample(y, sr=native_sr, target_sr=sr), sr
+
+
+def _decode(path: Path) -> tuple[np.ndarray, int]:
+    import soundfile
+
+    try:
+        if path.stat().st_size == 0:
+            raise AudioError(f"{path}: an empty file (0 bytes); copy or fetch it again")
+        promised, held = _wav_data_bytes(path)
+        if promised > held:
+            raise AudioError(
+                f"{path}: truncated: its header promises {promised:,} bytes of sound, the file "
+                f"holds {held:,}; copy or fetch it again"
+            )
+        # libsndfile scales 32-bit floats as they are and integers to [-1, 1).
+        samples, sr = soundfile.read(path, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(
+            f"{path}: not audio that libsndfile can read ({error.error_string.strip(' .')}); "
+            "convert it to WAV or FLAC"
+        ) from error
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be opened ({error.strerror})") from error
+    # The sum, not the mean, would clip what was in phase.
+    return samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1), sr
+
+
+def _wav_data_bytes(path: Path) -> tuple[int, int]:
+    """Return the bytes that a WAV's data chunk promises, and those that follow its header.
+
+    libsndfile reads a WAV that was cut short without a word. (0, 0) where there is nothing
+    to compare: no WAV, no data chunk, or the length left open by a program that streams.
+    """
+    with path.open("rb") as file:
+        size = path.stat().st_size
+        head = file.read(12)
+        if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return 0, 0
+        while len(header := file.read(8)) == 8:
+            name, length = struct.unpack("<4sI", header)
+            if name == b"data":
+                open_ended = length == 0 or length >= 0x7FFFF000
+                return (0, 0) if open_ended else (length, size - file.tell())
+            file.seek(length + length % 2, 1)
+    return 0, 0
+
+
+def _fault(y: np.ndarray, sr: int) -> str | None:
+    if not np.isfinite(y).all():
+        bad = np.count_nonzero(~np.isfinite(y))
+        return f"{bad:,} of {y.size:,} samples are not finite (NaN or infinite); encode it again"
+    if y.size < MIN_SECONDS * sr:
+        return f"lasts {y.size / sr:.2f} s; at least {MIN_SECONDS:g} s is needed"
+    if not y.any():
+        return "silent: every sample is zero; there is nothing to classify"
+    return None
+
+
+def resample(y: np.ndarray, *, sr: int, target_sr: int) -> np.ndarray:
+    """Resample with soxr's high quality setting.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n_samples,)
+        Audio at `sr` Hz.
+    sr, target_sr : int
+        Sampling rates in Hz.
+
+    Returns
+    -------
+    ndarray, shape (about n_samples * target_sr / sr,), float32
+    """
+    import soxr
+
+    return soxr.resample(y.astype(np.float32, copy=False), sr, target_sr, quality="HQ")
+
+
+def segment_starts(n_samples: int, *, sr: int, segment_seconds: float) -> np.ndarray:
+    """Say where the segments of a recording start.
+
+    There are ``max(1, round(duration / segment_seconds))``, spread evenly so that the last
+    one ends where the recording ends. Neighbours overlap a little, or leave a little out,
+    when the length is no multiple of the segment.
+
+    Parameters
+    ----------
+    n_samples : int
+        Length of the recording.
+    sr : int
+        Its sampling rate in Hz.
+    segment_seconds : float
+        Length of a segment in seconds; 0 for the whole recording as one segment.
+
+    Returns
+    -------
+    ndarray of int, shape (n_segments,)
+        First sample of each segment.
+
+    Examples
+    --------
+    >>> segment_starts(10 * 100, sr=100, segment_seconds=3).tolist()
+    [0, 350, 700]
+    """
+    if segment_seconds == 0:
+        return np.zeros(1, dtype=int)
+    length = round(segment_seconds * sr)
+    if n_samples <= length:
+        return np.zeros(1, dtype=int)
+    n_segments = max(1, round(n_samples / sr / segment_seconds))
+    return np.linspace(0, n_samples - length, n_segments).round().astype(int)
+
+
+def cut(y: np.ndarray, start: int, length: int) -> np.ndarray:
+    """Return `length` samples of `y` from `start` on; a shorter recording is repeated.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n_samples,)
+    start, length : int
+        In samples; a `length` of 0 means all of `y`.
+
+    Returns
+    -------
+    ndarray, shape (length,)
+    """
+    if length == 0:
+        return y
+    piece = y[start : start + length]
+    return piece if piece.size == length else np.resize(piece, length)

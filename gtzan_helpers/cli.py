@@ -1,0 +1,190 @@
+"""The command line: ``gtzan``. Heavy libraries are imported by the command that needs them."""
+
+import sys
+import warnings
+from pathlib import Path
+
+import click
+
+from gtzan_helpers.errors import GtzanError
+
+PROFILE = click.option(
+    "--profile",
+    type=click.Choice(["smoke", "quick", "full"]),
+    default="quick",
+    show_default=True,
+    help="How much of everything: seconds, minutes, or all of it.",
+)
+JOBS = click.option(
+    "--jobs", type=click.IntRange(min=1), help="Processes; as many as there are cores by default."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def commands() -> None:
+    """Music genre classification on GTZAN: a notebook series, honestly measured.
+
+    SOURCE is synthetic (the embedded dataset), mini, gtzan, a folder of labelled folders of
+    audio, a feature pack (.npz) or a feature table (.csv).
+    """
+
+
+def main() -> None:
+    """Run the command line; an expected failure is one line and exit code 2."""
+    warnings.showwarning = _show_warning
+    try:
+        sys.exit(commands.main(standalone_mode=False) or 0)
+    except GtzanError as error:
+        _fail(str(error))
+    except click.exceptions.Abort:
+        _fail("interrupted; what was done is kept")
+    except click.ClickException as error:
+        _fail(f"{error.format_message()} See `gtzan --help`.")
+    except KeyboardInterrupt:
+        _fail("interrupted; what was done is kept")
+    except OSError as error:
+        _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
+
+
+def _fail(message: str) -> None:
+    click.echo(f"error: {' '.join(message.split())}", err=True)
+    sys.exit(2)
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
+    if "gtzan_helpers" in filename or issubclass(category, UserWarning):
+        click.echo(f"warning: {message}", err=True)
+
+
+@commands.command()
+@click.argument("source", default="synthetic")
+@PROFILE
+@click.option("--only", default="", help="Numbers of notebooks, such as 03,05.")
+@click.option("--out", default="", help="Folder of the run; runs/<source>-<profile> by default.")
+@JOBS
+@click.option(
+    "--resume/--fresh",
+    default=False,
+    help="Keep notebooks that were executed before; results are kept in any case.",
+)
+def run(source: str, profile: str, only: str, out: str, jobs: int | None, resume: bool) -> None:
+    """Execute the notebooks, and write a page about what came out."""
+    from gtzan_helpers import reproduce
+
+    numbers = [word.strip() for word in only.split(",") if word.strip()]
+    page = reproduce.run(
+        source, profile=profile, only=numbers, out=out, jobs=jobs, resume=resume, say=click.echo
+    )
+    click.echo(f"done: open {page}")
+
+
+@commands.command()
+@click.argument("name", metavar="mini|gtzan")
+@click.option("--to", default="", help="Folder for downloads; GTZAN_DATA by default.")
+def fetch(name: str, to: str) -> None:
+    """Download, check and unpack a dataset (mini 132 MB, gtzan 1.2 GB)."""
+    from gtzan_helpers import download
+
+    click.echo(f"{name} is in {download.fetch(name, to=to or None)}")
+
+
+@commands.command()
+@click.argument("source")
+@JOBS
+def check(source: str, jobs: int | None) -> int:
+    """Look for unreadable, odd, duplicate and missing tracks; exit code 1 if there are any."""
+    from gtzan_helpers import audit
+
+    report = audit.check(source, jobs=jobs)
+    for finding in report.findings.itertuples():
+        click.echo(f"{finding.fault:10} {finding.track_id}: {finding.what}")
+    for path in report.skipped:
+        click.echo(f"{'skipped':10} {path}: no audio by its name")
+    counts = report.findings.fault.value_counts()
+    said = ", ".join(
+        f"{counts.get(fault, 0)} {fault}" for fault in ("unreadable", "odd", "duplicate", "missing")
+    )
+    click.echo(f"{report.n_tracks} tracks: {said}")
+    return int(len(report.findings) > 0)
+
+
+@commands.command()
+@click.argument("source")
+@click.option("--csv", "csv_path", default="", help="Write a table in the Kaggle release's form.")
+@click.option("--pack", "pack_path", default="", help="Write a feature pack (log-mel, .npz).")
+@click.option(
+    "--table",
+    type=click.Choice(["kaggle", "capstone", "full", "logmel"]),
+    default="kaggle",
+    show_default=True,
+    help="Which features --csv holds.",
+)
+@click.option(
+    "--segment-seconds",
+    type=click.FloatRange(min=0),
+    default=3.0,
+    show_default=True,
+    help="Length of a segment; 0 for one row per track.",
+)
+@click.option(
+    "--frame-period",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds between the frames of --pack.",
+)
+@PROFILE
+@JOBS
+def extract(
+    source: str,
+    csv_path: str,
+    pack_path: str,
+    table: str,
+    segment_seconds: float,
+    frame_period: float | None,
+    profile: str,
+    jobs: int | None,
+) -> int:
+    """Compute features, in parallel, once; exit code 1 if a track could not be used."""
+    from gtzan_helpers import extract as extraction
+
+    if pack_path:
+        failures = extraction.write_pack(
+            pack_path, source, profile=profile, frame_period=frame_period, jobs=jobs
+        )
+        click.echo(f"pack -> {pack_path}; {len(failures)} failed")
+        _list_failures(failures)
+        if not csv_path:
+            return int(len(failures) > 0)
+    result = extraction.extract(
+        source, table, segment_seconds=segment_seconds, profile=profile, jobs=jobs
+    )
+    if csv_path:
+        extraction.write_csv(csv_path, result, segment_seconds=segment_seconds)
+    click.echo(
+        f"{len(result.tracks)} tracks, {len(result.segments)} rows of {len(result.columns)} "
+        f"features{f' -> {csv_path}' if csv_path else ''}; {len(result.failures)} failed"
+    )
+    _list_failures(result.failures)
+    return int(len(result.failures) > 0)
+
+
+def _list_failures(failures) -> None:
+    for failure in failures.itertuples():
+        click.echo(f"failed: {failure.path}: {failure.reason}", err=True)
+
+
+@commands.command()
+@click.argument("runs", nargs=-1)
+@click.option("--write", is_flag=True, help="Merge into figures/ and into README's table.")
+@click.option("--json", "as_json", is_flag=True, help="Rows as JSON.")
+def scoreboard(runs: tuple[str, ...], write: bool, as_json: bool) -> None:
+    """Show the results of runs (by default those in figures/) side by side."""
+    from gtzan_helpers import publish
+
+    rows = publish.gather(runs)
+    if write:
+        rows = publish.write(rows, runs)
+    click.echo(publish.as_json(rows) if as_json else publish.as_text(rows))
+
+
+if __name__ == "__main__":
+    main()

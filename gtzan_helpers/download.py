@@ -1,0 +1,226 @@
+"""Fetching archives: resumed, checked, and only then unpacked.
+
+Addresses, sizes and hashes stand in `facts/archives.csv`. GTZAN has no licence; what is
+fetched stays with the user.
+"""
+
+import csv
+import os
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from tqdm import tqdm
+
+from gtzan_helpers import config, files
+from gtzan_helpers.errors import DownloadError, SettingError
+
+MAX_UNPACKED = 4 * 2**30
+"""Bytes that an archive may unpack to; GTZAN takes 1.3 GB."""
+
+TIMEOUT = 30
+"""Seconds to wait for a server's next word."""
+
+BLOCK = 1 << 18
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Where an archive is to be had; size and hash None where they may change."""
+
+    address: str
+    n_bytes: int | None = None
+    sha256: str | None = None
+
+
+def archives(name: str) -> list[Archive]:
+    """Addresses of a dataset, the preferred one first.
+
+    Raises
+    ------
+    SettingError
+        If no dataset of that name can be fetched.
+    """
+    with (config.facts_dir() / "archives.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    found = [
+        Archive(line["address"], int(line["bytes"] or 0) or None, line["sha256"] or None)
+        for line in lines
+        if line["dataset"] == name
+    ]
+    if not found:
+        names = ", ".join(dict.fromkeys(line["dataset"] for line in lines))
+        raise SettingError(f"dataset {name!r} cannot be fetched; choose from {names}")
+    return found
+
+
+def fetch(
+    name: str, *, to: str | Path | None = None, sources: Iterable[Archive] | None = None
+) -> Path:
+    """Download, check and unpack a dataset; what is there already is left as it is.
+
+    Parameters
+    ----------
+    name : {"mini", "gtzan"}
+    to : str, Path or None
+        Folder to put ``<name>/genres`` into; None for `config.data_dir`.
+    sources : iterable of Archive, or None
+        Addresses to try in turn; None for those of `archives`.
+
+    Returns
+    -------
+    Path
+        The dataset's folder.
+
+    Raises
+    ------
+    DownloadError
+        If no address gives the archive that was asked for. What was downloaded of it stays
+        for the next try; nothing is half unpacked.
+    """
+    found = list(sources) if sources is not None else archives(name)
+    root = Path(to).expanduser() if to else config.data_dir()
+    target = root / name
+    if target.exists():
+        return target
+    failures = []
+    for archive in found:
+        try:
+            path = _download(archive, root / "downloads")
+            _unpack(path, target)
+            path.unlink()
+            return target
+        except DownloadError as error:
+            failures.append(str(error))
+    raise DownloadError(
+        f"{name}: {'; '.join(failures)}; download it by hand on a machine with a network and "
+        f"unpack it to {target}"
+    )
+
+
+# Downloading
+
+
+def _download(archive: Archive, folder: Path) -> Path:
+    """Bring an archive here, going on where an earlier try stopped; check size and hash."""
+    import requests
+
+    name = PurePosixPath(archive.address).name
+    part = folder / f"{(archive.sha256 or 'unhashed')[:8]}-{name}.part"
+    part.parent.mkdir(parents=True, exist_ok=True)
+    if archive.n_bytes is None or not part.exists() or part.stat().st_size < archive.n_bytes:
+        try:
+            _transfer(archive, part)
+        except requests.RequestException as error:
+            host = archive.address.split("/")[2]
+            raise DownloadError(f"{host} {_reason(error)}") from error
+    _verify(archive, part)
+    whole = part.with_suffix("")
+    os.replace(part, whole)
+    return whole
+
+
+def _transfer(archive: Archive, part: Path) -> None:
+    import requests
+
+    # A part of an archive that may have changed since cannot be continued.
+    have = part.stat().st_size if part.exists() and archive.sha256 else 0
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    with requests.get(archive.address, headers=headers, stream=True, timeout=TIMEOUT) as reply:
+        reply.raise_for_status()
+        resumed = reply.status_code == 206
+        have = have if resumed else 0
+        total = archive.n_bytes or int(reply.headers.get("Content-Length", 0)) or None
+        with (
+            part.open("ab" if resumed else "wb") as file,
+            tqdm(
+                total=total, initial=have, unit="B", unit_scale=True, desc=part.stem, disable=None
+            ) as bar,
+        ):
+            for block in reply.iter_content(BLOCK):
+                file.write(block)
+                bar.update(len(block))
+                if archive.n_bytes and file.tell() > archive.n_bytes:
+                    break  # not what was asked for; the check says so
+
+
+def _reason(error: Exception) -> str:
+    response = getattr(error, "response", None)
+    if response is not None:
+        return f"answered {response.status_code}"
+    if "Timeout" in type(error).__name__:
+        return f"did not answer within {TIMEOUT} s"
+    return "could not be reached, or broke off"
+
+
+def _verify(archive: Archive, part: Path) -> None:
+    size = part.stat().st_size
+    host = archive.address.split("/")[2]
+    if archive.n_bytes and size < archive.n_bytes:
+        raise DownloadError(f"{host} broke off after {size:,} of {archive.n_bytes:,} bytes")
+    wrong = None
+    if archive.n_bytes and size > archive.n_bytes:
+        wrong = f"{host} sent more than {archive.n_bytes:,} bytes"
+    elif archive.sha256 and files.digest(part, "sha256") != archive.sha256:
+        wrong = f"{host} sent another file (its sha256 is not {archive.sha256[:12]}...)"
+    if wrong:
+        part.unlink()
+        raise DownloadError(wrong)
+
+
+# Unpacking
+
+
+def _unpack(path: Path, target: Path) -> None:
+    """Unpack the labelled folders of an archive, all or nothing."""
+    temporary = target.with_name(f".{target.name}.unpacking")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        if tarfile.is_tarfile(path):
+            _unpack_tar(path, temporary)
+        elif zipfile.is_zipfile(path):
+            _unpack_zip(path, temporary)
+        else:
+            raise DownloadError(f"{path.name} is neither a tar nor a zip archive")
+        genres = next(temporary.rglob("genres"), None)
+        if genres is None:
+            raise DownloadError(f"{path.name} holds no folder `genres`")
+        os.replace(genres.parent, target)
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+        raise DownloadError(f"{path.name} cannot be unpacked ({error})") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _unpack_tar(path: Path, folder: Path) -> None:
+    with tarfile.open(path) as archive:
+        members = archive.getmembers()
+        _bound(path, sum(member.size for member in members))
+        # The `data` filter refuses absolute names, `..`, links out of the folder and devices.
+        archive.extractall(folder, members=[m for m in members if _wanted(m.name)], filter="data")
+
+
+def _unpack_zip(path: Path, folder: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        _bound(path, sum(member.file_size for member in members))
+        for member in members:
+            parts = PurePosixPath(member.filename).parts
+            if ".." in parts or PurePosixPath(member.filename).is_absolute():
+                raise DownloadError(
+                    f"{path.name} would write outside its folder: {member.filename}"
+                )
+        archive.extractall(folder, members=[m for m in members if _wanted(m.filename)])
+
+
+def _wanted(name: str) -> bool:
+    # macOS leaves `._*` twins of every file in its archives.
+    return not PurePosixPath(name).name.startswith("._")
+
+
+def _bound(path: Path, n_bytes: int) -> None:
+    if n_bytes > MAX_UNPACKED:
+        raise DownloadError(f"{path.name} would unpack to {n_bytes:,} bytes; refused")

@@ -1,0 +1,33 @@
+"""The expected failures: one root, a few kinds, each told in one line.
+
+A message names the thing, its value and the way out. The command line prints it after
+``error: `` and exits with 2; a notebook shows it as it is.
+"""
+
+
+class GtzanError(Exception):
+    """An expected failure, told in one line."""
+
+
+class SettingError(GtzanError):
+    """A word or number that was asked for does not exist."""
+
+
+class SourceError(GtzanError):
+    """A dataset is missing, empty or not what its kind promises."""
+
+
+class AudioError(GtzanError):
+    """One file cannot be used as audio."""
+
+
+class NotPossibleError(GtzanError):
+    """A source lacks what a protocol, a feature table or a system needs."""
+
+
+class DownloadError(GtzanError):
+    """An archive could not be fetched, or is not the one that was asked for."""
+
+
+class NotebookError(GtzanError):
+    """A notebook stopped before its end."""

@@ -1,0 +1,345 @@
+"""Systems run on sources: fit on train, choose on valid, touch test once, keep the row.
+
+`run_systems` is what notebooks call. Work resumes by row: what was measured with the same
+settings on the same data is read back, not measured again. Taught in notebook 03.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from gtzan_helpers import classical, config, dataset, evaluate, extract, files, splits, systems
+from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
+from gtzan_helpers.scoreboard import Row, read_row, table, write_row
+
+SEGMENT_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a system said of valid and test, in the order of the parts' segments.
+
+    Attributes
+    ----------
+    labels : ndarray of str, shape (n_labels,)
+    valid_id, test_id : ndarray of str, shape (n_segments,)
+        Track of each segment.
+    valid_segment, test_segment : ndarray of int, shape (n_segments,)
+        Its number within the track.
+    valid_true, test_true : ndarray of int, shape (n_segments,)
+        Indices into `labels`.
+    valid_probs, test_probs : ndarray, shape (n_segments, n_labels), float16
+        A k-fold's folds follow one another; `valid` of one is `test` of another.
+    """
+
+    labels: np.ndarray
+    valid_id: np.ndarray
+    valid_segment: np.ndarray
+    valid_true: np.ndarray
+    valid_probs: np.ndarray
+    test_id: np.ndarray
+    test_segment: np.ndarray
+    test_true: np.ndarray
+    test_probs: np.ndarray
+
+    def tracks(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Ids, probabilities and true labels of the test tracks; see `evaluate.by_track`."""
+        return evaluate.by_track(self.test_id, self.test_probs.astype(float), self.test_true)
+
+
+def run_systems(
+    system_ids: Iterable[str],
+    *,
+    source: str | Path,
+    profile: str = "quick",
+    protocols: str = "auto",
+    seed: int = 0,
+    run_dir: str | Path = "",
+    jobs: int | None = None,
+) -> pd.DataFrame:
+    """Run systems under protocols, and return their result rows.
+
+    Parameters
+    ----------
+    system_ids : iterable of str
+        See `systems.all_systems`.
+    source : str or Path
+        See `dataset.resolve`.
+    profile : {"smoke", "quick", "full"}
+        How much of everything.
+    protocols : str
+        ``auto`` for each system's own and the source's honest one; ``all``; or names from
+        `splits.PROTOCOLS`, separated by commas.
+    seed : int
+        Random seed of splits and models.
+    run_dir : str or Path
+        Where rows and predictions go; empty for `config.run_dir`.
+    jobs : int or None
+        Processes for extraction.
+
+    Returns
+    -------
+    DataFrame
+        Columns `scoreboard.COLUMNS`; what is not possible on the source stands in it as
+        `not_measured`, with the reason in `note`.
+    """
+    found = dataset.resolve(source, profile=profile)
+    pairs = [
+        (system_id, protocol)
+        for system_id in system_ids
+        for protocol in _protocols(protocols, systems.get(system_id), found)
+    ]
+    rows = [
+        run_system(system_id, found, protocol=protocol, seed=seed, run_dir=run_dir, jobs=jobs)[0]
+        for system_id, protocol in tqdm(pairs, desc="systems", unit="row", leave=False)
+    ]
+    return table(rows)
+
+
+def _protocols(words: str, system: systems.System, source: dataset.Source) -> list[str]:
+    if words == "all":
+        return [name for name in splits.PROTOCOLS if name != "segment_random_augmented"]
+    if words != "auto":
+        names = [word.strip() for word in words.split(",")]
+        for name in names:
+            if name not in splits.PROTOCOLS:
+                raise SettingError(
+                    f"protocol {name!r} does not exist; choose auto, all, or from "
+                    f"{', '.join(splits.PROTOCOLS)}"
+                )
+        return names
+    return list(dict.fromkeys([system.run_protocol, splits.honest(dataset.load(source))]))
+
+
+def run_system(
+    system_id: str,
+    source: str | Path | dataset.Source,
+    *,
+    protocol: str,
+    seed: int = 0,
+    profile: str = "quick",
+    run_dir: str | Path = "",
+    jobs: int | None = None,
+) -> tuple[Row, Predictions | None]:
+    """Run one system under one protocol, or read back what it gave before.
+
+    Parameters
+    ----------
+    system_id, source, protocol, seed, profile, run_dir, jobs
+        As for `run_systems`.
+
+    Returns
+    -------
+    row : Row
+    predictions : Predictions or None
+        None where the row is `not_measured`.
+    """
+    system = systems.get(system_id)
+    if not isinstance(source, dataset.Source):
+        source = dataset.resolve(source, profile=profile)
+    folder = Path(run_dir or config.run_dir(source.name, source.profile.name))
+    try:
+        data = _inputs(system, source, jobs)
+        parts = splits.make(
+            protocol,
+            data.segments,
+            data.tracks,
+            test_size=system.test_size,
+            valid_size=system.valid_size,
+            seed=seed,
+        )
+    except NotPossibleError as error:
+        row = _refused(system, source, protocol, seed, f"not possible on this source: {error}")
+        write_row(folder / "results", row, key="")
+        return row, None
+    task = _Task(system, source, protocol, seed, data, parts)
+    row = read_row(folder / "results", task.stem, key=task.key())
+    predictions = _stored_predictions(folder, task.stem) if row else None
+    if row is None or predictions is None:
+        row, predictions = task.measure()
+        _write_predictions(folder, row.stem, predictions)
+        write_row(folder / "results", row, key=task.key())
+    return row, predictions
+
+
+def _inputs(system: systems.System, source: dataset.Source, jobs: int | None):
+    """The features a system is fed from a source of that kind."""
+    seconds = SEGMENT_SECONDS if system.unit == "segment" else 0.0
+    if system.study == "stacked":
+        what = extract.STACKED
+    elif source.kind == "pack":
+        what = "logmel"
+    elif source.kind == "table":
+        what = dataset.read_table(source.path)[1]
+    else:
+        what = "capstone" if system.study == "capstone" else "kaggle"
+    return extract.extract(source, what, segment_seconds=seconds, jobs=jobs)
+
+
+def _refused(system, source: dataset.Source, protocol: str, seed: int, note: str) -> Row:
+    return Row(
+        system_id=system.system_id,
+        source=source.name,
+        features="",
+        segment_seconds=float("nan"),
+        protocol=protocol,
+        seed=seed,
+        status="not_measured",
+        note=note,
+        profile=source.profile.name,
+    )
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One row to be measured."""
+
+    system: systems.System
+    source: dataset.Source
+    protocol: str
+    seed: int
+    data: extract.Extraction
+    parts: list[splits.Split]
+
+    @property
+    def stem(self) -> str:
+        return _refused(self.system, self.source, self.protocol, self.seed, "").stem
+
+    @property
+    def tuned(self) -> bool:
+        """Whether settings are searched: in `full`, under the source's honest protocol."""
+        return (
+            self.source.profile.tuned
+            and self.system.system_id in classical.SEARCH
+            and self.protocol == splits.honest(self.data.tracks)
+        )
+
+    def key(self) -> str:
+        """What the row depends on; a change makes it stale."""
+        ids = [self.data.segments[["track_id", "segment", "genre"]].to_csv(index=False)]
+        values = hashlib.sha256(np.ascontiguousarray(self.data.values)).hexdigest()
+        model = classical.build(self.system.system_id, n_train=10, seed=self.seed)
+        search = classical.SEARCH.get(self.system.system_id) if self.tuned else None
+        rows = [
+            [part.train.tolist(), part.valid.tolist(), part.test.tolist()] for part in self.parts
+        ]
+        text = json.dumps([ids, values, repr(model), repr(search), rows, self.data.what])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def measure(self) -> tuple[Row, Predictions]:
+        labels, y = np.unique(self.data.segments.genre.to_numpy(str), return_inverse=True)
+        started = time.perf_counter()
+        train_hits, valid_probs, test_probs, chosen = [], [], [], []
+        for part in self.parts:
+            model, settings = self._fit(part, y)
+            probs = evaluate.probabilities(model, self.data.values[part.train])
+            train_hits.append(probs.argmax(axis=1) == y[part.train])
+            valid_probs.append(evaluate.probabilities(model, self.data.values[part.valid]))
+            test_probs.append(evaluate.probabilities(model, self.data.values[part.test]))
+            chosen.append(settings)
+        fit_seconds = time.perf_counter() - started
+        valid = np.concatenate([part.valid for part in self.parts])
+        test = np.concatenate([part.test for part in self.parts])
+        predictions = Predictions(
+            labels,
+            *self._part(valid, y, np.concatenate(valid_probs)),
+            *self._part(test, y, np.concatenate(test_probs)),
+        )
+        scores = evaluate.scores(predictions.test_id, np.concatenate(test_probs), y[test])
+        valid_hits = np.concatenate(valid_probs).argmax(axis=1) == y[valid]
+        row = Row(
+            system_id=self.system.system_id,
+            source=self.source.name,
+            features=self.data.what,
+            segment_seconds=SEGMENT_SECONDS if self.system.unit == "segment" else 0.0,
+            protocol=self.protocol,
+            seed=self.seed,
+            status="measured",
+            note=self._note(chosen),
+            n_train=self._tracks("train"),
+            n_valid=self._tracks("valid"),
+            n_test=len(np.unique(predictions.test_id)),
+            train_accuracy=float(np.concatenate(train_hits).mean()),
+            valid_accuracy=float(valid_hits.mean()),
+            segment_accuracy=scores.segment_accuracy,
+            track_accuracy=scores.track_accuracy,
+            track_ci_low=scores.track_ci_low,
+            track_ci_high=scores.track_ci_high,
+            macro_f1=scores.macro_f1,
+            fit_seconds=round(fit_seconds, 3),
+            profile=self.source.profile.name,
+            versions=f"scikit-learn {version('scikit-learn')}, librosa {version('librosa')}",
+        )
+        return row, predictions
+
+    def _fit(self, part: splits.Split, y: np.ndarray):
+        """Fit to train; where settings are searched, the best on valid stays as it was fitted."""
+        best, best_hits, best_settings = None, -1.0, {}
+        search = classical.SEARCH[self.system.system_id] if self.tuned else ({},)
+        for settings in search:
+            model = classical.build(
+                self.system.system_id, n_train=len(part.train), seed=self.seed, **settings
+            ).fit(self.data.values[part.train], y[part.train])
+            hits = 0.0
+            if len(search) > 1:
+                hits = float((model.predict(self.data.values[part.valid]) == y[part.valid]).mean())
+            if hits > best_hits:
+                best, best_hits, best_settings = model, hits, settings
+        return best, best_settings
+
+    def _part(self, rows: np.ndarray, y: np.ndarray, probs: np.ndarray) -> tuple:
+        segments = self.data.segments.iloc[rows]
+        ids, numbers = segments.track_id.to_numpy(str), segments.segment.to_numpy()
+        return ids, numbers, y[rows], probs.astype(np.float16)
+
+    def _tracks(self, part: str) -> int:
+        """Tracks in a part; of a k-fold, the mean of its folds."""
+        ids = self.data.segments.track_id
+        counts = [ids.iloc[getattr(split, part)].nunique() for split in self.parts]
+        return round(float(np.mean(counts)))
+
+    def _note(self, chosen: list[dict]) -> str:
+        notes = []
+        if len(self.parts) > 1:
+            notes.append(f"{len(self.parts)}-fold, pooled")
+        if self.system.study == "stacked":
+            n_train = min(len(part.train) for part in self.parts)
+            notes.append(f"{classical.components(n_train)} principal components")
+        if self.tuned:
+            words = [" ".join(f"{k}={v}" for k, v in settings.items()) for settings in chosen]
+            notes.append("chosen on valid: " + " / ".join(dict.fromkeys(words)))
+        if len(self.data.failures):
+            notes.append(f"{len(self.data.failures)} tracks could not be used")
+        return "; ".join(notes)
+
+
+def _write_predictions(folder: Path, stem: str, predictions: Predictions) -> None:
+    with files.replacing(folder / "predictions" / f"{stem}.npz") as temporary:
+        np.savez_compressed(temporary, **vars(predictions))
+
+
+def _stored_predictions(folder: Path, stem: str) -> Predictions | None:
+    try:
+        return read_predictions(folder, stem)
+    except SourceError:
+        return None  # damaged: measured again
+
+
+def read_predictions(folder: str | Path, stem: str) -> Predictions | None:
+    """Read the predictions that belong to a row; None where there are none."""
+    path = Path(folder) / "predictions" / f"{stem}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return Predictions(**{name: stored[name] for name in stored.files})
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, EOFError) as error:
+        raise SourceError(f"{path}: damaged ({error}); remove it and run again") from error

@@ -1,0 +1,493 @@
+"""The loop over tracks: parallel, cached, and with every failure in a table."""
+
+import hashlib
+import json
+import os
+import warnings
+import zipfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import joblib
+import librosa
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from gtzan_helpers import audio, config, dataset, features, files, median, packs
+from gtzan_helpers.errors import AudioError, GtzanError, NotPossibleError, SettingError
+
+DB_RANGE = (-80.0, 0.0)
+"""Range of a track's log-mel in dB, relative to its maximum."""
+
+STACKED = "stacked"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to compute; two equal requests for one file give one entry of the cache.
+
+    Attributes
+    ----------
+    what : str
+        A feature table (`features.TABLES`), or ``stacked``.
+    segment_seconds : float
+        Length of a segment; 0 for whole tracks.
+    sr : int
+        Sampling rate that audio is brought to, in Hz.
+    seconds_limit : float or None
+        How much of each recording is used.
+    """
+
+    what: str
+    segment_seconds: float
+    sr: int = config.SR
+    seconds_limit: float | None = None
+
+    def key(self) -> str:
+        """A short name of these settings and of the code that carries them out."""
+        code = [files.digest(module.__file__) for module in (features, audio, median)]
+        text = json.dumps([asdict(self), code, librosa.__version__], sort_keys=True)
+        return f"{self.what}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """Features of a source.
+
+    Attributes
+    ----------
+    segments : DataFrame
+        `track_id`, `segment`, `start_s` (seconds), `genre`, `repeated` (the track was shorter
+        than a segment, and repeated to its length).
+    values : ndarray, shape (n_segments, ...)
+        Row `i` belongs to row `i` of `segments`.
+    columns : tuple of str
+        Names of the columns of a table; empty for arrays.
+    failures : DataFrame
+        `track_id`, `path`, `reason` of each track that gave nothing.
+    tracks : DataFrame
+        The source's table of tracks, less the failures.
+    what : str
+        The name of the features, as it goes into result rows.
+    """
+
+    segments: pd.DataFrame
+    values: np.ndarray
+    columns: tuple[str, ...]
+    failures: pd.DataFrame
+    tracks: pd.DataFrame
+    what: str = field(default="")
+
+    def __post_init__(self) -> None:
+        if len(self.segments) != len(self.values):
+            raise ValueError(f"{len(self.segments)} segments, but {len(self.values)} values")
+
+    def frame(self) -> pd.DataFrame:
+        """Segments and named features side by side."""
+        values = pd.DataFrame(self.values, columns=list(self.columns))
+        return pd.concat([self.segments, values], axis=1)
+
+
+def extract(
+    source: str | Path | dataset.Source,
+    what: str = "kaggle",
+    *,
+    segment_seconds: float = 3.0,
+    profile: str = "quick",
+    jobs: int | None = None,
+) -> Extraction:
+    """Compute features of every track of a source, or load them where they are known.
+
+    Parameters
+    ----------
+    source : str, Path or Source
+        See `dataset.resolve`.
+    what : str
+        A feature table (`features.TABLES`), or ``stacked`` for the stacked study's array.
+    segment_seconds : float
+        Length of a segment; 0 for one row per track.
+    profile : {"smoke", "quick", "full"}
+        How much of the source to take.
+    jobs : int or None
+        Processes; None for as many as there are cores.
+
+    Returns
+    -------
+    Extraction
+
+    Raises
+    ------
+    NotPossibleError
+        If the source does not hold what these features need.
+    SourceError
+        If there is no such source, or not one of its tracks could be used.
+    """
+    if what != STACKED:
+        features.blocks(what)
+    if what == STACKED and segment_seconds != 0:
+        raise SettingError("the stacked array describes whole tracks; use segment_seconds=0")
+    if segment_seconds < 0:
+        raise SettingError(f"segment_seconds={segment_seconds} is negative; 0 means whole tracks")
+    jobs = jobs or joblib.cpu_count()
+    if not isinstance(source, dataset.Source):
+        source = dataset.resolve(source, profile=profile, jobs=jobs)
+    tracks = dataset.load(source)
+    if source.kind == "table":
+        return _from_table(source, tracks, what, segment_seconds)
+    request = Request(what, segment_seconds, seconds_limit=source.profile.seconds_limit)
+    if source.kind == "pack":
+        parts, failures = _from_pack(source, tracks, request), []
+    else:
+        parts, failures = _from_audio(tracks, request, jobs)
+    if not parts:
+        raise NotPossibleError(
+            f"{source.name}: not one of {len(tracks)} tracks could be used; the first: "
+            f"{failures[0][2]}"
+        )
+    return _assemble(tracks, parts, failures, what)
+
+
+# From audio
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Features of one track: `starts_s` in seconds, `values` one row per segment."""
+
+    starts_s: np.ndarray
+    values: np.ndarray
+    repeated: bool
+
+
+def _from_audio(tracks: pd.DataFrame, request: Request, jobs: int):
+    folder = config.cache_dir() / "features" / request.key()
+    entries = {track.track_id: _entry(folder, track) for track in tracks.itertuples()}
+    missing = [track for track in tracks.itertuples() if not entries[track.track_id].exists()]
+    reasons = dict(
+        _progress(
+            joblib.Parallel(n_jobs=min(jobs, max(1, len(missing))), return_as="generator")(
+                joblib.delayed(_compute)(t.track_id, t.path, entries[t.track_id], request)
+                for t in missing
+            ),
+            total=len(missing),
+        )
+    )
+    parts: dict[str, _Part] = {}
+    failures = []
+    for track in tracks.itertuples():
+        reason = reasons.get(track.track_id)
+        if reason is None:
+            parts[track.track_id] = _load_or_compute(track, entries[track.track_id], request)
+        else:
+            failures.append((track.track_id, track.path, reason))
+    return parts, failures
+
+
+def _progress(results, total: int):
+    return tqdm(results, total=total, desc="extract", unit="track", leave=False) if total else ()
+
+
+def _entry(folder: Path, track) -> Path:
+    # A file that could not be hashed cannot be read either; it gets no entry.
+    name = track.md5 if isinstance(track.md5, str) else f"unreadable-{os.urandom(4).hex()}"
+    return folder / name[:2] / f"{name}.npz"
+
+
+def _compute(track_id: str, path: str, entry: Path, request: Request) -> tuple[str, str | None]:
+    """Compute one track into the cache; returns the reason where that is not possible."""
+    try:
+        part = _analyse(Path(path), request)
+    except GtzanError as error:
+        return track_id, str(error).removeprefix(f"{path}: ")
+    with files.replacing(entry) as temporary:
+        np.savez(
+            temporary, starts_s=part.starts_s, values=part.values, repeated=np.array(part.repeated)
+        )
+    return track_id, None
+
+
+def _load_or_compute(track, entry: Path, request: Request) -> _Part:
+    try:
+        return _load(entry)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        entry.unlink(missing_ok=True)  # damaged: made again
+        _compute(track.track_id, track.path, entry, request)
+        return _load(entry)
+
+
+def _load(entry: Path) -> _Part:
+    with np.load(entry, allow_pickle=False) as stored:
+        return _Part(stored["starts_s"], stored["values"], bool(stored["repeated"]))
+
+
+def _analyse(path: Path, request: Request) -> _Part:
+    y, sr = audio.read(path, sr=request.sr)
+    if request.seconds_limit:
+        y = y[: round(request.seconds_limit * sr)]
+    with warnings.catch_warnings():
+        # The lowest notes' filters are longer than a short segment; librosa says so each time.
+        warnings.filterwarnings("ignore", message="n_fft=.* is too large", module="librosa")
+        part = _describe(y, sr, request)
+    if not np.isfinite(part.values).all():
+        raise AudioError(f"{path}: gives features that are not finite; please report this file")
+    return part
+
+
+def _describe(y: np.ndarray, sr: int, request: Request) -> _Part:
+    if request.what == STACKED:
+        values = features.Analysis(y, sr=sr).stacked().astype(np.float16)
+        return _Part(np.zeros(1), values[None], repeated=False)
+    if request.what == "logmel":
+        return _describe_log_mel(*track_log_mel(y, sr), request)
+    length = round(request.segment_seconds * sr)
+    starts = audio.segment_starts(y.size, sr=sr, segment_seconds=request.segment_seconds)
+    pieces = (audio.cut(y, start, length) for start in starts)
+    rows = [features.row(features.Analysis(piece, sr=sr), request.what) for piece in pieces]
+    return _Part(starts / sr, np.stack(rows), repeated=y.size < length)
+
+
+def track_log_mel(y: np.ndarray, sr: int) -> tuple[np.ndarray, float]:
+    """Log-mel spectrogram of a whole track, in dB relative to its maximum.
+
+    Returns
+    -------
+    log_mel : ndarray, shape (128, n_frames), float32
+        From -80 to 0 dB.
+    frame_rate : float
+        Frames per second.
+    """
+    analysis = features.Analysis(y, sr=sr)
+    return analysis.log_mel - analysis.log_mel.max(), analysis.frame_rate
+
+
+def _describe_log_mel(log_mel: np.ndarray, frame_rate: float, request: Request) -> _Part:
+    n_frames = log_mel.shape[1]
+    length = round(request.segment_seconds * frame_rate)
+    starts = audio.segment_starts(n_frames, sr=frame_rate, segment_seconds=request.segment_seconds)
+    rows = []
+    for start in starts:
+        frames = np.arange(start, start + (length or n_frames)) % n_frames
+        piece = features.LogMel(log_mel[:, frames], frame_rate=frame_rate)
+        rows.append(features.row(piece, "logmel"))
+    return _Part(starts / frame_rate, np.stack(rows), repeated=n_frames < length)
+
+
+# From packs and tables
+
+
+def _from_pack(source: dataset.Source, tracks: pd.DataFrame, request: Request) -> dict[str, _Part]:
+    if request.what not in ("logmel", STACKED):
+        raise NotPossibleError(
+            f"the table {request.what!r} needs audio; the pack {source.name} holds log-mel "
+            "spectrograms only, which give `logmel` and `stacked`"
+        )
+    entry = (
+        config.cache_dir() / "features" / request.key() / f"pack-{files.digest(source.path)}.npz"
+    )
+    pack = packs.read(source.path)
+    rows = np.flatnonzero(np.isin(pack.track_id, tracks.track_id))
+    try:
+        with np.load(entry, allow_pickle=False) as stored:
+            values = stored["values"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        described = [_describe_pack(pack, row, request) for row in range(len(pack.track_id))]
+        values = np.stack([part.values for part in described])
+        with files.replacing(entry) as temporary:
+            np.savez(temporary, values=values)
+    starts = _pack_starts(pack, request)
+    repeated = pack.stored.shape[2] < round(request.segment_seconds / pack.frame_period)
+    return {str(pack.track_id[row]): _Part(starts, values[row], repeated) for row in rows}
+
+
+def _pack_starts(pack: packs.Pack, request: Request) -> np.ndarray:
+    rate = 1 / pack.frame_period
+    n_frames = pack.stored.shape[2]
+    starts = audio.segment_starts(n_frames, sr=rate, segment_seconds=request.segment_seconds)
+    return starts / rate
+
+
+def _describe_pack(pack: packs.Pack, row: int, request: Request) -> _Part:
+    if request.what == STACKED:
+        analysis = features.LogMel(pack.log_mel(row), frame_rate=1 / pack.frame_period)
+        return _Part(np.zeros(1), analysis.stacked().astype(np.float16)[None], repeated=False)
+    return _describe_log_mel(pack.log_mel(row), 1 / pack.frame_period, request)
+
+
+def _from_table(
+    source: dataset.Source, tracks: pd.DataFrame, what: str, segment_seconds: float
+) -> Extraction:
+    rows, table = dataset.read_table(source.path)
+    if what != table:
+        raise NotPossibleError(
+            f"{what!r} needs audio; the table {source.name} holds the features {table!r} only"
+        )
+    rows = rows[rows.track_id.isin(tracks.track_id)].reset_index(drop=True)
+    in_segments = bool((rows.segment > 0).any())
+    if in_segments != (segment_seconds > 0):
+        given = "segments" if in_segments else "whole tracks"
+        raise NotPossibleError(f"the table {source.name} holds {given} only")
+    names = features.columns(table)
+    segments = rows[["track_id", "segment", "start_s", "genre"]].assign(repeated=False)
+    return Extraction(
+        segments, rows[list(names)].to_numpy(), names, _failure_table([]), tracks, what
+    )
+
+
+# Together
+
+
+def _failure_table(failures: list[tuple[str, str, str]]) -> pd.DataFrame:
+    return pd.DataFrame(failures, columns=["track_id", "path", "reason"])
+
+
+def _assemble(tracks, parts: dict[str, _Part], failures, what: str) -> Extraction:
+    tables = []
+    for track in tracks.itertuples():
+        if track.track_id in parts:
+            part = parts[track.track_id]
+            n_segments = len(part.starts_s)
+            tables.append(
+                pd.DataFrame(
+                    {
+                        "track_id": track.track_id,
+                        "segment": np.arange(n_segments),
+                        "start_s": part.starts_s,
+                        "genre": track.genre,
+                        "repeated": part.repeated,
+                    }
+                )
+            )
+    kept = tracks[tracks.track_id.isin(parts)].reset_index(drop=True)
+    values = np.concatenate([parts[track_id].values for track_id in kept.track_id])
+    columns = () if what == STACKED else features.columns(what)
+    segments = pd.concat(tables, ignore_index=True)
+    return Extraction(segments, values, columns, _failure_table(failures), kept, what)
+
+
+# Files for others
+
+
+def write_csv(path: str | Path, extraction: Extraction, *, segment_seconds: float) -> Path:
+    """Write a feature table in the form of the Kaggle release.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where to.
+    extraction : Extraction
+        Of a table of features.
+    segment_seconds : float
+        Length of its segments; 0 for whole tracks.
+
+    Returns
+    -------
+    Path
+    """
+    segments = extraction.segments
+    paths = extraction.tracks.set_index("track_id").path
+    numbered = segments.segment.max() > 0
+    names, lengths = [], []
+    for row in segments.itertuples():
+        suffix = (
+            Path(paths[row.track_id]).suffix if isinstance(paths[row.track_id], str) else ".wav"
+        )
+        names.append(f"{row.track_id}{f'.{row.segment}' if numbered else ''}{suffix}")
+        lengths.append(round(segment_seconds * config.SR) or _n_samples(paths[row.track_id]))
+    table = pd.DataFrame(extraction.values, columns=list(extraction.columns))
+    table.insert(0, "filename", names)
+    table.insert(1, "length", lengths)
+    table["label"] = segments.genre
+    return files.write_text(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+def _n_samples(path) -> int:
+    if not isinstance(path, str):
+        return 0
+    import soundfile
+
+    info = soundfile.info(path)
+    return round(info.frames * config.SR / info.samplerate)
+
+
+def write_pack(
+    path: str | Path,
+    source: str | Path,
+    *,
+    profile: str = "quick",
+    frame_period: float | None = None,
+    jobs: int | None = None,
+) -> pd.DataFrame:
+    """Write a feature pack of an audio source.
+
+    Tracks get as many frames as the one of median length; shorter ones are repeated, longer
+    ones cut.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where to, `.npz`.
+    source : str or Path
+        See `dataset.resolve`; it must hold audio.
+    profile : str
+        How much of the source to take.
+    frame_period : float or None
+        Seconds from one kept frame to the next, at least 512 samples' worth; None keeps all.
+    jobs : int or None
+        Processes.
+
+    Returns
+    -------
+    DataFrame
+        The failures: `track_id`, `path`, `reason`.
+    """
+    found = dataset.resolve(source, profile=profile, jobs=jobs or joblib.cpu_count())
+    if found.kind != "audio":
+        raise NotPossibleError(f"a pack is made from audio; {found.name} is a {found.kind}")
+    hop_seconds = 512 / config.SR
+    period = max(frame_period or 0, hop_seconds)
+    tracks = dataset.load(found)
+    results = _progress(
+        joblib.Parallel(n_jobs=jobs or joblib.cpu_count(), return_as="generator")(
+            joblib.delayed(_encode_track)(t.path, period / hop_seconds, found.profile.seconds_limit)
+            for t in tracks.itertuples()
+        ),
+        total=len(tracks),
+    )
+    encoded, failures = [], []
+    for track, (log_mel, reason) in zip(tracks.itertuples(), results, strict=True):
+        if reason is None:
+            encoded.append((track.track_id, track.genre, log_mel))
+        else:
+            failures.append((track.track_id, track.path, reason))
+    if not encoded:
+        raise NotPossibleError(f"{found.name}: not one of {len(tracks)} tracks could be used")
+    n_frames = int(np.median([log_mel.shape[1] for *_, log_mel in encoded]))
+    stored = [log_mel[:, np.arange(n_frames) % log_mel.shape[1]] for *_, log_mel in encoded]
+    packs.write(
+        path,
+        packs.Pack(
+            track_id=np.array([track_id for track_id, *_ in encoded]),
+            genre=np.array([genre for _, genre, _ in encoded]),
+            stored=np.stack(stored),
+            db_min=DB_RANGE[0],
+            db_max=DB_RANGE[1],
+            sr=config.SR,
+            n_fft=2048,
+            hop_length=512,
+            frame_period=period,
+        ),
+    )
+    return _failure_table(failures)
+
+
+def _encode_track(path: str, hops: float, seconds_limit: float | None):
+    try:
+        y, sr = audio.read(path, sr=config.SR)
+    except GtzanError as error:
+        return None, str(error).removeprefix(f"{path}: ")
+    if seconds_limit:
+        y = y[: round(seconds_limit * sr)]
+    log_mel, _ = track_log_mel(y, sr)
+    kept = np.arange(0, log_mel.shape[1] - 0.5, hops).round().astype(int)
+    return packs.encode(log_mel[:, kept[kept < log_mel.shape[1]]], *DB_RANGE), None

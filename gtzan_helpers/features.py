@@ -1,0 +1,627 @@
+"""Features of music: a signal in, numbers out.
+
+`Analysis` computes each feature of a piece of audio once, when it is first asked for, all
+from one short-time Fourier transform. `LogMel` gives those that a log-mel spectrogram alone
+allows, for sources that hold no audio. `columns` and `row` turn either into one line of a
+named feature table. Everything follows librosa's definitions; where it is computed another
+way here, that is to be faster, and the tests hold the two together.
+
+Taught in notebook 02.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import librosa
+import numpy as np
+import scipy.fft
+import scipy.signal
+import scipy.stats
+
+from gtzan_helpers.errors import SettingError
+from gtzan_helpers.median import sliding_median
+
+N_MFCC = 20
+HPSS_SIZE = 31
+"""Frames, and bins, over which the harmonic/percussive medians reach; librosa's default."""
+
+STACKED_FRAMES = 1400
+TEMPO_BANDS = 10
+
+
+class LogMel:
+    """What a log-mel spectrogram tells of a piece of music.
+
+    Parameters
+    ----------
+    log_mel : ndarray, shape (n_mels, n_frames)
+        Mel spectrogram in dB.
+    frame_rate : float
+        Frames per second.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> LogMel(np.zeros((128, 40)), frame_rate=12.9).mfcc.shape
+    (20, 40)
+    """
+
+    def __init__(self, log_mel: np.ndarray, *, frame_rate: float):
+        self.log_mel = np.asarray(log_mel, dtype=np.float32)
+        self.frame_rate = frame_rate
+
+    @cached_property
+    def mfcc(self) -> np.ndarray:
+        """Mel-frequency cepstral coefficients, shape (20, n_frames).
+
+        The cosine transform of each log-mel frame: the first says how loud it is, the next
+        how its energy leans to low or high, later ones describe ever finer shape.
+        """
+        return scipy.fft.dct(self.log_mel, axis=0, type=2, norm="ortho")[:N_MFCC]
+
+    @cached_property
+    def mfcc_delta(self) -> np.ndarray:
+        """How fast each MFCC changes (a Savitzky-Golay slope), shape (20, n_frames)."""
+        width = min(9, (self.mfcc.shape[1] - 1) // 2 * 2 + 1)
+        if width < 3:
+            return np.zeros_like(self.mfcc)
+        return librosa.feature.delta(self.mfcc, width=width)
+
+    @cached_property
+    def onset_envelope(self) -> np.ndarray:
+        """How much louder each frame is than the last, over all bands, shape (n_frames,)."""
+        rise = np.maximum(0.0, np.diff(self.log_mel, axis=1)).mean(axis=0)
+        return self._delayed(rise)
+
+    def _delayed(self, rise: np.ndarray) -> np.ndarray:
+        # One frame for the difference.
+        return np.pad(rise, (1, 0))
+
+    @cached_property
+    def tempogram(self) -> np.ndarray:
+        """Autocorrelation of the onset envelope around each frame, shape (n_lags, n_frames).
+
+        Row `k` says how well the music around a frame matches itself `k` frames later. The
+        window is 8.9 s (384 frames of 23 ms), librosa's default, whatever the frame rate.
+        """
+        n_lags = max(2, round(384 * self.frame_rate * 512 / 22_050))
+        n_frames = self.onset_envelope.size
+        ramped = np.pad(self.onset_envelope, n_lags // 2, mode="linear_ramp").astype(np.float64)
+        around = np.lib.stride_tricks.sliding_window_view(ramped, n_lags)[:n_frames]
+        windowed = around * scipy.signal.get_window("hann", n_lags)
+        size = scipy.fft.next_fast_len(2 * n_lags - 1, real=True)
+        spectrum = scipy.fft.rfft(windowed, size, axis=1)
+        matches = scipy.fft.irfft(spectrum.real**2 + spectrum.imag**2, size, axis=1)[:, :n_lags]
+        return librosa.util.normalize(matches.T, axis=0)
+
+    @cached_property
+    def tempogram_bands(self) -> np.ndarray:
+        """The tempogram in 10 bands of tempo from 30 to 300 beats a minute, shape (10, n_frames).
+
+        Bands are equally wide in octaves; each is the mean over its lags, or the nearest lag
+        where it holds none.
+        """
+        edges = np.geomspace(30, 300, TEMPO_BANDS + 1)
+        lags = np.arange(1, self.tempogram.shape[0])
+        tempi = 60 * self.frame_rate / lags
+        rows = []
+        for low, high in zip(edges[:-1], edges[1:], strict=True):
+            inside = lags[(tempi >= low) & (tempi < high)]
+            if inside.size == 0:
+                inside = lags[[np.argmin(np.abs(np.log(tempi / np.sqrt(low * high))))]]
+            rows.append(self.tempogram[inside].mean(axis=0))
+        return np.stack(rows)
+
+    def stacked(self) -> np.ndarray:
+        """The array of the stacked study as far as a log-mel goes, shape (87, n_frames).
+
+        20 MFCC, 57 mel bands (neighbours of the given bands averaged) and 10 tempogram
+        bands, at the source's own frame rate.
+        """
+        groups = np.array_split(self.log_mel, 57, axis=0)
+        mel = np.stack([group.mean(axis=0) for group in groups])
+        return np.concatenate([self.mfcc, mel, self.tempogram_bands]).astype(np.float32)
+
+
+class Analysis(LogMel):
+    """One piece of audio, analysed once.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n_samples,)
+        Mono audio.
+    sr : int
+        Its sampling rate in Hz.
+    n_fft, hop_length : int
+        Length and step of the analysis frames, in samples.
+    n_mels : int
+        Number of mel bands.
+
+    Notes
+    -----
+    Every attribute is an array of shape (n_frames,) or (n_rows, n_frames) with
+    ``n_frames = 1 + n_samples // hop_length``, unless it says otherwise.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> tone = np.sin(2 * np.pi * 440 * np.arange(22_050) / 22_050)
+    >>> round(float(np.median(Analysis(tone, sr=22_050).centroid)))
+    440
+    """
+
+    def __init__(
+        self, y: np.ndarray, *, sr: int, n_fft: int = 2048, hop_length: int = 512, n_mels: int = 128
+    ):
+        self.y = np.ascontiguousarray(y, dtype=np.float32)
+        self.sr = sr
+        if n_fft % hop_length:
+            raise ValueError(f"n_fft={n_fft} must be a multiple of hop_length={hop_length}")
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.n_mels = n_mels
+        self.frame_rate = sr / hop_length
+
+    # Spectra
+
+    @cached_property
+    def stft(self) -> np.ndarray:
+        """Short-time Fourier transform, complex, shape (1 + n_fft / 2, n_frames)."""
+        return stft(self.y, n_fft=self.n_fft, hop_length=self.hop_length)
+
+    @cached_property
+    def magnitude(self) -> np.ndarray:
+        """Magnitude spectrogram, shape (1 + n_fft / 2, n_frames)."""
+        return np.abs(self.stft)
+
+    @cached_property
+    def power(self) -> np.ndarray:
+        """Power spectrogram, shape (1 + n_fft / 2, n_frames)."""
+        return self.magnitude**2
+
+    @cached_property
+    def mel(self) -> np.ndarray:
+        """Mel power spectrogram, shape (n_mels, n_frames)."""
+        return _mel_filters(self.sr, self.n_fft, self.n_mels) @ self.power
+
+    @cached_property
+    def log_mel(self) -> np.ndarray:  # type: ignore[override]
+        """Mel spectrogram in dB, at most 80 dB below its maximum, shape (n_mels, n_frames)."""
+        return librosa.power_to_db(self.mel)
+
+    # The spectrum's shape
+
+    @cached_property
+    def _moments(self) -> tuple[np.ndarray, np.ndarray]:
+        frequencies = librosa.fft_frequencies(sr=self.sr, n_fft=self.n_fft)
+        total, first, second = np.vander(frequencies, 3, increasing=True).T @ self.magnitude
+        # A silent frame has no centre of mass; librosa says 0 there, and so do we.
+        total[total < np.finfo(np.float32).tiny] = np.inf
+        return first / total, second / total
+
+    @cached_property
+    def centroid(self) -> np.ndarray:
+        """Spectral centroid in Hz: the centre of mass of the magnitude spectrum."""
+        return self._moments[0]
+
+    @cached_property
+    def bandwidth(self) -> np.ndarray:
+        """Spectral bandwidth in Hz: how far the spectrum spreads around its centroid."""
+        centroid, second = self._moments
+        return np.sqrt(np.maximum(second - centroid**2, 0))
+
+    @cached_property
+    def rolloff(self) -> np.ndarray:
+        """Frequency in Hz below which 85 % of the magnitude lies."""
+        total = np.cumsum(self.magnitude, axis=0)
+        bins = (total >= np.float32(0.85) * total[-1]).argmax(axis=0)
+        return librosa.fft_frequencies(sr=self.sr, n_fft=self.n_fft)[bins]
+
+    @cached_property
+    def flatness(self) -> np.ndarray:
+        """Spectral flatness, 0 (a tone) to 1 (white noise)."""
+        return librosa.feature.spectral_flatness(S=self.magnitude)[0]
+
+    @cached_property
+    def contrast(self) -> np.ndarray:
+        """Spectral contrast in dB: peaks over valleys in seven octave bands, shape (7, n_frames)."""
+        return librosa.feature.spectral_contrast(S=self.magnitude, sr=self.sr)
+
+    # The waveform
+
+    @cached_property
+    def _first_samples(self) -> np.ndarray:
+        n_frames = 1 + self.y.size // self.hop_length
+        return np.arange(n_frames) * self.hop_length
+
+    @cached_property
+    def zero_crossing_rate(self) -> np.ndarray:
+        """Share of samples in each frame at which the wave changes its sign."""
+        padded = np.pad(self.y, self.n_fft // 2, mode="edge")
+        # Values that are zero but for rounding count as positive, as in librosa.
+        negative = padded < -1e-10
+        crossings = np.concatenate([[0], np.cumsum(negative[1:] != negative[:-1])])
+        first = self._first_samples
+        return (crossings[first + self.n_fft - 1] - crossings[first]) / self.n_fft
+
+    @cached_property
+    def rms(self) -> np.ndarray:
+        """Root mean square of each frame."""
+        padded = np.pad(self.y.astype(np.float64), self.n_fft // 2)
+        energy = np.concatenate([[0.0], np.cumsum(padded**2)])
+        first = self._first_samples
+        return np.sqrt(np.maximum(energy[first + self.n_fft] - energy[first], 0) / self.n_fft)
+
+    # Pitch
+
+    @cached_property
+    def tuning(self) -> float:
+        """How far the music is from A = 440 Hz, in semitones from -0.5 to 0.5.
+
+        librosa's `estimate_tuning`: the peak of a histogram over the strong spectral peaks
+        between 150 and 4000 Hz. Only the peaks are interpolated here, not every bin.
+        """
+        frequencies = librosa.fft_frequencies(sr=self.sr, n_fft=self.n_fft)
+        inside = np.flatnonzero((frequencies >= 150) & (frequencies < 4000))
+        low, high = inside[0], inside[-1] + 1
+        below, here, above = (self.power[low + d : high + d] for d in (-1, 0, 1))
+        floor = np.float32(0.1) * self.power.max(axis=0)
+        bins, frames = np.nonzero((here > below) & (here >= above) & (here > floor))
+        if bins.size == 0:
+            return 0.0
+        below, here, above = (part[bins, frames] for part in (below, here, above))
+        slope = (above - below) / 2
+        curvature = above + below - 2 * here
+        bent = np.abs(slope) < np.abs(curvature)
+        shift = np.where(bent, -slope / np.where(bent, curvature, 1), np.float32(0))
+        height = here + np.float32(0.5) * slope * shift
+        pitches = ((bins + low + shift) * float(self.sr) / self.n_fft).astype(np.float32)
+        strong = pitches[height >= np.median(height)]
+        return float(librosa.pitch_tuning(strong, resolution=0.01, bins_per_octave=12))
+
+    @cached_property
+    def chroma_stft(self) -> np.ndarray:
+        """Energy of the 12 pitch classes from C on, the loudest set to 1, shape (12, n_frames)."""
+        filters = _chroma_filters(self.sr, self.n_fft, round(self.tuning, 2))
+        return librosa.util.normalize(filters @ self.power, axis=0)
+
+    @cached_property
+    def _cqt(self) -> np.ndarray:
+        # 36 bins an octave, as chroma_cqt takes by default: pitch classes and CENS share it.
+        return np.abs(
+            librosa.cqt(
+                self.y, sr=self.sr, hop_length=self.hop_length, n_bins=252, bins_per_octave=36
+            )
+        )
+
+    @cached_property
+    def chroma_cqt(self) -> np.ndarray:
+        """Pitch classes from a constant-Q transform, sharper in the bass, shape (12, n_frames)."""
+        return librosa.feature.chroma_cqt(C=self._cqt, sr=self.sr, bins_per_octave=36)
+
+    @cached_property
+    def chroma_cens(self) -> np.ndarray:
+        """Pitch classes smoothed over about a second, without loudness, shape (12, n_frames)."""
+        return librosa.feature.chroma_cens(C=self._cqt, sr=self.sr, bins_per_octave=36)
+
+    @cached_property
+    def tonnetz(self) -> np.ndarray:
+        """Where the harmony lies on circles of fifths, minor and major thirds, shape (6, n_frames)."""
+        return librosa.feature.tonnetz(chroma=self.chroma_cqt, sr=self.sr)
+
+    # Rhythm
+
+    def _delayed(self, rise: np.ndarray) -> np.ndarray:
+        # One frame for the difference, the others because frames are centred.
+        n_frames = self.log_mel.shape[1]
+        return np.pad(rise, (1 + self.n_fft // (2 * self.hop_length), 0))[:n_frames]
+
+    @cached_property
+    def tempo(self) -> float:
+        """Tempo in beats a minute; 0 where nothing ever starts."""
+        if not self.onset_envelope.any():
+            return 0.0
+        return float(
+            librosa.feature.tempo(tg=self.tempogram, sr=self.sr, hop_length=self.hop_length)[0]
+        )
+
+    # Harmonies and drums
+
+    @cached_property
+    def harmonic_mask(self) -> np.ndarray:
+        """Share of each bin that is harmonic, 0 to 1, shape (1 + n_fft / 2, n_frames).
+
+        Tones are level in time, drums level in frequency: the median along each direction
+        keeps one and drops the other (Fitzgerald, "Harmonic/percussive separation using
+        median filtering", DAFx 2010).
+        """
+        harmonic = sliding_median(self.magnitude.T, HPSS_SIZE).T
+        percussive = sliding_median(self.magnitude, HPSS_SIZE)
+        louder = np.maximum(harmonic, percussive)
+        silent = louder < np.finfo(np.float32).tiny
+        louder[silent] = 1
+        harmonic = (harmonic / louder) ** 2
+        percussive = (percussive / louder) ** 2
+        percussive[silent] = harmonic[silent] = 0.5
+        return harmonic / (harmonic + percussive)
+
+    @cached_property
+    def harmonic(self) -> np.ndarray:
+        """The audio with its drums taken out, shape (n_samples,)."""
+        return istft(self.stft * self.harmonic_mask, hop_length=self.hop_length, length=self.y.size)
+
+    @cached_property
+    def percussive(self) -> np.ndarray:
+        """What is left of the audio without its harmonies, shape (n_samples,)."""
+        # The two masks add up to one, so no second inverse transform is needed.
+        return self.y - self.harmonic
+
+    @cached_property
+    def harmonic_mfcc(self) -> np.ndarray:
+        """MFCC of the harmonic part alone, shape (20, n_frames)."""
+        return self._masked_mfcc(self.harmonic_mask)
+
+    @cached_property
+    def percussive_mfcc(self) -> np.ndarray:
+        """MFCC of the percussive part alone, shape (20, n_frames)."""
+        return self._masked_mfcc(1 - self.harmonic_mask)
+
+    def _masked_mfcc(self, mask: np.ndarray) -> np.ndarray:
+        power = (self.magnitude * mask) ** 2
+        mel = _mel_filters(self.sr, self.n_fft, self.n_mels) @ power
+        return LogMel(librosa.power_to_db(mel), frame_rate=self.frame_rate).mfcc
+
+    def stacked(self) -> np.ndarray:
+        """The array of the stacked study, shape (87, 1400).
+
+        20 MFCC, 32 mel bands in dB, 10 tempogram bands, 12 chroma, 7 contrast, 6 tonnetz
+        (here from the STFT's chroma). Shorter music repeats its last frame, of longer music
+        the first 1400 frames count.
+        """
+        mel = librosa.power_to_db(_mel_filters(self.sr, self.n_fft, 32) @ self.power)
+        tonnetz = librosa.feature.tonnetz(chroma=self.chroma_stft, sr=self.sr)
+        rows = np.concatenate(
+            [self.mfcc, mel, self.tempogram_bands, self.chroma_stft, self.contrast, tonnetz]
+        )[:, :STACKED_FRAMES]
+        missing = STACKED_FRAMES - rows.shape[1]
+        return np.pad(rows, ((0, 0), (0, missing)), mode="edge").astype(np.float32)
+
+
+def stft(y: np.ndarray, *, n_fft: int, hop_length: int) -> np.ndarray:
+    """Short-time Fourier transform, centred frames and a Hann window, as `librosa.stft`.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n_samples,), float32
+    n_fft, hop_length : int
+        In samples.
+
+    Returns
+    -------
+    ndarray, shape (1 + n_fft / 2, 1 + n_samples // hop_length), complex64
+        In single precision throughout, which is what makes it quicker than librosa's.
+    """
+    padded = np.pad(y, n_fft // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_length]
+    return scipy.fft.rfft(frames * _hann(n_fft), axis=1).T
+
+
+def istft(spectrum: np.ndarray, *, hop_length: int, length: int) -> np.ndarray:
+    """Turn a short-time Fourier transform back into audio, as `librosa.istft`.
+
+    Parameters
+    ----------
+    spectrum : ndarray, shape (1 + n_fft / 2, n_frames), complex
+    hop_length : int
+        In samples; `n_fft` must be a multiple of it.
+    length : int
+        Samples to return.
+
+    Returns
+    -------
+    ndarray, shape (length,)
+    """
+    frames = scipy.fft.irfft(spectrum.T, axis=1)
+    n_frames, n_fft = frames.shape
+    window = _hann(n_fft)
+    n_hops = n_fft // hop_length
+    y = np.zeros((n_frames + n_hops, hop_length), dtype=frames.dtype)
+    weight = np.zeros_like(y)
+    frames = (frames * window).reshape(n_frames, n_hops, hop_length)
+    squares = (window**2).reshape(n_hops, hop_length)
+    for hop in range(n_hops):
+        y[hop : hop + n_frames] += frames[:, hop]
+        weight[hop : hop + n_frames] += squares[hop]
+    inside = slice(n_fft // 2, n_fft // 2 + length)
+    y, weight = y.ravel()[inside], weight.ravel()[inside]
+    return y / np.maximum(weight, np.finfo(np.float32).tiny)
+
+
+@lru_cache(maxsize=8)
+def _hann(n_fft: int) -> np.ndarray:
+    return scipy.signal.get_window("hann", n_fft).astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def _mel_filters(sr: int, n_fft: int, n_mels: int) -> np.ndarray:
+    return librosa.filters.mel(sr=sr, n_fft=n_fft, n_mels=n_mels)
+
+
+@lru_cache(maxsize=128)
+def _chroma_filters(sr: int, n_fft: int, tuning: float) -> np.ndarray:
+    return librosa.filters.chroma(sr=sr, n_fft=n_fft, tuning=tuning)
+
+
+# Tables
+
+
+@dataclass(frozen=True)
+class Block:
+    """Columns that describe one attribute of an analysis.
+
+    Attributes
+    ----------
+    name : str
+        What the columns' names begin with.
+    attribute : str
+        Attribute of `Analysis` or `LogMel`.
+    stats : tuple of str
+        Which summaries over time: mean, var, std, skew; empty for a single number.
+    n_rows : int
+        Rows of the attribute, each summarised on its own; 0 pools all of them.
+    meaning : str
+        What it says about the music, for the data dictionary.
+    """
+
+    name: str
+    attribute: str
+    stats: tuple[str, ...]
+    n_rows: int = 0
+    meaning: str = ""
+
+    def columns(self) -> list[str]:
+        """Names of the columns, row by row."""
+        if not self.stats:
+            return [self.name]
+        stems = [f"{self.name}{i + 1}" for i in range(self.n_rows)] or [self.name]
+        return [f"{stem}_{stat}" for stem in stems for stat in self.stats]
+
+    def values(self, analysis: LogMel) -> np.ndarray:
+        """Values of the columns, shape (n_columns,), float64."""
+        value = getattr(analysis, self.attribute)
+        if not self.stats:
+            return np.array([value], dtype=np.float64)
+        rows = np.asarray(value, dtype=np.float64)
+        rows = rows[: self.n_rows] if self.n_rows else rows.reshape(1, -1)
+        return np.stack([_STATS[stat](rows) for stat in self.stats], axis=1).ravel()
+
+
+def _skew(rows: np.ndarray) -> np.ndarray:
+    # A constant row leans to neither side; scipy says NaN.
+    flat = np.ptp(rows, axis=1) <= 1e-7 * np.abs(rows).max(axis=1)
+    skews = np.zeros(len(rows))
+    if not flat.all():
+        skews[~flat] = scipy.stats.skew(rows[~flat], axis=1)
+    return skews
+
+
+_STATS = {
+    "mean": lambda rows: rows.mean(axis=1),
+    "var": lambda rows: rows.var(axis=1),
+    "std": lambda rows: rows.std(axis=1),
+    "skew": _skew,
+}
+
+_MV = ("mean", "var")
+_MS = ("mean", "std")
+_MSS = ("mean", "std", "skew")
+
+_TEMPO = Block("tempo", "tempo", (), 0, "beats a minute")
+
+_KAGGLE = (
+    Block("chroma_stft", "chroma_stft", _MV, 0, "energy of all pitch classes: tonal or noisy"),
+    Block("rms", "rms", _MV, 0, "loudness"),
+    Block("spectral_centroid", "centroid", _MV, 0, "Hz; brightness: the spectrum's centre of mass"),
+    Block("spectral_bandwidth", "bandwidth", _MV, 0, "Hz; spread around the centroid"),
+    Block("rolloff", "rolloff", _MV, 0, "Hz; 85 % of the magnitude lies below"),
+    Block("zero_crossing_rate", "zero_crossing_rate", _MV, 0, "sign changes: noisiness, attack"),
+    Block("harmony", "harmonic", _MV, 0, "the waveform without its drums"),
+    Block("perceptr", "percussive", _MV, 0, "the waveform without its harmonies"),
+    _TEMPO,
+    Block("mfcc", "mfcc", _MV, N_MFCC, "timbre: the spectrum's shape, coarse to fine"),
+)
+
+_CAPSTONE = (
+    _TEMPO,
+    Block("chroma", "chroma_stft", _MSS, 12, "energy of each pitch class, C to B"),
+    Block("mfcc", "mfcc", _MSS, 13, "timbre: the spectrum's shape, coarse to fine"),
+    Block("s_centroid", "centroid", _MSS, 0, "Hz; brightness: the spectrum's centre of mass"),
+    Block("s_contrast", "contrast", _MSS, 7, "dB; peaks over valleys in each octave"),
+    Block("s_rolloff", "rolloff", _MSS, 0, "Hz; 85 % of the magnitude lies below"),
+    Block("z_cr", "zero_crossing_rate", _MSS, 0, "sign changes: noisiness, attack"),
+)
+
+_LOGMEL = (
+    Block("mfcc", "mfcc", _MS, N_MFCC, "timbre: the spectrum's shape, coarse to fine"),
+    Block("mfcc_delta", "mfcc_delta", _MS, N_MFCC, "how fast the timbre changes"),
+    Block("mel", "log_mel", _MS, 128, "dB; energy of each mel band, low to high"),
+)
+
+_EXTRA = (
+    Block("mfcc", "mfcc", ("skew",), N_MFCC, "lean of each timbre coefficient"),
+    Block("flatness", "flatness", _MSS, 0, "0 a tone, 1 white noise"),
+    Block("spectral_bandwidth", "bandwidth", ("std", "skew"), 0, "Hz; spread around the centroid"),
+    Block("rms", "rms", ("std", "skew"), 0, "loudness"),
+    Block("chroma_cqt", "chroma_cqt", _MSS, 12, "pitch classes, sharper in the bass"),
+    Block("chroma_cens", "chroma_cens", _MSS, 12, "pitch classes over about a second"),
+    Block("tonnetz", "tonnetz", _MSS, 6, "harmony on circles of fifths and thirds"),
+    Block("tempogram", "tempogram_bands", _MSS, TEMPO_BANDS, "pulse from 30 to 300 a minute"),
+    Block("harmonic_mfcc", "harmonic_mfcc", _MS, 13, "timbre of the harmonic part"),
+    Block("percussive_mfcc", "percussive_mfcc", _MS, 13, "timbre of the percussive part"),
+)
+
+TABLES: Mapping[str, tuple[Block, ...]] = {
+    "kaggle": _KAGGLE,
+    "capstone": _CAPSTONE,
+    "logmel": _LOGMEL,
+    "full": (*_KAGGLE, *_CAPSTONE, *_LOGMEL, *_EXTRA),
+}
+
+
+def blocks(table: str) -> tuple[Block, ...]:
+    """Return the blocks of columns that make a feature table.
+
+    Raises
+    ------
+    SettingError
+        If there is no such table.
+    """
+    if table not in TABLES:
+        raise SettingError(
+            f"feature table {table!r} does not exist; choose from {', '.join(TABLES)}"
+        )
+    return TABLES[table]
+
+
+@lru_cache
+def columns(table: str) -> tuple[str, ...]:
+    """Names of the columns of a feature table, in order.
+
+    Parameters
+    ----------
+    table : {"kaggle", "capstone", "logmel", "full"}
+        `kaggle`: the 57 features of the widespread Kaggle release. `capstone`: those of the
+        capstone study. `logmel`: what a log-mel spectrogram gives. `full`: all of them and more.
+
+    Returns
+    -------
+    tuple of str
+
+    Examples
+    --------
+    >>> len(columns("kaggle")), columns("kaggle")[0]
+    (57, 'chroma_stft_mean')
+    """
+    # Tables share columns; `full` holds each of them once.
+    return tuple(dict.fromkeys(name for block in blocks(table) for name in block.columns()))
+
+
+def row(analysis: LogMel, table: str) -> np.ndarray:
+    """Compute one line of a feature table.
+
+    Parameters
+    ----------
+    analysis : Analysis, or LogMel for the table `logmel`
+    table : str
+        See `columns`.
+
+    Returns
+    -------
+    ndarray, shape (n_columns,), float64
+        In the order of ``columns(table)``.
+    """
+    values: dict[str, float] = {}
+    for block in blocks(table):
+        values.update(zip(block.columns(), block.values(analysis), strict=True))
+    return np.array([values[name] for name in columns(table)])

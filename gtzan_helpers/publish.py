@@ -1,0 +1,80 @@
+"""Results of real data brought into the repository: `figures/` and README's table."""
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from gtzan_helpers import config, files, scoreboard
+from gtzan_helpers.errors import SourceError
+
+MARKER = "scoreboard"
+
+
+def gather(runs: Iterable[str]) -> pd.DataFrame:
+    """Read the rows of runs and put them together; without a run those in `figures/`.
+
+    Raises
+    ------
+    SourceError
+        If a run has no results.
+    """
+    paths = [Path(run) for run in runs] or [_figures() / "scoreboard.csv"]
+    rows = scoreboard.read(paths[0])
+    for path in paths[1:]:
+        rows = scoreboard.merge(rows, scoreboard.read(path))
+    return rows
+
+
+def write(rows: pd.DataFrame, runs: Iterable[str]) -> pd.DataFrame:
+    """Merge rows into `figures/scoreboard.csv`, their predictions beside it, and README.
+
+    Returns
+    -------
+    DataFrame
+        Everything that is in `figures/scoreboard.csv` now.
+
+    Raises
+    ------
+    SourceError
+        If a row is synthetic: those are no results on music.
+    """
+    if (rows.source == "synthetic").any():
+        raise SourceError("synthetic results are not for figures/; name runs on real data")
+    figures = _figures()
+    board = figures / "scoreboard.csv"
+    merged = scoreboard.merge(scoreboard.read(board) if board.exists() else rows[:0], rows)
+    for run in runs:
+        for path in sorted((Path(run) / "predictions").glob("*.npz")):
+            (figures / "predictions").mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, figures / "predictions" / path.name)
+    files.write_text(board, merged.to_csv(index=False, lineterminator="\n"))
+    readme = figures.parent / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    files.write_text(readme, scoreboard.replace_between(text, MARKER, readme_table(merged)))
+    return merged
+
+
+def readme_table(rows: pd.DataFrame) -> str:
+    """README's table: what was measured, as Markdown."""
+    compared = scoreboard.comparison(rows)
+    measured = compared.reproduced.notna() | compared.honest.notna()
+    return scoreboard.markdown(compared[measured])
+
+
+def as_text(rows: pd.DataFrame) -> str:
+    """The comparison for a terminal."""
+    return scoreboard.markdown(scoreboard.comparison(rows))
+
+
+def as_json(rows: pd.DataFrame) -> str:
+    """The rows for machines."""
+    return rows.to_json(orient="records", indent=1)
+
+
+def _figures() -> Path:
+    root = config.checkout()
+    if root is None:
+        raise SourceError("figures/ is not here; run this in a clone of the project")
+    return root / "figures"

@@ -1,0 +1,326 @@
+"""Papermill at work: the notebooks of the series, executed in order, and a page about it.
+
+A run leaves in its folder `notebooks/` (executed), `html/` (the same, pictures embedded),
+`index.html`, `results/`, `predictions/` and `run.json`.
+"""
+
+import html
+import json
+import os
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from gtzan_helpers import config, dataset, files, scoreboard
+from gtzan_helpers.errors import NotebookError, SettingError, SourceError
+
+KERNEL = "python3"
+
+QUICK_MINUTES = {"synthetic": 5, "mini": 7, "gtzan": 60}
+"""About how long a quick run takes on two cores, extraction included."""
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """A notebook of the series: ``03_classical_models.ipynb`` is number 03."""
+
+    path: Path
+
+    @property
+    def number(self) -> str:
+        """Its two digits."""
+        return self.path.stem[:2]
+
+    @property
+    def title(self) -> str:
+        """Its name for people: ``03 classical models``."""
+        return self.path.stem.replace("_", " ")
+
+
+def notebooks(only: Iterable[str] = ()) -> list[Notebook]:
+    """The notebooks of the checkout in their order.
+
+    Parameters
+    ----------
+    only : iterable of str
+        Numbers to keep, ``("03", "05")``; empty for all.
+
+    Raises
+    ------
+    SettingError
+        If a number has no notebook.
+    SourceError
+        If the package runs outside a checkout.
+    """
+    root = config.checkout()
+    if root is None:
+        raise SourceError("the notebooks are not here; run `gtzan run` in a clone of the project")
+    found = [Notebook(path) for path in sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))]
+    wanted = list(only)
+    numbers = {notebook.number for notebook in found}
+    unknown = [number for number in wanted if number not in numbers]
+    if unknown:
+        raise SettingError(
+            f"there is no notebook {', '.join(unknown)}; choose from {', '.join(sorted(numbers))}"
+        )
+    return [notebook for notebook in found if not wanted or notebook.number in wanted]
+
+
+def run(
+    source: str,
+    *,
+    profile: str = "quick",
+    only: Iterable[str] = (),
+    out: str | Path = "",
+    jobs: int | None = None,
+    resume: bool = False,
+    say=print,
+) -> Path:
+    """Execute the notebooks on a source, and write a page about it.
+
+    Parameters
+    ----------
+    source : str
+        See `dataset.resolve`.
+    profile : {"smoke", "quick", "full"}
+        How much of everything.
+    only : iterable of str
+        Numbers of notebooks; empty for all.
+    out : str or Path
+        Folder of the run; empty for `config.run_dir`.
+    jobs : int or None
+        Processes for extraction.
+    resume : bool
+        Keep notebooks that were executed already with the same parameters. Result rows that
+        are still true are kept in any case.
+    say : callable
+        Takes each line for the user.
+
+    Returns
+    -------
+    Path
+        The `index.html` of the run.
+
+    Raises
+    ------
+    NotebookError
+        If a notebook stops; what was done before is kept, and the page says so.
+    """
+    chosen = notebooks(only)
+    say(_forecast(source, profile, len(chosen)))
+    found = dataset.resolve(source, profile=profile, jobs=jobs or os.cpu_count() or 1)
+    tracks = dataset.load(found)
+    folder = Path(out or config.run_dir(found.name, profile)).resolve()
+    # Only a source that is a path changes; names keep their meaning anywhere.
+    named = source if source in ("synthetic", "mini", "gtzan") else str(Path(source).resolve())
+    parameters = {"source": named, "profile": profile, "run_dir": str(folder)}
+    say(f"{found.name}: {len(tracks)} tracks, {tracks.genre.nunique()} labels -> {folder}")
+    report = _Report(folder, found.name, profile, len(tracks))
+    bar = tqdm(chosen, desc="notebooks", unit="notebook", disable=None)
+    for notebook in bar:
+        bar.set_postfix_str(notebook.title)
+        if resume and report.has(notebook, parameters):
+            continue
+        started = time.perf_counter()
+        try:
+            _execute(notebook, folder, parameters)
+        except NotebookError as error:
+            report.add(notebook, parameters, time.perf_counter() - started, str(error))
+            report.write()
+            raise
+        report.add(notebook, parameters, time.perf_counter() - started, "")
+        report.write()
+    return report.write()
+
+
+def _forecast(source: str, profile: str, n_notebooks: int) -> str:
+    minutes = QUICK_MINUTES.get(source)
+    share = {"smoke": 0.4, "quick": 1.0, "full": 8.0}.get(profile, 1.0)
+    about = (
+        f"about {max(1, round(minutes * share))} min" if minutes else "the longer, the more songs"
+    )
+    return (
+        f"{n_notebooks} notebooks on {source}, profile {profile}: {about} on two cores; "
+        "nothing is downloaded"
+    )
+
+
+def _execute(notebook: Notebook, folder: Path, parameters: dict[str, str]) -> None:
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    target = folder / "notebooks" / notebook.path.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Bars move in a terminal; on a page they are a wall of lines.
+    silenced = {"TQDM_DISABLE": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    before = {name: os.environ.get(name) for name in silenced}
+    os.environ.update(silenced)
+    try:
+        papermill.execute_notebook(
+            str(notebook.path),
+            str(target),
+            parameters=parameters,
+            kernel_name=KERNEL,
+            progress_bar=False,
+            cwd=str(notebook.path.parent),
+        )
+    except PapermillExecutionError as error:
+        lines = str(error.evalue).strip().splitlines()
+        reason = lines[0] if lines else "no message"
+        raise NotebookError(
+            f"{notebook.path.name}, cell {error.exec_count}: {error.ename}: {reason}; "
+            f"what was done is in {target}"
+        ) from error
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value
+        if target.exists():
+            _write_html(target, folder / "html" / f"{target.stem}.html")
+
+
+def _write_html(executed: Path, target: Path) -> None:
+    import nbformat
+    from nbconvert import HTMLExporter
+
+    body, _ = HTMLExporter(embed_images=True).from_notebook_node(nbformat.read(executed, 4))
+    files.write_text(target, body)
+
+
+class _Report:
+    """`run.json`, and the page made from it and from the results."""
+
+    def __init__(self, folder: Path, source_name: str, profile: str, n_tracks: int):
+        self.folder = folder
+        self.state = {
+            "source": source_name,
+            "profile": profile,
+            "n_tracks": n_tracks,
+            "notebooks": self._before(),
+        }
+
+    def _before(self) -> dict:
+        try:
+            return json.loads((self.folder / "run.json").read_text(encoding="utf-8"))["notebooks"]
+        except (OSError, ValueError, KeyError):
+            return {}
+
+    def has(self, notebook: Notebook, parameters: dict[str, str]) -> bool:
+        """Whether a notebook was executed to its end, as it is now, with these parameters."""
+        entry = self.state["notebooks"].get(notebook.path.name, {})
+        return (
+            entry.get("error") == ""
+            and entry.get("parameters") == parameters
+            and entry.get("md5") == files.digest(notebook.path)
+        )
+
+    def add(self, notebook: Notebook, parameters: dict, seconds: float, error: str) -> None:
+        self.state["notebooks"][notebook.path.name] = {
+            "title": notebook.title,
+            "parameters": parameters,
+            "md5": files.digest(notebook.path),
+            "seconds": round(seconds, 1),
+            "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "error": error,
+        }
+
+    def write(self) -> Path:
+        files.write_text(self.folder / "run.json", json.dumps(self.state, indent=1) + "\n")
+        return files.write_text(self.folder / "index.html", self._page())
+
+    def _page(self) -> str:
+        source, profile = html.escape(self.state["source"]), self.state["profile"]
+        warning = (
+            "<p class='note'>The embedded dataset is synthetic: these figures show how the "
+            "protocols behave. They are no results on GTZAN.</p>"
+            if source == "synthetic"
+            else ""
+        )
+        return _PAGE.format(
+            title=f"Music genres: {source}, {profile}",
+            n_tracks=self.state["n_tracks"],
+            warning=warning,
+            notebooks="\n".join(self._line(name) for name in sorted(self.state["notebooks"])),
+            scoreboard=self._scoreboard(),
+        )
+
+    def _line(self, name: str) -> str:
+        entry = self.state["notebooks"][name]
+        link = f"<a href='html/{Path(name).stem}.html'>{html.escape(entry['title'])}</a>"
+        state = f"{entry['seconds']:.0f} s"
+        if entry["error"]:
+            state = f"<strong>stopped: {html.escape(entry['error'])}</strong>"
+        return f"<li>{link} <span class='small'>{state}</span></li>"
+
+    def _scoreboard(self) -> str:
+        try:
+            rows = scoreboard.read(self.folder)
+        except SourceError:
+            return "<p>No system was measured yet.</p>"
+        compared = scoreboard.comparison(rows)
+        table = pd.DataFrame(
+            {
+                "system": compared.system_id,
+                "published": compared.published.map(_percent),
+                "reproduced": compared.reproduced.map(_percent),
+                "under": compared.run_protocol,
+                "honest": compared.honest.map(_percent),
+                "95 % interval": [
+                    f"{_percent(low)} to {_percent(high)}"
+                    for low, high in zip(compared.low, compared.high, strict=True)
+                ],
+                "under ": compared.honest_protocol,
+                "price of the leak": compared.price.map(_points),
+                "note": compared.note,
+            }
+        )
+        return "<div class='wide'>" + table.to_html(index=False, border=0) + "</div>"
+
+
+def _percent(share: float) -> str:
+    return "–" if pd.isna(share) else f"{100 * share:.1f}"
+
+
+def _points(share: float) -> str:
+    return "–" if pd.isna(share) else f"{100 * share:+.1f}"
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem;
+  color: #222; background: #fff; }}
+table {{ border-collapse: collapse; }}
+th, td {{ padding: .3rem .7rem; text-align: left; border-bottom: 1px solid #ddd; }}
+td:nth-child(2), td:nth-child(3), td:nth-child(5), td:nth-child(8) {{ text-align: right; }}
+.wide {{ overflow-x: auto; }}
+.note {{ background: #fff3cd; padding: .6rem 1rem; border-left: 4px solid #b58100; }}
+.small {{ color: #555; font-size: .9em; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<p>{n_tracks} tracks. Accuracies are in per cent; guessing scores 10, and given the wrong labels
+of GTZAN nothing beyond 94.5 is to be believed there.</p>
+{warning}
+<h2>Scoreboard</h2>
+{scoreboard}
+<h2>Notebooks</h2>
+<ol start="0">
+{notebooks}
+</ol>
+</body>
+</html>
+"""
