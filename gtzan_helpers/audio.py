@@ -124,7 +124,7 @@ def resample(y: np.ndarray, *, sr: int, target_sr: int) -> np.ndarray:
     return soxr.resample(y.astype(np.float32, copy=False), sr, target_sr, quality="HQ")
 
 
-def segment_starts(n_samples: int, *, sr: int, segment_seconds: float) -> np.ndarray:
+def segment_starts(n_samples: int, *, sr: float, segment_seconds: float) -> np.ndarray:
     """Say where the segments of a recording start.
 
     There are ``max(1, round(duration / segment_seconds))``, spread evenly so that the last
@@ -135,8 +135,8 @@ def segment_starts(n_samples: int, *, sr: int, segment_seconds: float) -> np.nda
     ----------
     n_samples : int
         Length of the recording.
-    sr : int
-        Its sampling rate in Hz.
+    sr : float
+        Samples (or frames) per second.
     segment_seconds : float
         Length of a segment in seconds; 0 for the whole recording as one segment.
 

@@ -2,7 +2,6 @@
 
 import sys
 import warnings
-from pathlib import Path
 
 import click
 

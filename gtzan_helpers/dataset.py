@@ -178,10 +178,7 @@ def load(source: str | Path | Source, *, profile: str = "quick") -> pd.DataFrame
         See `resolve`.
     """
     found = source if isinstance(source, Source) else resolve(source, profile=profile)
-    if found.kind == "audio":
-        tracks = _audio_tracks(found)
-    else:
-        tracks = _known_tracks(found)
+    tracks = _audio_tracks(found) if found.kind == "audio" else _known_tracks(found)
     tracks = tracks.sort_values(["genre", "track_id"], ignore_index=True)[list(COLUMNS)]
     if found.synthetic or found.profile.track_limit is None:
         return tracks
@@ -312,7 +309,9 @@ def _with_facts(tracks: pd.DataFrame) -> pd.DataFrame:
     added = _unknown(len(tracks))
     found = [i for i, track_id in enumerate(sources) if track_id is not None]
     added.iloc[found] = facts.loc[[sources[i] for i in found], list(FACTS)].to_numpy()
-    added = _present_originals(added, {s: t for s, t in zip(sources, tracks.track_id) if s})
+    added = _present_originals(
+        added, {s: t for s, t in zip(sources, tracks.track_id, strict=True) if s}
+    )
     return pd.concat([tracks, added], axis=1)
 
 
@@ -338,7 +337,7 @@ def _known_tracks(source: Source) -> pd.DataFrame:
     theirs = tracks.track_id.isin(facts.index)
     if theirs.all() and (facts.genre[tracks.track_id].to_numpy() == tracks.genre.to_numpy()).all():
         added = facts.loc[tracks.track_id, list(FACTS)].reset_index(drop=True)
-        added = _present_originals(added, dict(zip(tracks.track_id, tracks.track_id)))
+        added = _present_originals(added, {name: name for name in tracks.track_id})
     else:
         added = _unknown(len(tracks))
     return pd.concat([tracks, added], axis=1)
@@ -400,7 +399,6 @@ def _table_index(raw: pd.DataFrame) -> pd.DataFrame:
         numbers = parts.segment.astype(int)
         if (numbers.groupby(parts.track).min() == 0).all():
             index = pd.DataFrame({"track_id": parts.track, "segment": numbers})
-    length = raw["length"] if "length" in raw else 0
-    index["start_s"] = index.segment * length / config.SR
+    index["start_s"] = index.segment * raw.get("length", 0) / config.SR
     index["genre"] = raw.label.astype(str)
     return index

@@ -5,7 +5,6 @@ fetched stays with the user.
 """
 
 import csv
-import os
 import shutil
 import tarfile
 import zipfile
@@ -119,7 +118,7 @@ def _download(archive: Archive, folder: Path) -> Path:
             raise DownloadError(f"{host} {_reason(error)}") from error
     _verify(archive, part)
     whole = part.with_suffix("")
-    os.replace(part, whole)
+    part.replace(whole)
     return whole
 
 
@@ -188,7 +187,7 @@ def _unpack(path: Path, target: Path) -> None:
         genres = next(temporary.rglob("genres"), None)
         if genres is None:
             raise DownloadError(f"{path.name} holds no folder `genres`")
-        os.replace(genres.parent, target)
+        genres.parent.replace(target)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
         raise DownloadError(f"{path.name} cannot be unpacked ({error})") from error
     finally:

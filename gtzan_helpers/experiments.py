@@ -161,12 +161,14 @@ def run_system(
         write_row(folder / "results", row, key="")
         return row, None
     task = _Task(system, source, protocol, seed, data, parts)
-    row = read_row(folder / "results", task.stem, key=task.key())
-    predictions = _stored_predictions(folder, task.stem) if row else None
-    if row is None or predictions is None:
-        row, predictions = task.measure()
-        _write_predictions(folder, row.stem, predictions)
-        write_row(folder / "results", row, key=task.key())
+    key = task.key()
+    stored = read_row(folder / "results", task.stem, key=key)
+    predictions = _stored_predictions(folder, task.stem) if stored else None
+    if stored is not None and predictions is not None:
+        return stored, predictions
+    row, predictions = task.measure()
+    _write_predictions(folder, row.stem, predictions)
+    write_row(folder / "results", row, key=key)
     return row, predictions
 
 
@@ -225,7 +227,7 @@ class _Task:
     def key(self) -> str:
         """What the row depends on; a change makes it stale."""
         ids = [self.data.segments[["track_id", "segment", "genre"]].to_csv(index=False)]
-        values = hashlib.sha256(np.ascontiguousarray(self.data.values)).hexdigest()
+        values = hashlib.sha256(self.data.values.tobytes()).hexdigest()
         model = classical.build(self.system.system_id, n_train=10, seed=self.seed)
         search = classical.SEARCH.get(self.system.system_id) if self.tuned else None
         rows = [

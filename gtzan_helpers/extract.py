@@ -6,10 +6,10 @@ import os
 import warnings
 import zipfile
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 import joblib
-import librosa
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
@@ -46,8 +46,8 @@ class Request:
 
     def key(self) -> str:
         """A short name of these settings and of the code that carries them out."""
-        code = [files.digest(module.__file__) for module in (features, audio, median)]
-        text = json.dumps([asdict(self), code, librosa.__version__], sort_keys=True)
+        code = [files.digest(str(module.__file__)) for module in (features, audio, median)]
+        text = json.dumps([asdict(self), code, version("librosa")], sort_keys=True)
         return f"{self.what}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 

@@ -12,6 +12,7 @@ Taught in notebook 02.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 
 import librosa
 import numpy as np
@@ -106,7 +107,7 @@ class LogMel:
         lags = np.arange(1, self.tempogram.shape[0])
         tempi = 60 * self.frame_rate / lags
         rows = []
-        for low, high in zip(edges[:-1], edges[1:], strict=True):
+        for low, high in pairwise(edges):
             inside = lags[(tempi >= low) & (tempi < high)]
             if inside.size == 0:
                 inside = lags[[np.argmin(np.abs(np.log(tempi / np.sqrt(low * high))))]]
@@ -225,7 +226,7 @@ class Analysis(LogMel):
 
     @cached_property
     def contrast(self) -> np.ndarray:
-        """Spectral contrast in dB: peaks over valleys in seven octave bands, shape (7, n_frames)."""
+        """Spectral contrast in dB: peaks over valleys in 7 octave bands, shape (7, n_frames)."""
         return librosa.feature.spectral_contrast(S=self.magnitude, sr=self.sr)
 
     # The waveform
@@ -307,7 +308,7 @@ class Analysis(LogMel):
 
     @cached_property
     def tonnetz(self) -> np.ndarray:
-        """Where the harmony lies on circles of fifths, minor and major thirds, shape (6, n_frames)."""
+        """Place of the harmony on circles of fifths and thirds, shape (6, n_frames)."""
         return librosa.feature.tonnetz(chroma=self.chroma_cqt, sr=self.sr)
 
     # Rhythm

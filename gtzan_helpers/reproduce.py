@@ -7,12 +7,12 @@ A run leaves in its folder `notebooks/` (executed), `html/` (the same, pictures 
 import html
 import json
 import os
-import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from tqdm import tqdm
@@ -200,7 +200,7 @@ class _Report:
 
     def __init__(self, folder: Path, source_name: str, profile: str, n_tracks: int):
         self.folder = folder
-        self.state = {
+        self.state: dict[str, Any] = {
             "source": source_name,
             "profile": profile,
             "n_tracks": n_tracks,

@@ -25,8 +25,8 @@ SR = config.SR
 """Sampling rate of the embedded dataset, in Hz."""
 
 TRACKS_PER_ARTIST = 4
-MIN_ARTISTS = 4
-"""Artists a genre has at least: one to train, one to choose and two to test with."""
+ARTISTS = (4, 10)
+"""Artists a genre has at least (one to choose with, one to test), and at most: few, as in GTZAN."""
 
 REPLICA_SHARE = 0.05
 WRONG_LABEL_SHARE = 0.04
@@ -231,8 +231,9 @@ def plan(n_tracks: int, *, seed: int) -> pd.DataFrame:
     Returns
     -------
     DataFrame, one row per track
-        `track_id` (``blues.s0000``: never to be taken for one of GTZAN's), `genre` (the label, right or wrong), `true_genre`, `artist_group`, `song`
-        (tracks of one song are replicas), `duplicate_of`, `replica` ("none", "exact", "near"),
+        `track_id` (``blues.s0000``: never to be taken for one of GTZAN's), `genre` (the label,
+        right or wrong), `true_genre`, `artist_group`, `song` (tracks of one song are replicas),
+        `duplicate_of`, `replica` ("none", "exact", "near"),
         `sturm_removed` and `fault_filtered` as in every table of tracks.
     """
     rng = np.random.default_rng([seed, 0])
@@ -241,9 +242,11 @@ def plan(n_tracks: int, *, seed: int) -> pd.DataFrame:
     if n_tracks < 4 * len(config.GENRES):
         raise ValueError(f"n_tracks={n_tracks} is too few: four a genre are needed")
     number = tracks.groupby("genre").cumcount()
-    tracks.insert(0, "track_id", [f"{g}.s{i:04d}" for g, i in zip(tracks.genre, number)])
+    tracks.insert(
+        0, "track_id", [f"{g}.s{i:04d}" for g, i in zip(tracks.genre, number, strict=True)]
+    )
     n_artists = tracks.genre.map(
-        tracks.genre.value_counts().floordiv(TRACKS_PER_ARTIST).clip(lower=MIN_ARTISTS)
+        tracks.genre.value_counts().floordiv(TRACKS_PER_ARTIST).clip(*ARTISTS)
     )
     tracks["true_genre"] = tracks.genre
     tracks["artist"] = number % n_artists
