@@ -309,9 +309,8 @@ def _with_facts(tracks: pd.DataFrame) -> pd.DataFrame:
     added = _unknown(len(tracks))
     found = [i for i, track_id in enumerate(sources) if track_id is not None]
     added.iloc[found] = facts.loc[[sources[i] for i in found], list(FACTS)].to_numpy()
-    added = _present_originals(
-        added, {s: t for s, t in zip(sources, tracks.track_id, strict=True) if s}
-    )
+    here = {s: t for s, t in zip(sources, tracks.track_id, strict=True) if s}
+    added = _present_originals(added, here)
     return pd.concat([tracks, added], axis=1)
 
 
@@ -354,8 +353,8 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, str]:
     Returns
     -------
     rows : DataFrame
-        `track_id`, `segment`, `start_s`, `genre` and the features, in the file's order of
-        tracks and by segment within a track.
+        `track_id`, `segment`, `length` (samples), `start_s`, `genre` and the features, sorted by
+        track and segment.
     table : str
         Which of `features.TABLES` it holds.
 
@@ -399,6 +398,7 @@ def _table_index(raw: pd.DataFrame) -> pd.DataFrame:
         numbers = parts.segment.astype(int)
         if (numbers.groupby(parts.track).min() == 0).all():
             index = pd.DataFrame({"track_id": parts.track, "segment": numbers})
-    index["start_s"] = index.segment * raw.get("length", 0) / config.SR
+    index["length"] = raw.get("length", 0)
+    index["start_s"] = index.segment * index["length"] / config.SR
     index["genre"] = raw.label.astype(str)
     return index

@@ -172,17 +172,33 @@ def run_system(
     return row, predictions
 
 
+def segment_seconds(system_id: str) -> float:
+    """Length of the segments that a system hears, in seconds; 0 for whole tracks."""
+    return SEGMENT_SECONDS if systems.get(system_id).unit == "segment" else 0.0
+
+
+def yardstick(source: dataset.Source) -> tuple[str, str]:
+    """Name the classifier that shows what a split is worth, and its features, on a source.
+
+    Returns
+    -------
+    system_id : str
+        `ours_svm_segments`, or `capstone_svm` where a table knows whole tracks only.
+    features : str
+        See `extract.natural_table`.
+    """
+    whole = source.kind == "table" and not (dataset.read_table(source.path)[0].segment > 0).any()
+    return "capstone_svm" if whole else "ours_svm_segments", extract.natural_table(source)
+
+
 def _inputs(system: systems.System, source: dataset.Source, jobs: int | None):
     """The features a system is fed from a source of that kind."""
-    seconds = SEGMENT_SECONDS if system.unit == "segment" else 0.0
+    what = extract.natural_table(source)
     if system.study == "stacked":
         what = extract.STACKED
-    elif source.kind == "pack":
-        what = "logmel"
-    elif source.kind == "table":
-        what = dataset.read_table(source.path)[1]
-    else:
-        what = "capstone" if system.study == "capstone" else "kaggle"
+    elif system.study == "capstone" and source.kind == "audio":
+        what = "capstone"
+    seconds = segment_seconds(system.system_id)
     return extract.extract(source, what, segment_seconds=seconds, jobs=jobs)
 
 
@@ -261,7 +277,7 @@ class _Task:
             system_id=self.system.system_id,
             source=self.source.name,
             features=self.data.what,
-            segment_seconds=SEGMENT_SECONDS if self.system.unit == "segment" else 0.0,
+            segment_seconds=segment_seconds(self.system.system_id),
             protocol=self.protocol,
             seed=self.seed,
             status="measured",

@@ -148,6 +148,29 @@ def extract(
     return _assemble(tracks, parts, failures, what)
 
 
+def natural_table(source: dataset.Source) -> str:
+    """The feature table that a source gives without more ado.
+
+    `kaggle` from audio, `logmel` from a pack, its own from a table.
+    """
+    if source.kind == "table":
+        return dataset.read_table(source.path)[1]
+    return {"audio": "kaggle", "pack": "logmel"}[source.kind]
+
+
+def lengths(source: dataset.Source) -> pd.Series | None:
+    """Length of each track in samples at `config.SR`, by id; None where a source does not say."""
+    tracks = dataset.load(source)
+    if source.kind == "audio":
+        counted = {t.track_id: _n_samples(t.path) for t in tracks.itertuples()}
+        return pd.Series(counted).replace(0, np.nan).dropna()
+    if source.kind == "table":
+        rows = dataset.read_table(source.path)[0]
+        if (rows.segment == 0).all() and "length" in rows:
+            return rows.set_index("track_id")["length"]
+    return None
+
+
 # From audio
 
 
@@ -402,11 +425,13 @@ def write_csv(path: str | Path, extraction: Extraction, *, segment_seconds: floa
 
 
 def _n_samples(path) -> int:
-    if not isinstance(path, str):
-        return 0
+    """Samples of a file at `config.SR`; 0 where there is no file that says."""
     import soundfile
 
-    info = soundfile.info(path)
+    try:
+        info = soundfile.info(path)
+    except (soundfile.SoundFileError, TypeError, OSError):
+        return 0
     return round(info.frames * config.SR / info.samplerate)
 
 

@@ -168,6 +168,8 @@ def _execute(notebook: Notebook, folder: Path, parameters: dict[str, str]) -> No
             parameters=parameters,
             kernel_name=KERNEL,
             progress_bar=False,
+            # The kernel warns of every local connection.
+            extra_arguments=["--log-level=ERROR"],
             cwd=str(notebook.path.parent),
         )
     except PapermillExecutionError as error:
