@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from gtzan_helpers import config, files
+from gtzan_helpers import config
 from gtzan_helpers.errors import DownloadError, SettingError
 
 MAX_UNPACKED = 4 * 2**30
@@ -156,6 +156,8 @@ def _reason(error: Exception) -> str:
 
 
 def _verify(archive: Archive, part: Path) -> None:
+    import pooch
+
     size = part.stat().st_size
     host = archive.address.split("/")[2]
     if archive.n_bytes and size < archive.n_bytes:
@@ -163,7 +165,7 @@ def _verify(archive: Archive, part: Path) -> None:
     wrong = None
     if archive.n_bytes and size > archive.n_bytes:
         wrong = f"{host} sent more than {archive.n_bytes:,} bytes"
-    elif archive.sha256 and files.digest(part, "sha256") != archive.sha256:
+    elif archive.sha256 and pooch.file_hash(str(part)) != archive.sha256:
         wrong = f"{host} sent another file (its sha256 is not {archive.sha256[:12]}...)"
     if wrong:
         part.unlink()

@@ -14,9 +14,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
 
-from gtzan_helpers import classical, config, dataset, evaluate, extract, files, splits, systems
+from gtzan_helpers import (
+    classical,
+    config,
+    dataset,
+    evaluate,
+    extract,
+    files,
+    progress,
+    splits,
+    systems,
+)
 from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
 from gtzan_helpers.scoreboard import Row, read_row, table, write_row
 
@@ -99,7 +108,9 @@ def run_systems(
     ]
     rows = [
         run_system(system_id, found, protocol=protocol, seed=seed, run_dir=run_dir, jobs=jobs)[0]
-        for system_id, protocol in tqdm(pairs, desc="systems", unit="row", leave=False)
+        for system_id, protocol in progress.bar(
+            pairs, total=len(pairs), description="systems", unit="row"
+        )
     ]
     return table(rows)
 
@@ -214,6 +225,62 @@ def _refused(system, source: dataset.Source, protocol: str, seed: int, note: str
         note=note,
         profile=source.profile.name,
     )
+
+
+def ablate(
+    data: extract.Extraction,
+    groups: dict[str, list[str]],
+    *,
+    system_id: str,
+    protocol: str,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Fit one system to growing sets of features, and compare them on valid.
+
+    Parameters
+    ----------
+    data : Extraction
+        Of a feature table.
+    groups : dict
+        For each set its columns.
+    system_id : str
+        A classical system.
+    protocol : str
+        How to split. Test is not touched: which features to take is a choice.
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        `features`, `n_columns`, `track_accuracy`, `track_ci_low`, `track_ci_high`, of valid.
+    """
+    _, y = np.unique(data.segments.genre.to_numpy(str), return_inverse=True)
+    ids = data.segments.track_id.to_numpy(str)
+    parts = splits.make(protocol, data.segments, data.tracks, seed=seed)
+    lines = []
+    for name, columns in groups.items():
+        X = data.frame()[columns].to_numpy()
+        probs = [
+            evaluate.probabilities(
+                classical.build(system_id, n_train=len(part.train), seed=seed).fit(
+                    X[part.train], y[part.train]
+                ),
+                X[part.valid],
+            )
+            for part in parts
+        ]
+        valid = np.concatenate([part.valid for part in parts])
+        found = evaluate.scores(ids[valid], np.concatenate(probs), y[valid])
+        lines.append(
+            {
+                "features": name,
+                "n_columns": len(columns),
+                "track_accuracy": found.track_accuracy,
+                "track_ci_low": found.track_ci_low,
+                "track_ci_high": found.track_ci_high,
+            }
+        )
+    return pd.DataFrame(lines)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,8 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
 
-from gtzan_helpers import audio, config, dataset, features, files, median, packs
+from gtzan_helpers import audio, config, dataset, features, files, median, packs, progress
 from gtzan_helpers.errors import AudioError, GtzanError, NotPossibleError, SettingError
 
 DB_RANGE = (-80.0, 0.0)
@@ -188,12 +187,14 @@ def _from_audio(tracks: pd.DataFrame, request: Request, jobs: int):
     entries = {track.track_id: _entry(folder, track) for track in tracks.itertuples()}
     missing = [track for track in tracks.itertuples() if not entries[track.track_id].exists()]
     reasons = dict(
-        _progress(
+        progress.bar(
             joblib.Parallel(n_jobs=min(jobs, max(1, len(missing))), return_as="generator")(
                 joblib.delayed(_compute)(t.track_id, t.path, entries[t.track_id], request)
                 for t in missing
             ),
             total=len(missing),
+            description="extract",
+            unit="track",
         )
     )
     parts: dict[str, _Part] = {}
@@ -205,10 +206,6 @@ def _from_audio(tracks: pd.DataFrame, request: Request, jobs: int):
         else:
             failures.append((track.track_id, track.path, reason))
     return parts, failures
-
-
-def _progress(results, total: int):
-    return tqdm(results, total=total, desc="extract", unit="track", leave=False) if total else ()
 
 
 def _entry(folder: Path, track) -> Path:
@@ -472,12 +469,14 @@ def write_pack(
     hop_seconds = 512 / config.SR
     period = max(frame_period or 0, hop_seconds)
     tracks = dataset.load(found)
-    results = _progress(
+    results = progress.bar(
         joblib.Parallel(n_jobs=jobs or joblib.cpu_count(), return_as="generator")(
             joblib.delayed(_encode_track)(t.path, period / hop_seconds, found.profile.seconds_limit)
             for t in tracks.itertuples()
         ),
         total=len(tracks),
+        description="extract",
+        unit="track",
     )
     encoded, failures = [], []
     for track, (log_mel, reason) in zip(tracks.itertuples(), results, strict=True):

@@ -16,6 +16,7 @@ from itertools import pairwise
 
 import librosa
 import numpy as np
+import pandas as pd
 import scipy.fft
 import scipy.signal
 import scipy.stats
@@ -606,6 +607,31 @@ def columns(table: str) -> tuple[str, ...]:
     """
     # Tables share columns; `full` holds each of them once.
     return tuple(dict.fromkeys(name for block in blocks(table) for name in block.columns()))
+
+
+def dictionary() -> pd.DataFrame:
+    """The data dictionary: every block of columns, what it means, and which tables hold it.
+
+    Returns
+    -------
+    DataFrame
+        `feature`, `meaning`, `rows` (coefficients or bands), `summaries`, and a column for
+        each table that says how many of its columns the feature gives.
+    """
+    lines: dict[tuple[str, str], dict] = {}
+    for table, parts in TABLES.items():
+        for block in parts:
+            line = lines.setdefault(
+                (block.attribute, block.name),
+                {"feature": block.name, "meaning": block.meaning, "rows": max(1, block.n_rows)},
+            )
+            line.setdefault("stats", {}).update(dict.fromkeys(block.stats or ("value",)))
+            line.setdefault(table, set()).update(block.columns())
+    frame = pd.DataFrame(lines.values())
+    frame["summaries"] = [", ".join(stats) for stats in frame.pop("stats")]
+    for table in TABLES:
+        frame[table] = [len(names) if isinstance(names, set) else 0 for names in frame[table]]
+    return frame[["feature", "meaning", "rows", "summaries", *TABLES]]
 
 
 def row(analysis: LogMel, table: str) -> np.ndarray:

@@ -15,8 +15,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gtzan_helpers import scoreboard, splits
-from gtzan_helpers.features import Analysis
+from gtzan_helpers import audio, scoreboard, splits
+from gtzan_helpers.features import STACKED_FRAMES, Analysis
 
 PLAYER_SECONDS = 5.0
 """The most that a player holds, so that an executed notebook stays small."""
@@ -76,6 +76,39 @@ def player(y: np.ndarray, sr: int, *, start: float = 0.0, seconds: float = PLAYE
     return Audio(y[first : first + round(min(seconds, PLAYER_SECONDS) * sr)], rate=sr)
 
 
+def browse(tracks: pd.DataFrame):
+    """Look through a collection: a menu of tracks, with picture and player.
+
+    On a page that nobody can click, such as one that papermill made, it shows one track.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        `track_id`, `path`; see `dataset.load`.
+    """
+    import os
+
+    paths = tracks.set_index("track_id").path
+    # A Jupyter server names the session it starts a kernel for; papermill has no server.
+    if "JPY_SESSION_NAME" not in os.environ:
+        return _one_track(paths.index[0], paths)
+    import ipywidgets
+
+    menu = ipywidgets.Dropdown(options=list(paths.index), description="track")
+    return ipywidgets.interact(lambda track_id: _one_track(track_id, paths), track_id=menu)
+
+
+def _one_track(track_id: str, paths: pd.Series) -> None:
+    from IPython.display import display
+
+    y, sr = audio.read(paths[track_id])
+    figure, axes = plt.subplots(2, 1, figsize=(9, 4.5), sharex=True)
+    waveform(y, sr, ax=axes[0]).set(title=track_id, xlabel="")
+    mel_spectrogram(Analysis(y, sr=sr), bar=False, ax=axes[1])
+    display(figure, player(y, sr))
+    plt.close(figure)
+
+
 def show_source(function):
     """The code of a helper that matters, shown in the notebook."""
     from IPython.display import Code
@@ -112,7 +145,7 @@ def _axes(ax: Axes | None, **size) -> Axes:
 # Sound
 
 
-def waveform(y: np.ndarray, sr: int, *, ax: Axes | None = None) -> Axes:
+def waveform(y: np.ndarray, sr: int, *, alpha: float = 1.0, ax: Axes | None = None) -> Axes:
     """Pressure over time.
 
     Parameters
@@ -120,14 +153,16 @@ def waveform(y: np.ndarray, sr: int, *, ax: Axes | None = None) -> Axes:
     y : ndarray, shape (n_samples,)
     sr : int
         Hz.
+    alpha : float
+        Opacity, for a waveform behind something else.
     """
     ax = _axes(ax)
-    librosa.display.waveshow(y, sr=sr, ax=ax, color="#2a6f97")
+    librosa.display.waveshow(y, sr=sr, ax=ax, color="#2a6f97", alpha=alpha)
     ax.set(xlabel="time (s)", ylabel="amplitude", xlim=(0, y.size / sr))
     return ax
 
 
-def _image(values: np.ndarray, analysis: Analysis, ax: Axes, **kwargs) -> Axes:
+def _image(values: np.ndarray, analysis: Analysis, ax: Axes, **kwargs):
     image = librosa.display.specshow(
         values, sr=analysis.sr, hop_length=analysis.hop_length, x_axis="time", ax=ax, **kwargs
     )
@@ -184,13 +219,41 @@ def log_mel(
     return ax
 
 
+def stacked(rows: np.ndarray, *, ax: Axes | None = None) -> Axes:
+    """The stacked study's array, scaled by row, with its parts named.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (87, n_frames)
+        From audio (87 rows of six kinds) or from a pack (of three).
+    """
+    ax = _axes(ax, figsize=(9, 5))
+    ax.imshow(rows, origin="lower", aspect="auto", cmap="coolwarm", vmin=-3, vmax=3)
+    ax.grid(False)
+    from_audio = rows.shape[1] == STACKED_FRAMES
+    parts = {"MFCC": 20, "mel": 32, "tempogram": 10, "chroma": 12, "contrast": 7, "tonnetz": 6}
+    if not from_audio:
+        parts = {"MFCC": 20, "mel": 57, "tempogram": 10}
+    edges = np.cumsum([0, *parts.values()])
+    for edge in edges[1:-1]:
+        ax.axhline(edge - 0.5, color="black", linewidth=0.8)
+    ax.set_yticks((edges[:-1] + edges[1:]) / 2 - 0.5, list(parts))
+    ax.set(xlabel="frame")
+    return ax
+
+
 def mfcc(analysis: Analysis, *, n_mfcc: int = 13, ax: Axes | None = None) -> Axes:
     """MFCC over time, each row scaled to its own spread, because the first dwarfs the others."""
     ax = _axes(ax)
     rows = analysis.mfcc[:n_mfcc]
     spread = np.maximum(rows.std(axis=1, keepdims=True), 1e-9)
     image = _image(
-        (rows - rows.mean(axis=1, keepdims=True)) / spread, analysis, ax, cmap="coolwarm"
+        (rows - rows.mean(axis=1, keepdims=True)) / spread,
+        analysis,
+        ax,
+        cmap="coolwarm",
+        vmin=-3,
+        vmax=3,
     )
     ax.set(ylabel="MFCC", yticks=np.arange(0, n_mfcc, 2) + 0.5, yticklabels=range(1, n_mfcc + 1, 2))
     ax.figure.colorbar(image, ax=ax, label="deviations from its mean")
@@ -237,12 +300,11 @@ def over_waveform(
     label : str
         What the curve is.
     """
-    ax = waveform(analysis.y, analysis.sr, ax=ax)
+    ax = waveform(analysis.y, analysis.sr, alpha=0.4, ax=ax)
     times = librosa.frames_to_time(
         np.arange(values.size), sr=analysis.sr, hop_length=analysis.hop_length
     )
     height = np.abs(analysis.y).max()
-    ax.lines[0].set_alpha(0.4) if ax.lines else None
     scaled = (values - values.min()) / max(np.ptp(values), 1e-9)
     ax.plot(times, height * (2 * scaled - 1), color="#c1121f", label=label)
     ax.legend(loc="upper right")
@@ -271,7 +333,8 @@ def waterfall(analysis: Analysis, *, ax: Axes | None = None) -> Axes:
     time_grid, band_grid = np.meshgrid(times, np.arange(level.shape[0]) * 2)
     ax.plot_surface(time_grid, band_grid, level, cmap="magma", linewidth=0, rcount=64, ccount=120)
     ax.set(xlabel="time (s)", ylabel="mel band")
-    ax.set_zlabel("dB")
+    ax.set_zlabel("dB", labelpad=8)
+    ax.tick_params(labelsize=8)
     ax.view_init(elev=45, azim=-60)
     return ax
 
@@ -294,7 +357,14 @@ def artist_shares(tracks: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def with_intervals(rows: pd.DataFrame, *, names: str, colours=None, ax: Axes | None = None) -> Axes:
+def with_intervals(
+    rows: pd.DataFrame,
+    *,
+    names: str,
+    colours=None,
+    guess: float = scoreboard.BASELINE,
+    ax: Axes | None = None,
+) -> Axes:
     """Track accuracies as bars with their 95 % intervals; guessing drawn as a line.
 
     Parameters
@@ -305,18 +375,25 @@ def with_intervals(rows: pd.DataFrame, *, names: str, colours=None, ax: Axes | N
         Column that names the bars.
     colours : list or None
         One a bar.
+    guess : float
+        What guessing scores.
     """
     ax = _axes(ax, figsize=(9, 0.5 * len(rows) + 1.2))
-    bars = ax.barh(rows[names], rows.track_accuracy, color=colours or "#2a6f97")
-    error = np.abs(rows[["track_ci_low", "track_ci_high"]].sub(rows.track_accuracy, axis=0))
-    ax.errorbar(
-        rows.track_accuracy, rows[names], xerr=error.T.to_numpy(), fmt="none", ecolor="#333"
-    )
-    ax.bar_label(bars, [f"{100 * a:.0f} %" for a in rows.track_accuracy], padding=-42, color="w")
-    baseline(ax, "x")
+    place = np.arange(len(rows))
+    ax.barh(place, rows.track_accuracy, color=colours or "#2a6f97")
+    _intervals(rows, place, ax, colour="#333")
+    for y, accuracy in zip(place, rows.track_accuracy, strict=True):
+        ax.text(0.02 + guess, y, f"{100 * accuracy:.0f} %", color="white", va="center")
+    baseline(ax, "x", share=guess)
+    ax.set_yticks(place, rows[names])
     ax.invert_yaxis()
     ax.set(xlabel="accuracy by track, 95 % interval", xlim=(0, 1))
     return ax
+
+
+def _intervals(rows: pd.DataFrame, place: np.ndarray, ax: Axes, *, colour: str) -> None:
+    error = np.abs(rows[["track_ci_low", "track_ci_high"]].sub(rows.track_accuracy, axis=0))
+    ax.errorbar(rows.track_accuracy, place, xerr=error.T.to_numpy(), fmt="none", ecolor=colour)
 
 
 def baseline(ax: Axes, axis: str = "y", *, share: float = scoreboard.BASELINE) -> Axes:
@@ -364,13 +441,16 @@ def claim(table: pd.DataFrame, column: str, highlighted: list[str], *, ax: Axes 
     return ax
 
 
-def pairs(table: pd.DataFrame, columns: list[str], genres: list[str]):
+def pairs(table: pd.DataFrame, columns: list[str], genres: list[str]) -> Figure:
     """Scatter plots of every pair of some features for a few genres."""
     chosen = table[table.genre.isin(genres)]
-    return sns.pairplot(
-        chosen, vars=columns, hue="genre", hue_order=genres, height=2.1, corner=True,
-        plot_kws={"s": 12, "alpha": 0.6, "linewidth": 0},
-    )  # fmt: skip
+    # seaborn lays these out itself.
+    with plt.rc_context({"figure.constrained_layout.use": False}):
+        grid = sns.pairplot(
+            chosen, vars=columns, hue="genre", hue_order=genres, height=2.1, corner=True,
+            plot_kws={"s": 12, "alpha": 0.6, "linewidth": 0},
+        )  # fmt: skip
+    return grid.figure
 
 
 def correlations(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -380,8 +460,7 @@ def correlations(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ticks = 1 if len(values) < 70 else "auto"
     sns.heatmap(
         values, cmap="coolwarm", vmin=-1, vmax=1, square=True, ax=ax,
-        xticklabels=1 if len(values) < 70 else "auto", yticklabels=1 if len(values) < 70 else "auto",
-        cbar_kws={"label": "correlation", "shrink": 0.7},
+        xticklabels=ticks, yticklabels=ticks, cbar_kws={"label": "correlation", "shrink": 0.7},
     )  # fmt: skip
     ax.tick_params(labelsize=6)
     return ax
@@ -412,17 +491,24 @@ def scatter(
 # Models
 
 
-def train_and_test(rows: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Train and test accuracy of systems side by side: the gap is overfitting."""
+def train_and_test(
+    rows: pd.DataFrame, *, guess: float = scoreboard.BASELINE, ax: Axes | None = None
+) -> Axes:
+    """Train and test accuracy of systems side by side: the gap is overfitting.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of `scoreboard.COLUMNS`, one a system.
+    guess : float
+        What guessing scores.
+    """
     ax = _axes(ax, figsize=(9, 0.55 * len(rows) + 1.4))
     place = np.arange(len(rows))
     ax.barh(place - 0.2, rows.train_accuracy, 0.38, color="#8ecae6", label="train")
     ax.barh(place + 0.2, rows.track_accuracy, 0.38, color="#023047", label="test")
-    error = np.abs(rows[["track_ci_low", "track_ci_high"]].sub(rows.track_accuracy, axis=0))
-    ax.errorbar(
-        rows.track_accuracy, place + 0.2, xerr=error.T.to_numpy(), fmt="none", ecolor="#fb8500"
-    )
-    baseline(ax, "x")
+    _intervals(rows, place + 0.2, ax, colour="#fb8500")
+    baseline(ax, "x", share=guess)
     ax.set_yticks(place, rows.system_id)
     ax.invert_yaxis()
     ax.set(xlabel="accuracy (test: by track, with 95 % interval)", xlim=(0, 1.02))

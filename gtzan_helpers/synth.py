@@ -25,7 +25,7 @@ SR = config.SR
 """Sampling rate of the embedded dataset, in Hz."""
 
 TRACKS_PER_ARTIST = 4
-ARTISTS = (4, 10)
+ARTISTS = (4, 8)
 """Artists a genre has at least (one to choose with, one to test), and at most: few, as in GTZAN."""
 
 REPLICA_SHARE = 0.05
@@ -209,7 +209,7 @@ NEIGHBOURS = {
 }
 """Genres that an artist may borrow from."""
 
-BORROWING_SHARE = 0.4
+BORROWING_SHARE = 0.7
 
 SONG_SPREAD = 0.4
 """How far the mix of one song is from that of the next by the same artist."""
@@ -332,7 +332,7 @@ def artist(genre: str, number: int, *, seed: int) -> Artist:
     def between(name: str) -> float:
         low, high = np.log(getattr(recipe, name))
         far_low, far_high = np.log(getattr(other, name))
-        return float(np.exp(0.7 * rng.uniform(low, high) + 0.3 * rng.uniform(far_low, far_high)))
+        return float(np.exp(0.5 * rng.uniform(low, high) + 0.5 * rng.uniform(far_low, far_high)))
 
     return Artist(
         recipe=recipe,

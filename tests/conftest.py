@@ -1,0 +1,60 @@
+"""What all tests share: places of their own, a seeded generator, small folders of real audio."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+os.environ["TQDM_DISABLE"] = "1"  # tqdm reads it when it is imported
+
+SR = 22_050
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def session_cache(tmp_path_factory):
+    """One cache for the whole session, so that the embedded dataset is made once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def own_places(session_cache, tmp_path_factory, monkeypatch):
+    """No test reads or writes the user's own cache and data."""
+    monkeypatch.setenv("GTZAN_CACHE", str(session_cache))
+    monkeypatch.setenv("GTZAN_DATA", str(tmp_path_factory.mktemp("data")))
+
+
+@pytest.fixture
+def real_data():
+    """The folder of the real recordings; tests that need them are skipped without."""
+    if "GTZAN_REAL_DATA" not in os.environ:
+        pytest.skip("GTZAN_REAL_DATA is not set")
+    return Path(os.environ["GTZAN_REAL_DATA"])
+
+
+@pytest.fixture
+def labelled_folder(tmp_path):
+    """A function that writes ``<root>/<label>/<label>.<n>.wav``, no two files alike.
+
+    Labels sound different: those of even place are tones, those of odd place noises.
+    """
+
+    def write(labels=("tone", "noise"), *, tracks=3, seconds=2.0, name="labelled"):
+        root = tmp_path / name
+        n = np.arange(round(seconds * SR))
+        for place, label in enumerate(labels):
+            (root / label).mkdir(parents=True)
+            for track in range(tracks):
+                rng = np.random.default_rng([place, track])
+                tone = np.sin(2 * np.pi * (220 + 55 * place + 10 * track) * n / SR)
+                y = 0.5 * tone if place % 2 == 0 else 0.1 * rng.standard_normal(n.size)
+                soundfile.write(root / label / f"{label}.{track:05d}.wav", y, SR)
+        return root
+
+    return write

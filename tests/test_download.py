@@ -1,0 +1,425 @@
+"""Fetching against a server on this machine: resumed, checked, and only then unpacked."""
+
+import contextlib
+import hashlib
+import http.server
+import io
+import re
+import socket
+import tarfile
+import threading
+import zipfile
+
+import numpy as np
+import pytest
+import soundfile
+
+from gtzan_helpers import download
+from gtzan_helpers.download import Archive
+from gtzan_helpers.errors import DownloadError, SettingError
+
+HTML = b"<!doctype html><title>Please log in</title>" + b" " * 500
+
+
+class Host:
+    """What the server has, and what it was asked.
+
+    Attributes
+    ----------
+    files : {path: bytes}
+    statuses : {path: int}
+        Answers other than 200.
+    break_after : {path: int}
+        Bytes after which the connection is cut; once, then the path is whole.
+    ignores_ranges : bool
+    requests : list of (path, value of the Range header or None)
+    """
+
+    def __init__(self, port):
+        self.port = port
+        self.files = {}
+        self.statuses = {}
+        self.break_after = {}
+        self.ignores_ranges = False
+        self.requests = []
+
+    def offer(self, path, content, *, n_bytes=None, sha256=None, checked=True):
+        """Put a file up; returns its archive, with its true size and hash unless told others."""
+        self.files[path] = content
+        if checked:
+            n_bytes = n_bytes or len(content)
+            sha256 = sha256 or sha256_of(content)
+        return Archive(f"http://127.0.0.1:{self.port}/{path}", n_bytes, sha256)
+
+    @property
+    def asked(self):
+        return [path for path, _ in self.requests]
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        host = self.server.host
+        path = self.path.lstrip("/")
+        wanted = self.headers.get("Range")
+        host.requests.append((path, wanted))
+        content = host.files.get(path)
+        status = host.statuses.get(path, 404 if content is None else 200)
+        first = 0
+        if status == 200 and wanted and not host.ignores_ranges:
+            status = 206
+            first = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1])
+        content = (content or b"")[first:]
+        self.send_response(status)
+        if status == 206:
+            whole = len(host.files[path])
+            self.send_header("Content-Range", f"bytes {first}-{whole - 1}/{whole}")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        cut = host.break_after.pop(path, None)
+        with contextlib.suppress(ConnectionError):  # a client may have seen enough
+            self.wfile.write(content[:cut])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def host(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.host = Host(server.server_address[1])
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server.host
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def sha256_of(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def wav(seed=0, *, seconds=1.0):
+    """Bytes of a recording that does not compress."""
+    noise = np.random.default_rng(seed).uniform(-0.5, 0.5, round(22_050 * seconds))
+    buffer = io.BytesIO()
+    soundfile.write(buffer, noise, 22_050, format="WAV")
+    return buffer.getvalue()
+
+
+TRACKS = {
+    "genres/blues/blues.00000.wav": wav(1),
+    "genres/jazz/jazz.00000.wav": wav(2),
+}
+
+
+def tar_of(members, *extra, mode="w:gz"):
+    """A tar archive of ``{name: bytes}`` and of ready-made `TarInfo` members."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+        for info in extra:
+            archive.addfile(info)
+    return buffer.getvalue()
+
+
+def zip_of(members):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def big_tar():
+    """An archive of more than one block of the download."""
+    content = tar_of({"genres/blues/blues.00000.wav": wav(3, seconds=30)})
+    assert len(content) > 3 * download.BLOCK
+    return content
+
+
+def held(folder):
+    """Every file under a folder, by its name relative to it."""
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def refusal(to, *sources):
+    """The words of a fetch that must fail, in one line, and leave nothing half unpacked."""
+    with pytest.raises(DownloadError) as caught:
+        download.fetch("mini", to=to, sources=sources)
+    assert "\n" not in str(caught.value)
+    assert [p.name for p in to.iterdir() if p.name != "downloads"] == []
+    return str(caught.value)
+
+
+# What goes well
+
+
+def test_a_tar_is_downloaded_and_unpacked(host, tmp_path):
+    archive = host.offer("genres.tar.gz", tar_of(TRACKS))
+    folder = download.fetch("gtzan", to=tmp_path, sources=[archive])
+    assert folder == tmp_path / "gtzan"
+    assert held(folder) == TRACKS
+
+
+def test_a_zip_with_a_folder_around_is_downloaded_and_unpacked(host, tmp_path):
+    content = zip_of({f"gtzan_mini-main/{name}": data for name, data in TRACKS.items()})
+    archive = host.offer("main.zip", content, checked=False)
+    folder = download.fetch("mini", to=tmp_path, sources=[archive])
+    assert held(folder) == TRACKS
+
+
+def test_the_twins_that_macos_leaves_stay_out(host, tmp_path):
+    twins = {"genres/blues/._blues.00000.wav": b"x", "._genres": b"x"}
+    for name, content in (("a.tar.gz", tar_of), ("b.zip", zip_of)):
+        archive = host.offer(name, content({**TRACKS, **twins}))
+        folder = download.fetch(name[0], to=tmp_path, sources=[archive])
+        assert held(folder) == TRACKS
+
+
+def test_the_archive_is_not_kept(host, tmp_path):
+    archive = host.offer("genres.tar.gz", tar_of(TRACKS))
+    download.fetch("gtzan", to=tmp_path, sources=[archive])
+    assert list((tmp_path / "downloads").iterdir()) == []
+
+
+def test_data_goes_to_its_place_by_default(host, tmp_path, monkeypatch):
+    monkeypatch.setenv("GTZAN_DATA", str(tmp_path / "data"))
+    archive = host.offer("genres.tar.gz", tar_of(TRACKS))
+    assert download.fetch("gtzan", sources=[archive]) == tmp_path / "data" / "gtzan"
+
+
+def test_what_is_there_is_left_as_it_is(host, tmp_path):
+    (tmp_path / "gtzan").mkdir()
+    (tmp_path / "gtzan" / "mine.txt").write_text("mine", encoding="utf-8")
+    archive = host.offer("genres.tar.gz", tar_of(TRACKS))
+    assert download.fetch("gtzan", to=tmp_path, sources=[archive]) == tmp_path / "gtzan"
+    assert host.requests == []
+    assert held(tmp_path / "gtzan") == {"mine.txt": b"mine"}
+
+
+# Going on
+
+
+def test_a_broken_download_leaves_its_part_and_the_next_goes_on(host, tmp_path):
+    content = big_tar()
+    archive = host.offer("genres.tar.gz", content)
+    host.break_after["genres.tar.gz"] = len(content) // 2
+    assert "127.0.0.1" in refusal(tmp_path, archive)
+    (part,) = (tmp_path / "downloads").glob("*.part")
+    have = part.stat().st_size
+    assert 0 < have <= len(content) // 2
+    assert part.read_bytes() == content[:have]
+
+    folder = download.fetch("mini", to=tmp_path, sources=[archive])
+    assert host.requests == [("genres.tar.gz", None), ("genres.tar.gz", f"bytes={have}-")]
+    assert (folder / "genres/blues/blues.00000.wav").read_bytes() == wav(3, seconds=30)
+
+
+def test_a_part_of_any_length_is_continued_from_its_end(host, tmp_path):
+    content = tar_of(TRACKS)
+    archive = host.offer("genres.tar.gz", content)
+    part = tmp_path / "downloads" / f"{archive.sha256[:8]}-genres.tar.gz.part"
+    part.parent.mkdir()
+    part.write_bytes(content[:1234])
+    folder = download.fetch("mini", to=tmp_path, sources=[archive])
+    assert host.requests == [("genres.tar.gz", "bytes=1234-")]
+    assert held(folder) == TRACKS
+
+
+def test_a_part_that_is_whole_is_not_downloaded_again(host, tmp_path):
+    content = tar_of(TRACKS)
+    archive = host.offer("genres.tar.gz", content)
+    part = tmp_path / "downloads" / f"{archive.sha256[:8]}-genres.tar.gz.part"
+    part.parent.mkdir()
+    part.write_bytes(content)
+    assert held(download.fetch("mini", to=tmp_path, sources=[archive])) == TRACKS
+    assert host.requests == []
+
+
+def test_a_server_without_ranges_sends_all_of_it_again(host, tmp_path):
+    content = big_tar()
+    archive = host.offer("genres.tar.gz", content)
+    host.ignores_ranges = True
+    host.break_after["genres.tar.gz"] = len(content) // 2
+    refusal(tmp_path, archive)
+    folder = download.fetch("mini", to=tmp_path, sources=[archive])
+    assert (folder / "genres/blues/blues.00000.wav").read_bytes() == wav(3, seconds=30)
+
+
+def test_an_archive_that_may_change_is_not_continued(host, tmp_path):
+    content = big_tar()
+    archive = host.offer("main.tar.gz", content, checked=False)
+    host.break_after["main.tar.gz"] = len(content) // 2
+    refusal(tmp_path, archive)
+    download.fetch("mini", to=tmp_path, sources=[archive])
+    assert host.requests == [("main.tar.gz", None), ("main.tar.gz", None)]
+
+
+# The next address
+
+
+@pytest.mark.parametrize("status", [404, 500, 403])
+def test_an_address_that_answers_badly_is_passed_over(host, tmp_path, status):
+    content = tar_of(TRACKS)
+    first, second = host.offer("first.tar.gz", content), host.offer("second.tar.gz", content)
+    host.statuses["first.tar.gz"] = status
+    folder = download.fetch("mini", to=tmp_path, sources=[first, second])
+    assert host.asked == ["first.tar.gz", "second.tar.gz"]
+    assert held(folder) == TRACKS
+
+
+def test_an_address_with_another_file_is_passed_over(host, tmp_path):
+    content = tar_of(TRACKS)
+    first = host.offer("first.tar.gz", content[::-1], sha256=sha256_of(content))
+    second = host.offer("second.tar.gz", content)
+    folder = download.fetch("mini", to=tmp_path, sources=[first, second])
+    assert host.asked == ["first.tar.gz", "second.tar.gz"]
+    assert held(folder) == TRACKS
+
+
+@pytest.mark.parametrize("name", ["first.tar.gz", "second.tar.gz"])
+def test_an_address_with_a_page_to_log_in_is_passed_over(host, tmp_path, name):
+    content = tar_of(TRACKS)
+    second = host.offer("second.tar.gz", content)
+    # The name it is stored under may be the same as, or other than, the next address's.
+    page = host.offer(f"login/{name}", HTML, n_bytes=len(content), sha256=second.sha256)
+    folder = download.fetch("mini", to=tmp_path, sources=[page, second])
+    assert held(folder) == TRACKS
+
+
+def test_a_page_to_log_in_does_not_spoil_the_next_try(host, tmp_path):
+    content = tar_of(TRACKS)
+    archive = host.offer("genres.tar.gz", content)
+    host.files["genres.tar.gz"] = HTML
+    refusal(tmp_path, archive)
+    host.files["genres.tar.gz"] = content
+    assert held(download.fetch("mini", to=tmp_path, sources=[archive])) == TRACKS
+
+
+def test_an_address_without_a_machine_is_passed_over(host, tmp_path):
+    archive = host.offer("genres.tar.gz", tar_of(TRACKS))
+    nobody = Archive(f"http://127.0.0.1:{closed_port()}/genres.tar.gz")
+    assert held(download.fetch("mini", to=tmp_path, sources=[nobody, archive])) == TRACKS
+
+
+def test_an_archive_that_cannot_be_unpacked_is_passed_over(host, tmp_path):
+    bad = host.offer("bad.tar.gz", tar_of(TRACKS)[:5000])
+    good = host.offer("good.tar.gz", tar_of(TRACKS))
+    assert held(download.fetch("mini", to=tmp_path, sources=[bad, good])) == TRACKS
+
+
+# What goes wrong
+
+
+def closed_port():
+    """A port of this machine on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_without_a_network_one_line_says_what_to_do(tmp_path):
+    port = closed_port()
+    words = refusal(tmp_path, Archive(f"http://127.0.0.1:{port}/genres.tar.gz", 10, "0" * 64))
+    assert f"127.0.0.1:{port} could not be reached" in words
+    assert f"unpack it to {tmp_path / 'mini'}" in words
+
+
+def test_every_address_that_failed_is_told(host, tmp_path):
+    first, second = host.offer("a.tar.gz", b""), host.offer("b.tar.gz", b"")
+    host.statuses.update({"a.tar.gz": 404, "b.tar.gz": 503})
+    words = refusal(tmp_path, first, second)
+    assert "answered 404" in words
+    assert "answered 503" in words
+
+
+def test_a_file_that_is_too_short_is_refused(host, tmp_path):
+    content = tar_of(TRACKS)
+    archive = host.offer("genres.tar.gz", content, n_bytes=len(content) + 1)
+    assert f"{len(content):,} of {len(content) + 1:,} bytes" in refusal(tmp_path, archive)
+
+
+def test_a_file_that_is_too_long_is_refused_and_removed(host, tmp_path):
+    content = tar_of(TRACKS)
+    archive = host.offer("genres.tar.gz", content + b"more", n_bytes=len(content))
+    assert f"sent more than {len(content):,} bytes" in refusal(tmp_path, archive)
+    assert list((tmp_path / "downloads").iterdir()) == []
+
+
+def test_a_file_with_another_hash_is_refused_and_removed(host, tmp_path):
+    archive = host.offer("genres.tar.gz", tar_of(TRACKS), sha256="f" * 64)
+    assert "another file (its sha256 is not ffffffffffff...)" in refusal(tmp_path, archive)
+    assert list((tmp_path / "downloads").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["cut.tar.gz", "cut.zip"])
+def test_an_archive_cut_short_is_refused(host, tmp_path, name):
+    whole = tar_of(TRACKS) if name.endswith("gz") else zip_of(TRACKS)
+    archive = host.offer(name, whole[: len(whole) // 2], checked=False)
+    assert name in refusal(tmp_path, archive)
+
+
+def test_a_file_that_is_no_archive_is_refused(host, tmp_path):
+    archive = host.offer("genres.tar.gz", HTML, checked=False)
+    assert "neither a tar nor a zip archive" in refusal(tmp_path, archive)
+
+
+def test_an_archive_of_something_else_is_refused(host, tmp_path):
+    archive = host.offer("other.zip", zip_of({"music/blues/b.wav": wav()}))
+    assert "holds no folder `genres`" in refusal(tmp_path, archive)
+
+
+def test_an_archive_that_would_fill_the_disk_is_refused(host, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "MAX_UNPACKED", 10_000)
+    for name, content in (("bomb.tar.gz", tar_of(TRACKS)), ("bomb.zip", zip_of(TRACKS))):
+        assert "would unpack to" in refusal(tmp_path / name, host.offer(name, content))
+
+
+# Archives that reach outside
+
+
+@pytest.mark.parametrize("kind", [tar_of, zip_of])
+@pytest.mark.parametrize("where", ["../evil.wav", "genres/../../../evil.wav"])
+def test_a_member_above_the_archives_folder_is_refused(host, tmp_path, kind, where):
+    archive = host.offer("evil", kind({**TRACKS, where: b"evil"}))
+    refusal(tmp_path / "to", archive)
+    assert list(tmp_path.rglob("evil.wav")) == []
+
+
+@pytest.mark.parametrize("kind", [tar_of, zip_of])
+def test_a_member_with_an_absolute_name_is_refused(host, tmp_path, kind):
+    outside = tmp_path / "evil.wav"
+    archive = host.offer("evil", kind({**TRACKS, str(outside): b"evil"}))
+    refusal(tmp_path / "to", archive)
+    assert not outside.exists()
+
+
+@pytest.mark.parametrize("target", ["../../../outside", "/etc"])
+@pytest.mark.parametrize("type_", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+def test_a_link_out_of_the_archive_is_refused(host, tmp_path, target, type_):
+    link = tarfile.TarInfo("genres/blues/link")
+    link.type, link.linkname = type_, target
+    archive = host.offer("evil.tar", tar_of(TRACKS, link, mode="w"))
+    refusal(tmp_path, archive)
+
+
+# Names
+
+
+def test_a_dataset_that_nobody_knows_is_refused(tmp_path):
+    with pytest.raises(SettingError, match="'nonsense' cannot be fetched; choose from gtzan, mini"):
+        download.fetch("nonsense", to=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_gtzans_addresses_carry_sizes_and_hashes():
+    for archive in download.archives("gtzan"):
+        assert archive.address.startswith("https://")
+        assert archive.n_bytes > 10**9
+        assert re.fullmatch("[0-9a-f]{64}", archive.sha256)

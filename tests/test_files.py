@@ -1,0 +1,66 @@
+"""Files are whole or not there, and hashes are those of the bytes."""
+
+import hashlib
+import io
+
+import pytest
+
+from gtzan_helpers import files
+
+
+def test_replacing_puts_the_finished_file_in_place(tmp_path):
+    with files.replacing(tmp_path / "a.txt") as temporary:
+        temporary.write_text("done")
+    assert (tmp_path / "a.txt").read_text() == "done"
+
+
+def test_replacing_shows_nothing_under_the_final_name_before_the_end(tmp_path):
+    with files.replacing(tmp_path / "a.txt") as temporary:
+        temporary.write_text("half")
+        assert not (tmp_path / "a.txt").exists()
+
+
+def test_replacing_leaves_no_other_file_behind(tmp_path):
+    with files.replacing(tmp_path / "a.txt") as temporary:
+        temporary.write_text("done")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_replacing_keeps_the_old_file_when_writing_fails(tmp_path):
+    (tmp_path / "a.txt").write_text("old")
+    with (
+        pytest.raises(RuntimeError, match="broken"),
+        files.replacing(tmp_path / "a.txt") as temporary,
+    ):
+        temporary.write_text("half of the new")
+        raise RuntimeError("broken")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.txt": "old"}
+
+
+def test_replacing_keeps_the_ending(tmp_path):
+    with files.replacing(tmp_path / "a.npz") as temporary:
+        assert temporary.suffix == ".npz"
+        temporary.touch()
+
+
+def test_replacing_makes_missing_folders(tmp_path):
+    with files.replacing(tmp_path / "new" / "er" / "a.txt") as temporary:
+        temporary.write_text("done")
+    assert (tmp_path / "new" / "er" / "a.txt").is_file()
+
+
+def test_write_text_writes_utf8_with_unix_line_ends(tmp_path):
+    path = files.write_text(tmp_path / "Grüße.txt", "Blues für Ännchen\n")
+    assert path.read_bytes() == "Blues für Ännchen\n".encode()
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha256"])
+def test_digest_is_that_of_the_bytes(tmp_path, algorithm):
+    content = bytes(range(256)) * 10_000
+    (tmp_path / "a").write_bytes(content)
+    assert files.digest(tmp_path / "a", algorithm) == hashlib.new(algorithm, content).hexdigest()
+
+
+def test_digest_by_blocks_is_the_same():
+    content = bytes(range(256)) * 10_000
+    assert files._digest_by_blocks(io.BytesIO(content), "md5") == hashlib.md5(content).hexdigest()
