@@ -55,7 +55,7 @@ def _decode(path: Path) -> tuple[np.ndarray, int]:
     try:
         if path.stat().st_size == 0:
             raise AudioError(f"{path}: an empty file (0 bytes); copy or fetch it again")
-        promised, held = _wav_data_bytes(path)
+        promised, held = _data_bytes(path)
         if promised > held:
             raise AudioError(
                 f"{path}: truncated: its header promises {promised:,} bytes of sound, the file "
@@ -74,15 +74,18 @@ def _decode(path: Path) -> tuple[np.ndarray, int]:
     return samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1), sr
 
 
-def _wav_data_bytes(path: Path) -> tuple[int, int]:
-    """Return the bytes that a WAV's data chunk promises, and those that follow its header.
+def _data_bytes(path: Path) -> tuple[int, int]:
+    """Return the bytes of sound that a WAV or AU header promises, and those that follow it.
 
-    libsndfile reads a WAV that was cut short without a word. (0, 0) where there is nothing
-    to compare: no WAV, no data chunk, or the length left open by a program that streams.
+    libsndfile reads a file that was cut short without a word. (0, 0) where there is nothing
+    to compare: another format, or the length left open by a program that streams.
     """
     with path.open("rb") as file:
         size = path.stat().st_size
         head = file.read(12)
+        if len(head) == 12 and head[:4] == b".snd":
+            offset, length = struct.unpack(">II", head[4:])
+            return (0, 0) if length >= 0x7FFFF000 else (length, size - offset)
         if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
             return 0, 0
         while len(header := file.read(8)) == 8:
@@ -156,7 +159,8 @@ def segment_starts(n_samples: int, *, sr: float, segment_seconds: float) -> np.n
     if n_samples <= length:
         return np.zeros(1, dtype=int)
     n_segments = max(1, round(n_samples / sr / segment_seconds))
-    return np.linspace(0, n_samples - length, n_segments).round().astype(int)
+    # Backwards, so that a single segment, too, ends where the recording ends.
+    return np.linspace(n_samples - length, 0, n_segments).round().astype(int)[::-1]
 
 
 def cut(y: np.ndarray, start: int, length: int) -> np.ndarray:

@@ -79,7 +79,8 @@ class ClassMixtures(ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         """Label of the likeliest class, shape (n_examples,)."""
-        return self.classes_[self.decision_function(X).argmax(axis=1)]
+        scores = self.decision_function(X)
+        return self.classes_[scores.argmax(axis=1)]
 
     def predict_proba(self, X):
         """Probabilities under equal priors, shape (n_examples, n_classes)."""

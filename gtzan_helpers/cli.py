@@ -19,13 +19,16 @@ JOBS = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def commands() -> None:
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+@click.pass_context
+def commands(context: click.Context) -> None:
     """Music genre classification on GTZAN: a notebook series, honestly measured.
 
     SOURCE is synthetic (the embedded dataset), mini, gtzan, a folder of labelled folders of
     audio, a feature pack (.npz) or a feature table (.csv).
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 def main() -> None:
@@ -143,6 +146,7 @@ def extract(
     jobs: int | None,
 ) -> int:
     """Compute features, in parallel, once; exit code 1 if a track could not be used."""
+    from gtzan_helpers import config
     from gtzan_helpers import extract as extraction
 
     if pack_path:
@@ -157,7 +161,12 @@ def extract(
         source, table, segment_seconds=segment_seconds, profile=profile, jobs=jobs
     )
     if csv_path:
-        extraction.write_csv(csv_path, result, segment_seconds=segment_seconds)
+        extraction.write_csv(
+            csv_path,
+            result,
+            segment_seconds=segment_seconds,
+            seconds_limit=config.profile(profile).seconds_limit,
+        )
     click.echo(
         f"{len(result.tracks)} tracks, {len(result.segments)} rows of {len(result.columns)} "
         f"features{f' -> {csv_path}' if csv_path else ''}; {len(result.failures)} failed"

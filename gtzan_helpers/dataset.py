@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gtzan_helpers import audio, config, features, files, packs, synth
+from gtzan_helpers import audio, config, files, packs, synth
 from gtzan_helpers.errors import SourceError
 
 COLUMNS = (
@@ -192,7 +192,10 @@ def _sample(tracks: pd.DataFrame, limit: int) -> pd.DataFrame:
     for _, group in tracks.groupby("genre"):
         picked = np.linspace(0, len(group) - 1, min(share, len(group))).round().astype(int)
         kept.append(group.iloc[picked])
-    return pd.concat(kept, ignore_index=True)
+    sample = pd.concat(kept, ignore_index=True)
+    return sample.assign(
+        duplicate_of=sample.duplicate_of.where(sample.duplicate_of.isin(sample.track_id), pd.NA)
+    )
 
 
 # Audio
@@ -363,6 +366,9 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, str]:
     SourceError
         If columns are missing or values are no finite numbers.
     """
+    # librosa takes seconds to import; sources that are no table do without.
+    from gtzan_helpers import features
+
     try:
         raw = pd.read_csv(path)
     except (ValueError, OSError) as error:
@@ -377,16 +383,23 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, str]:
             f"{path}: its columns are none of {', '.join(features.TABLES)}; of kaggle it lacks "
             f"{len(kaggle - present)} and has {len(present - kaggle)} others"
         )
+    _refuse_lines(path, raw[["filename", "label"]].isna().any(axis=1), "no filename or no label")
     names = list(features.columns(table))
     values = raw[names].apply(pd.to_numeric, errors="coerce")
-    bad = ~np.isfinite(values.to_numpy(dtype=float)).all(axis=1)
-    if bad.any() or raw.empty:
-        where = f"line {int(np.flatnonzero(bad)[0]) + 2}" if bad.any() else "no line at all"
-        raise SourceError(f"{path}: {where}: a feature that is not a finite number")
+    finite = np.isfinite(values.to_numpy(dtype=float)).all(axis=1)
+    _refuse_lines(path, pd.Series(~finite), "a feature that is not a finite number")
+    if raw.empty:
+        raise SourceError(f"{path}: it has no line below its header")
     rows = _table_index(raw)
+    _refuse_lines(path, rows.duplicated(["track_id", "segment"]), "a track that was there before")
     return pd.concat([rows, values], axis=1).sort_values(
         ["track_id", "segment"], ignore_index=True
     ), table
+
+
+def _refuse_lines(path: str | Path, bad: pd.Series, what: str) -> None:
+    if bad.any():
+        raise SourceError(f"{path}: line {int(np.flatnonzero(bad)[0]) + 2}: {what}")
 
 
 def _table_index(raw: pd.DataFrame) -> pd.DataFrame:

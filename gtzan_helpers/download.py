@@ -132,7 +132,9 @@ def _transfer(archive: Archive, part: Path) -> None:
         reply.raise_for_status()
         resumed = reply.status_code == 206
         have = have if resumed else 0
-        total = archive.n_bytes or int(reply.headers.get("Content-Length", 0)) or None
+        offered = int(reply.headers.get("Content-Length", 0)) or None
+        _refuse_other_size(archive, offered and have + offered)
+        total = archive.n_bytes or offered
         with (
             part.open("ab" if resumed else "wb") as file,
             tqdm(
@@ -144,6 +146,14 @@ def _transfer(archive: Archive, part: Path) -> None:
                 bar.update(len(block))
                 if archive.n_bytes and file.tell() > archive.n_bytes:
                     break  # not what was asked for; the check says so
+
+
+def _refuse_other_size(archive: Archive, offered: int | None) -> None:
+    """A page to log in, say, must not be mistaken for the beginning of the archive."""
+    if archive.n_bytes and offered and offered != archive.n_bytes:
+        host = archive.address.split("/")[2]
+        told = "sent more than" if offered > archive.n_bytes else f"offers {offered:,} of"
+        raise DownloadError(f"{host} {told} {archive.n_bytes:,} bytes")
 
 
 def _reason(error: Exception) -> str:
@@ -199,21 +209,15 @@ def _unpack(path: Path, target: Path) -> None:
 def _unpack_tar(path: Path, folder: Path) -> None:
     with tarfile.open(path) as archive:
         members = archive.getmembers()
-        _bound(path, sum(member.size for member in members))
-        # The `data` filter refuses absolute names, `..`, links out of the folder and devices.
+        _refuse_harm(path, sum(m.size for m in members), [m.name for m in members])
+        # The `data` filter also refuses links out of the folder, and devices.
         archive.extractall(folder, members=[m for m in members if _wanted(m.name)], filter="data")
 
 
 def _unpack_zip(path: Path, folder: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
-        _bound(path, sum(member.file_size for member in members))
-        for member in members:
-            parts = PurePosixPath(member.filename).parts
-            if ".." in parts or PurePosixPath(member.filename).is_absolute():
-                raise DownloadError(
-                    f"{path.name} would write outside its folder: {member.filename}"
-                )
+        _refuse_harm(path, sum(m.file_size for m in members), [m.filename for m in members])
         archive.extractall(folder, members=[m for m in members if _wanted(m.filename)])
 
 
@@ -222,6 +226,9 @@ def _wanted(name: str) -> bool:
     return not PurePosixPath(name).name.startswith("._")
 
 
-def _bound(path: Path, n_bytes: int) -> None:
+def _refuse_harm(path: Path, n_bytes: int, names: list[str]) -> None:
     if n_bytes > MAX_UNPACKED:
         raise DownloadError(f"{path.name} would unpack to {n_bytes:,} bytes; refused")
+    for name in names:
+        if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
+            raise DownloadError(f"{path.name} would write outside its folder: {name}")

@@ -27,7 +27,7 @@ from gtzan_helpers import (
     systems,
 )
 from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
-from gtzan_helpers.scoreboard import Row, read_row, table, write_row
+from gtzan_helpers.scoreboard import YARDSTICK, Row, read_row, table, write_row
 
 SEGMENT_SECONDS = 3.0
 
@@ -199,7 +199,7 @@ def yardstick(source: dataset.Source) -> tuple[str, str]:
         See `extract.natural_table`.
     """
     whole = source.kind == "table" and not (dataset.read_table(source.path)[0].segment > 0).any()
-    return "capstone_svm" if whole else "ours_svm_segments", extract.natural_table(source)
+    return "capstone_svm" if whole else YARDSTICK, extract.natural_table(source)
 
 
 def _inputs(system: systems.System, source: dataset.Source, jobs: int | None):

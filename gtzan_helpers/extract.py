@@ -12,6 +12,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pandas as pd
+import threadpoolctl
 
 from gtzan_helpers import audio, config, dataset, features, files, median, packs, progress
 from gtzan_helpers.errors import AudioError, GtzanError, NotPossibleError, SettingError
@@ -217,7 +218,10 @@ def _entry(folder: Path, track) -> Path:
 def _compute(track_id: str, path: str, entry: Path, request: Request) -> tuple[str, str | None]:
     """Compute one track into the cache; returns the reason where that is not possible."""
     try:
-        part = _analyse(Path(path), request)
+        # One thread a process: the cores are shared out already, and the sums of several
+        # threads differ in the last digit.
+        with threadpoolctl.threadpool_limits(1):
+            part = _analyse(Path(path), request)
     except GtzanError as error:
         return track_id, str(error).removeprefix(f"{path}: ")
     with files.replacing(entry) as temporary:
@@ -248,6 +252,8 @@ def _analyse(path: Path, request: Request) -> _Part:
     with warnings.catch_warnings():
         # The lowest notes' filters are longer than a short segment; librosa says so each time.
         warnings.filterwarnings("ignore", message="n_fft=.* is too large", module="librosa")
+        # Music without any pitch counts as in tune.
+        warnings.filterwarnings("ignore", message="Trying to estimate tuning from empty")
         part = _describe(y, sr, request)
     if not np.isfinite(part.values).all():
         raise AudioError(f"{path}: gives features that are not finite; please report this file")
@@ -344,9 +350,12 @@ def _from_table(
         )
     rows = rows[rows.track_id.isin(tracks.track_id)].reset_index(drop=True)
     in_segments = bool((rows.segment > 0).any())
-    if in_segments != (segment_seconds > 0):
-        given = "segments" if in_segments else "whole tracks"
-        raise NotPossibleError(f"the table {source.name} holds {given} only")
+    # A whole track as short as a segment is one.
+    short = bool((rows.length > 0).all() and (rows.length <= segment_seconds * config.SR).all())
+    if in_segments and segment_seconds == 0:
+        raise NotPossibleError(f"the table {source.name} holds segments only")
+    if segment_seconds > 0 and not in_segments and not short:
+        raise NotPossibleError(f"the table {source.name} holds whole tracks only")
     names = features.columns(table)
     segments = rows[["track_id", "segment", "start_s", "genre"]].assign(repeated=False)
     return Extraction(
@@ -388,7 +397,13 @@ def _assemble(tracks, parts: dict[str, _Part], failures, what: str) -> Extractio
 # Files for others
 
 
-def write_csv(path: str | Path, extraction: Extraction, *, segment_seconds: float) -> Path:
+def write_csv(
+    path: str | Path,
+    extraction: Extraction,
+    *,
+    segment_seconds: float,
+    seconds_limit: float | None = None,
+) -> Path:
     """Write a feature table in the form of the Kaggle release.
 
     Parameters
@@ -399,11 +414,14 @@ def write_csv(path: str | Path, extraction: Extraction, *, segment_seconds: floa
         Of a table of features.
     segment_seconds : float
         Length of its segments; 0 for whole tracks.
+    seconds_limit : float or None
+        How much of each recording was used.
 
     Returns
     -------
     Path
     """
+    most = round(seconds_limit * config.SR) if seconds_limit else float("inf")
     segments = extraction.segments
     paths = extraction.tracks.set_index("track_id").path
     numbered = segments.segment.max() > 0
@@ -413,7 +431,8 @@ def write_csv(path: str | Path, extraction: Extraction, *, segment_seconds: floa
             Path(paths[row.track_id]).suffix if isinstance(paths[row.track_id], str) else ".wav"
         )
         names.append(f"{row.track_id}{f'.{row.segment}' if numbered else ''}{suffix}")
-        lengths.append(round(segment_seconds * config.SR) or _n_samples(paths[row.track_id]))
+        whole = min(most, _n_samples(paths[row.track_id]))
+        lengths.append(round(segment_seconds * config.SR) or whole)
     table = pd.DataFrame(extraction.values, columns=list(extraction.columns))
     table.insert(0, "filename", names)
     table.insert(1, "length", lengths)

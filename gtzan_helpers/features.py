@@ -261,7 +261,7 @@ class Analysis(LogMel):
     def tuning(self) -> float:
         """How far the music is from A = 440 Hz, in semitones from -0.5 to 0.5.
 
-        librosa's `estimate_tuning`: the peak of a histogram over the strong spectral peaks
+        librosa's `estimate_tuning` of the power spectrogram: the peak of a histogram over the strong spectral peaks
         between 150 and 4000 Hz. Only the peaks are interpolated here, not every bin.
         """
         frequencies = librosa.fft_frequencies(sr=self.sr, n_fft=self.n_fft)
@@ -293,7 +293,12 @@ class Analysis(LogMel):
         # 36 bins an octave, as chroma_cqt takes by default: pitch classes and CENS share it.
         return np.abs(
             librosa.cqt(
-                self.y, sr=self.sr, hop_length=self.hop_length, n_bins=252, bins_per_octave=36
+                self.y,
+                sr=self.sr,
+                hop_length=self.hop_length,
+                n_bins=252,
+                bins_per_octave=36,
+                tuning=None,  # estimated
             )
         )
 

@@ -12,7 +12,7 @@ def sliding_median(x: np.ndarray, size: int) -> np.ndarray:
 
     The edges are mirrored, the outermost value repeated, as
     ``scipy.ndimage.median_filter(x, size=(size, 1), mode="reflect")`` does, and the result
-    is the same to the bit.
+    is the same to the bit wherever there are as many rows as half a window.
 
     Parameters
     ----------

@@ -4,6 +4,8 @@ A pack may be shared where audio may not. It is written by ``gtzan extract SOURC
 """
 
 import zipfile
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,18 +14,16 @@ import numpy as np
 from gtzan_helpers import files
 from gtzan_helpers.errors import SourceError
 
-FIELDS = (
-    "track_id",
-    "genre",
-    "log_mel",
-    "mel_db_min",
-    "mel_db_max",
-    "sr",
-    "n_fft",
-    "n_mels",
-    "hop_length",
-    "frame_period_s",
-)
+NUMBERS: dict[str, Callable] = {
+    "mel_db_min": float,
+    "mel_db_max": float,
+    "sr": int,
+    "n_fft": int,
+    "n_mels": int,
+    "hop_length": int,
+    "frame_period_s": float,
+}
+FIELDS = ("track_id", "genre", "log_mel", *NUMBERS)
 
 
 @dataclass(frozen=True)
@@ -90,20 +90,26 @@ def read(path: str | Path) -> Pack:
                     "`gtzan extract SOURCE --pack F` writes one"
                 )
             fields = {field: archive[field] for field in FIELDS}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise SourceError(f"{path}: not a feature pack that numpy can read ({error})") from error
+    numbers = {}
+    for field, kind in NUMBERS.items():
+        try:
+            numbers[field] = kind(fields[field].item())
+        except ValueError as error:
+            raise SourceError(f"{path}: {field} is {fields[field]!r}, not a number") from error
     pack = Pack(
         track_id=fields["track_id"].astype(str),
         genre=fields["genre"].astype(str),
         stored=fields["log_mel"],
-        db_min=float(fields["mel_db_min"]),
-        db_max=float(fields["mel_db_max"]),
-        sr=int(fields["sr"]),
-        n_fft=int(fields["n_fft"]),
-        hop_length=int(fields["hop_length"]),
-        frame_period=float(fields["frame_period_s"]),
+        db_min=numbers["mel_db_min"],
+        db_max=numbers["mel_db_max"],
+        sr=numbers["sr"],
+        n_fft=numbers["n_fft"],
+        hop_length=numbers["hop_length"],
+        frame_period=numbers["frame_period_s"],
     )
-    fault = _fault(pack, int(fields["n_mels"]))
+    fault = _fault(pack, numbers["n_mels"])
     if fault:
         raise SourceError(f"{path}: {fault}; write it again with `gtzan extract SOURCE --pack F`")
     return pack

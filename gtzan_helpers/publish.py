@@ -9,8 +9,6 @@ import pandas as pd
 from gtzan_helpers import config, files, scoreboard
 from gtzan_helpers.errors import SourceError
 
-MARKER = "scoreboard"
-
 
 def gather(runs: Iterable[str]) -> pd.DataFrame:
     """Read the rows of runs and put them together; without a run those in `figures/`.
@@ -52,15 +50,20 @@ def write(rows: pd.DataFrame, runs: Iterable[str]) -> pd.DataFrame:
     files.write_text(board, merged.to_csv(index=False, lineterminator="\n"))
     readme = figures.parent / "README.md"
     text = readme.read_text(encoding="utf-8")
-    files.write_text(readme, scoreboard.replace_between(text, MARKER, readme_table(merged)))
+    for marker, table in readme_tables(merged).items():
+        text = scoreboard.replace_between(text, marker, table)
+    files.write_text(readme, text)
     return merged
 
 
-def readme_table(rows: pd.DataFrame) -> str:
-    """README's table: what was measured, as Markdown."""
+def readme_tables(rows: pd.DataFrame) -> dict[str, str]:
+    """README's tables as Markdown, by the name of the comment that surrounds each."""
     compared = scoreboard.comparison(rows)
     measured = compared.reproduced.notna() | compared.honest.notna()
-    return scoreboard.markdown(compared[measured])
+    return {
+        "scoreboard": scoreboard.markdown(compared[measured]),
+        "protocols": scoreboard.leak(rows),
+    }
 
 
 def as_text(rows: pd.DataFrame) -> str:

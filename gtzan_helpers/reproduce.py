@@ -22,8 +22,9 @@ from gtzan_helpers.errors import NotebookError, SettingError, SourceError
 
 KERNEL = "python3"
 
-QUICK_MINUTES = {"synthetic": 5, "mini": 7, "gtzan": 60}
-"""About how long a quick run takes on two cores, extraction included."""
+SECONDS_A_NOTEBOOK = 25
+SECONDS_A_TRACK = {"smoke": 0.3, "quick": 1.5, "full": 2.0}
+"""What runs took on two cores, extraction from audio included."""
 
 
 @dataclass(frozen=True)
@@ -113,13 +114,22 @@ def run(
         If a notebook stops; what was done before is kept, and the page says so.
     """
     chosen = notebooks(only)
-    say(_forecast(source, profile, len(chosen)))
+    if jobs:
+        os.environ["LOKY_MAX_CPU_COUNT"] = str(jobs)  # what joblib takes for the cores there are
+    if source == "synthetic":
+        say("making the embedded dataset, where it is not there yet")
     found = dataset.resolve(source, profile=profile, jobs=jobs or os.cpu_count() or 1)
     tracks = dataset.load(found)
     folder = Path(out or config.run_dir(found.name, profile)).resolve()
     # Only a source that is a path changes; names keep their meaning anywhere.
     named = source if source in ("synthetic", "mini", "gtzan") else str(Path(source).resolve())
     parameters = {"source": named, "profile": profile, "run_dir": str(folder)}
+    if tracks.genre.nunique() < 2:
+        raise SourceError(
+            f"{found.name}: its only label is {tracks.genre.iloc[0]!r}; classification needs two, "
+            "each a folder of its own"
+        )
+    say(_forecast(found, len(tracks), chosen))
     say(f"{found.name}: {len(tracks)} tracks, {tracks.genre.nunique()} labels -> {folder}")
     report = _Report(folder, found.name, profile, len(tracks))
     bar = tqdm(chosen, desc="notebooks", unit="notebook", disable=None)
@@ -139,15 +149,15 @@ def run(
     return report.write()
 
 
-def _forecast(source: str, profile: str, n_notebooks: int) -> str:
-    minutes = QUICK_MINUTES.get(source)
-    share = {"smoke": 0.4, "quick": 1.0, "full": 8.0}.get(profile, 1.0)
-    about = (
-        f"about {max(1, round(minutes * share))} min" if minutes else "the longer, the more songs"
-    )
+def _forecast(source: dataset.Source, n_tracks: int, chosen: list[Notebook]) -> str:
+    """Say how long a run may take, going by what it took on two cores."""
+    a_track = SECONDS_A_TRACK[source.profile.name] if source.kind == "audio" else 0.1
+    if source.profile.tuned:
+        a_track += 0.5
+    minutes = (SECONDS_A_NOTEBOOK * len(chosen) + a_track * n_tracks) / 60
     return (
-        f"{n_notebooks} notebooks on {source}, profile {profile}: {about} on two cores; "
-        "nothing is downloaded"
+        f"{len(chosen)} notebooks, profile {source.profile.name}: about {max(1, round(minutes))} "
+        "min on two cores, less where features are known already; nothing is downloaded"
     )
 
 

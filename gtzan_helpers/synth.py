@@ -36,7 +36,6 @@ SCALES = {
     "major": (0, 2, 4, 5, 7, 9, 11),
     "minor": (0, 2, 3, 5, 7, 8, 10),
     "blues": (0, 3, 4, 5, 7, 9, 10),
-    "dorian": (0, 2, 3, 5, 7, 9, 10),
     "phrygian": (0, 1, 3, 5, 7, 8, 10),
 }
 
@@ -154,7 +153,7 @@ RECIPES: dict[str, Recipe] = {
         (0.5, 0.60), (0.6, 2.5), (0.1, 0.4), (4000, 9500), (1.1, 1.3, 0.4, 0.8),
     ),
     "jazz": Recipe(
-        (104, 184), "dorian",
+        (104, 184), "major",
         (((2, "min7"), (7, "dom"), (0, "maj7"), (0, "maj7")),
          ((0, "maj7"), (9, "dom"), (2, "min7"), (7, "dom"))),
         {"ride": "x...x.o.x...x.o.", "hat": "....o.......o...", "kick": "o..............."},
@@ -534,7 +533,9 @@ def _play_lead(bus, piece: Song, bank: _Bank, start, beat: float, degree: int) -
     for step, until in zip(steps, [*steps[1:], 4 * recipe.beats], strict=True):
         degree = int(np.clip(degree + rng.integers(-2, 3), -3, 9))
         octave, index = divmod(degree, len(scale))
-        pitch = 60 + piece.tonic + scale[index] + 12 * (octave + piece.artist.lead_octave) - 6
+        # Around middle C, whatever the key.
+        pitch = 54 + (piece.tonic + 6) % 12 + scale[index]
+        pitch += 12 * (octave + piece.artist.lead_octave)
         pitch -= 12 * (pitch > 84)
         length = int(min(until - step, 6) * beat / 4)
         sound = bank.note(piece.artist.lead_timbre, pitch, length)
@@ -590,7 +591,10 @@ def _produce(buses: np.ndarray, piece: Song) -> np.ndarray:
     mix += np.float32(player.hiss) * rng.standard_normal(mix.size, dtype=np.float32)
     echo_length = int(0.7 * player.room * SR)
     size = _fast_length(mix.size + echo_length)
-    echo = rng.standard_normal(echo_length) * np.exp(-5 * np.arange(echo_length) / echo_length)
+    # A stream of its own: the room is the same however long the track.
+    echo = rng.spawn(1)[0].standard_normal(echo_length) * np.exp(
+        -5 * np.arange(echo_length) / echo_length
+    )
     echo[0] = 0
     echo *= 0.35 * np.sqrt(player.room) / np.linalg.norm(echo)
     echo[0] = 1

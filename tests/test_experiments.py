@@ -1,0 +1,135 @@
+"""Systems run under protocols: rows, predictions, resuming, refusals."""
+
+import json
+
+import numpy as np
+import pytest
+
+from gtzan_helpers import classical, evaluate, experiments, extract, scoreboard, splits
+from gtzan_helpers.errors import SettingError
+
+
+def run(folder, system_id="capstone_svm", protocol="track_random", **changes):
+    settings = {"source": "synthetic", "profile": "smoke", "run_dir": folder, "jobs": 1}
+    return experiments.run_system(system_id, protocol=protocol, **{**settings, **changes})
+
+
+def test_a_row_is_complete_and_adds_up(tmp_path):
+    row, predictions = run(tmp_path)
+    assert (row.status, row.features, row.segment_seconds) == ("measured", "capstone", 0.0)
+    assert row.note == "4-fold, pooled"
+    assert row.n_test == 40
+    assert row.n_train + row.n_valid == 30
+    assert row.segment_accuracy == row.track_accuracy  # whole tracks
+    assert row.track_ci_low <= row.track_accuracy <= row.track_ci_high
+    assert predictions.test_probs.dtype == np.float16
+    assert sorted(predictions.test_id) == sorted(set(predictions.test_id))
+
+
+def test_accuracy_is_that_of_the_predictions(tmp_path):
+    row, predictions = run(tmp_path, "ours_svm_segments", "segment_random")
+    scores = evaluate.scores(predictions.test_id, predictions.test_probs, predictions.test_true)
+    assert scores.segment_accuracy == row.segment_accuracy
+
+
+def test_a_row_that_is_there_is_read_and_not_measured_again(tmp_path):
+    first, _ = run(tmp_path)
+    path = tmp_path / "results" / f"{first.stem}.json"
+    before = path.stat().st_mtime_ns
+    assert run(tmp_path)[0] == first
+    assert path.stat().st_mtime_ns == before
+
+
+def test_a_row_made_from_other_data_is_measured_again(tmp_path):
+    first, _ = run(tmp_path)
+    path = tmp_path / "results" / f"{first.stem}.json"
+    stored = json.loads(path.read_text())
+    path.write_text(json.dumps({**stored, "key": "of yesterday's data", "track_accuracy": 0.99}))
+    assert run(tmp_path)[0].track_accuracy == first.track_accuracy
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a zip"])
+def test_damaged_predictions_are_made_again(tmp_path, damage):
+    first, predictions = run(tmp_path)
+    (tmp_path / "predictions" / f"{first.stem}.npz").write_bytes(damage)
+    again, repaired = run(tmp_path)
+    assert again.track_accuracy == first.track_accuracy
+    np.testing.assert_array_equal(repaired.test_probs, predictions.test_probs)
+
+
+def test_the_same_seed_gives_the_same_result_and_another_one_another_split(tmp_path):
+    one, _ = run(tmp_path / "a", "capstone_random_forest")
+    two, _ = run(tmp_path / "b", "capstone_random_forest")
+    other, predictions = run(tmp_path / "c", "capstone_random_forest", seed=1)
+    assert one.track_accuracy == two.track_accuracy
+    assert other.stem.endswith("__1")
+    assert not np.array_equal(predictions.test_id, run(tmp_path / "a")[1].test_id)
+
+
+def test_auto_means_the_systems_own_protocol_and_the_honest_one(tmp_path):
+    rows = experiments.run_systems(
+        ["ours_svm_segments"], source="synthetic", profile="smoke", run_dir=tmp_path
+    )
+    assert rows.protocol.tolist() == ["segment_random", "fault_filtered"]
+
+
+def test_what_a_source_cannot_give_is_a_row_with_its_reason(tmp_path, rng):
+    table = tmp_path / "table.csv"
+    lines = extract.extract("synthetic", segment_seconds=0, profile="smoke")
+    extract.write_csv(table, lines, segment_seconds=0)
+    rows = experiments.run_systems(
+        ["stacked_svm", "capstone_svm"],
+        source=table,
+        profile="smoke",
+        protocols="fault_filtered",
+        run_dir=tmp_path,
+    )
+    assert rows.status.tolist() == ["not_measured", "not_measured"]
+    assert "'stacked' needs audio" in rows.note[0]
+    assert "not in the published partition" in rows.note[1]
+
+
+def test_settings_are_searched_on_valid_in_full_only(tmp_path, labelled_folder):
+    folder = labelled_folder(tracks=6)
+    rows = {
+        profile: experiments.run_system(
+            "capstone_knn",
+            folder,
+            protocol="track_random",
+            profile=profile,
+            run_dir=tmp_path / profile,
+        )[0]
+        for profile in ("quick", "full")
+    }
+    assert "chosen on valid" not in rows["quick"].note
+    assert "chosen on valid: n_neighbors=" in rows["full"].note
+
+
+def test_the_stacked_systems_say_how_many_components_train_allowed(tmp_path):
+    row, _ = run(tmp_path, "stacked_svm", "fault_filtered")
+    assert row.note == f"{row.n_train - 1} principal components"
+
+
+def test_an_ablation_looks_at_valid_only():
+    data = extract.extract("synthetic", segment_seconds=0, profile="smoke")
+    sets = {"few": list(data.columns[:5]), "all": list(data.columns)}
+    found = experiments.ablate(data, sets, system_id="capstone_svm", protocol="fault_filtered")
+    part = splits.make("fault_filtered", data.segments, data.tracks, seed=0)[0]
+    _, y = np.unique(data.segments.genre.to_numpy(str), return_inverse=True)
+    model = classical.build("capstone_svm", n_train=len(part.train), seed=0)
+    model.fit(data.values[part.train], y[part.train])
+    assert found.n_columns.tolist() == [5, 57]
+    assert found.track_accuracy[1] == model.score(data.values[part.valid], y[part.valid])
+
+
+def test_unknown_words_are_named(tmp_path):
+    with pytest.raises(SettingError, match="'fair' does not exist"):
+        experiments.run_systems(
+            ["capstone_svm"], source="synthetic", profile="smoke", protocols="fair"
+        )
+
+
+def test_rows_of_a_run_are_read_back_together(tmp_path):
+    run(tmp_path)
+    run(tmp_path, "capstone_knn")
+    assert set(scoreboard.read(tmp_path).system_id) == {"capstone_svm", "capstone_knn"}

@@ -1,0 +1,115 @@
+"""The notebooks: their shape, and that every one of them runs."""
+
+import ast
+import os
+import statistics
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from gtzan_helpers import config, reproduce
+
+PATHS = sorted((config.checkout() / "notebooks").glob("*.ipynb"))
+KNOWN = {"source", "profile", "protocols", "seed", "run_dir", "kaggle_csv"}
+
+
+def cells(path, kind=None):
+    return [c for c in nbformat.read(path, 4).cells if kind in (None, c.cell_type)]
+
+
+def lines(cell):
+    return [line for line in cell.source.splitlines() if line.strip()]
+
+
+notebook = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+
+
+def test_the_series_is_numbered_without_a_gap():
+    assert [int(path.stem[:2]) for path in PATHS] == list(range(len(PATHS)))
+
+
+@notebook
+def test_a_notebook_is_stripped(path):
+    for cell in cells(path, "code"):
+        assert not cell.outputs and cell.execution_count is None
+
+
+@notebook
+def test_a_notebook_begins_with_its_question_and_ends_with_exercises(path):
+    first, last = cells(path)[0].source, cells(path)[-1].source
+    assert first.startswith(f"# {path.stem[:2]} · ")
+    assert "?**" in first and "You will learn" in first and "*Needs*" in first
+    for word in ("Summary", "Limits", "Exercises", "Next", "References"):
+        assert word in last, word
+    assert any("### Check" in cell.source for cell in cells(path, "markdown"))
+    assert "assert " in cells(path, "code")[-1].source
+
+
+@notebook
+def test_parameters_are_known_literals_with_a_comment_each(path):
+    tagged = [c for c in cells(path, "code") if "parameters" in c.metadata.get("tags", [])]
+    assert tagged == [cells(path, "code")[0]]
+    assignments = ast.parse(tagged[0].source).body
+    names = {node.targets[0].id: ast.literal_eval(node.value) for node in assignments}
+    assert set(names) <= KNOWN and {"source", "profile", "run_dir"} <= set(names)
+    assert (names["source"], names["profile"]) == ("synthetic", "quick")
+    assert all("  # " in line for line in lines(tagged[0]))
+
+
+@notebook
+def test_cells_are_short_and_code_lives_in_the_package(path):
+    sizes = [len(lines(cell)) for cell in cells(path, "code")]
+    assert max(sizes) <= 25
+    assert statistics.median(sizes) <= 6
+    assert sum(cell.source.count("def ") for cell in cells(path, "code")) <= 2
+
+
+@pytest.fixture(scope="session")
+def smoke_run(tmp_path_factory):
+    """The whole series at smoke, run by the command that users run."""
+    folder = tmp_path_factory.mktemp("run")
+    page = reproduce.run("synthetic", profile="smoke", out=folder, say=lambda line: None)
+    return page.parent
+
+
+@notebook
+def test_a_notebook_runs_without_error_or_complaint(path, smoke_run):
+    executed = smoke_run / "notebooks" / path.name
+    for cell in cells(executed, "code"):
+        for output in cell.outputs:
+            assert output.output_type != "error"
+            assert output.get("name") != "stderr", output.text
+    assert executed.stat().st_size < 10e6
+
+
+@notebook
+def test_the_page_of_a_notebook_has_its_pictures_inside(path, smoke_run):
+    page = (smoke_run / "html" / f"{path.stem}.html").read_text(encoding="utf-8")
+    assert "data:image/png;base64," in page
+    assert "Synthetic music" in page
+
+
+def test_the_runs_page_links_every_notebook_and_shows_the_scoreboard(smoke_run):
+    page = (smoke_run / "index.html").read_text(encoding="utf-8")
+    for path in PATHS:
+        assert f"html/{path.stem}.html" in page
+    assert "capstone_svm" in page and "They are no results on GTZAN" in page
+
+
+def test_a_notebook_runs_by_plain_papermill_from_any_folder(tmp_path):
+    path = PATHS[2]
+    assert path.stem == "02_feature_extraction"
+    parameters = {"profile": "smoke", "run_dir": str(tmp_path / "run")}
+    words = [word for name, value in parameters.items() for word in ("-p", name, value)]
+    done = subprocess.run(
+        [sys.executable, "-m", "papermill", str(path), "out.ipynb", "-k", "python3", *words],
+        cwd=tmp_path,
+        env={**os.environ, "IPYTHONDIR": str(tmp_path / "ipython")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "figures" / "02_pca.png").stat().st_size > 0
+    assert "All numbers are finite" in (tmp_path / "out.ipynb").read_text(encoding="utf-8")

@@ -1,0 +1,91 @@
+"""Pictures: drawn on the axes they are given, never shown, saved by one helper only."""
+
+import inspect
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from gtzan_helpers import plots
+from gtzan_helpers.features import Analysis
+
+SR = 22_050
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def analysis():
+    t = np.arange(2 * SR) / SR
+    return Analysis(np.sin(2 * np.pi * 440 * t) * (t % 0.5 < 0.1), sr=SR)
+
+
+@pytest.mark.parametrize(
+    "draw", [plots.spectrogram, plots.mel_spectrogram, plots.mfcc, plots.chroma, plots.tempogram]
+)
+def test_a_picture_of_sound_goes_onto_the_given_axes_with_its_units(draw, analysis):
+    _, ax = plt.subplots()
+    assert draw(analysis, ax=ax) is ax
+    assert ax.get_xlabel() == "time (s)" and ax.get_ylabel()
+
+
+def test_every_public_picture_takes_axes_and_names_its_return():
+    makers = {"by_genre", "pairs"}  # these lay out a figure of their own
+    for name, function in inspect.getmembers(plots, inspect.isfunction):
+        drawn = (
+            function.__module__ == plots.__name__ and "ax" in inspect.signature(function).parameters
+        )
+        if drawn and not name.startswith("_") and name not in makers:
+            assert function.__doc__, name
+            if name != "baseline":
+                assert inspect.signature(function).parameters["ax"].default is None, name
+
+
+def test_a_waveform_spans_its_seconds(analysis):
+    assert plots.waveform(analysis.y, SR).get_xlim() == (0, 2)
+
+
+def test_zero_crossings_are_counted_in_the_title():
+    y = np.sin(2 * np.pi * 100 * (np.arange(441) + 0.5) / SR)  # two periods in 20 ms
+    assert plots.zero_crossings(y, SR).get_title() == "3 zero crossings"
+
+
+def test_intervals_reach_from_low_to_high():
+    rows = pd.DataFrame(
+        {"track_accuracy": [0.5], "track_ci_low": [0.4], "track_ci_high": [0.7], "name": ["a"]}
+    )
+    ax = plots.with_intervals(rows, names="name")
+    segment = ax.collections[0].get_segments()[0]
+    np.testing.assert_allclose(segment[:, 0], [0.4, 0.7])
+
+
+def test_a_confusion_matrix_is_written_in_per_cent():
+    matrix = pd.DataFrame([[0.75, 0.25], [0.0, 1.0]], index=["a", "b"], columns=["a", "b"])
+    written = [text.get_text() for text in plots.confusion(matrix).texts]
+    assert written == ["75", "25", "", "100"]
+
+
+def test_a_player_holds_at_most_five_seconds():
+    import io
+
+    from scipy.io import wavfile
+
+    player = plots.player(np.zeros(20 * SR) + 0.1, SR)
+    rate, samples = wavfile.read(io.BytesIO(player.data))
+    assert (rate, samples.size) == (SR, 5 * SR)
+
+
+def test_a_figure_is_saved_under_the_runs_figures(tmp_path):
+    figure, _ = plt.subplots()
+    path = plots.save_figure(figure, "99_test", run_dir=tmp_path)
+    assert path == tmp_path / "figures" / "99_test.png"
+    assert path.read_bytes().startswith(b"\x89PNG")
