@@ -18,7 +18,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils.validation import check_is_fitted
 
-from gtzan_helpers.errors import SettingError
+from gtzan_helpers.errors import NotPossibleError, SettingError
 
 N_COMPONENTS = 900
 """Principal components of the stacked study; a train part of fewer tracks allows fewer."""
@@ -60,9 +60,19 @@ class ClassMixtures(ClassifierMixin, BaseEstimator):
         X : ndarray, shape (n_examples, n_features)
         y : ndarray, shape (n_examples,)
             Labels.
+
+        Raises
+        ------
+        NotPossibleError
+            If a class has a single example.
         """
         X = np.asarray(X, dtype=np.float64)
-        self.classes_ = np.unique(y)
+        self.classes_, counts = np.unique(y, return_counts=True)
+        if counts.min() < 2:
+            raise NotPossibleError(
+                "a covariance needs two examples of each class; "
+                f"class {self.classes_[counts.argmin()]} has {counts.min()}"
+            )
         self.mixtures_ = [
             GaussianMixture(
                 self.n_components, reg_covar=self.reg_covar, random_state=self.random_state
@@ -100,7 +110,7 @@ _MODELS: Mapping[str, Callable[..., Any]] = {
     "capstone_logistic_regression": lambda seed: LogisticRegression(max_iter=3000),
     # Weighted by distance, so that train is learnt by heart, as the study found.
     "capstone_knn": lambda seed: KNeighborsClassifier(5, weights="distance"),
-    "capstone_random_forest": lambda seed: RandomForestClassifier(500, random_state=seed),
+    "capstone_random_forest": lambda seed: RandomForestClassifier(200, random_state=seed),
     "capstone_svm": lambda seed: SVC(C=10, random_state=seed),
     "capstone_gradient_boosting": lambda seed: GradientBoostingClassifier(
         subsample=0.8, max_features="sqrt", random_state=seed

@@ -391,7 +391,8 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, str]:
     if raw.empty:
         raise SourceError(f"{path}: it has no line below its header")
     rows = _table_index(raw)
-    _refuse_lines(path, rows.duplicated(["track_id", "segment"]), "a track that was there before")
+    again = rows.duplicated(["track_id", "segment"])
+    _refuse_lines(path, again, f"{''.join(raw.filename[again].head(1))} for the second time")
     return pd.concat([rows, values], axis=1).sort_values(
         ["track_id", "segment"], ignore_index=True
     ), table

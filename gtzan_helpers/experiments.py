@@ -158,20 +158,28 @@ def run_system(
         source = dataset.resolve(source, profile=profile)
     folder = Path(run_dir or config.run_dir(source.name, source.profile.name))
     try:
-        data = _inputs(system, source, jobs)
-        parts = splits.make(
-            protocol,
-            data.segments,
-            data.tracks,
-            test_size=system.test_size,
-            valid_size=system.valid_size,
-            seed=seed,
-        )
+        return _measured(_task(system, source, protocol, seed, jobs), folder)
     except NotPossibleError as error:
         row = _refused(system, source, protocol, seed, f"not possible on this source: {error}")
         write_row(folder / "results", row, key="")
         return row, None
-    task = _Task(system, source, protocol, seed, data, parts)
+
+
+def _task(system, source: dataset.Source, protocol: str, seed: int, jobs: int | None):
+    data = _inputs(system, source, jobs)
+    parts = splits.make(
+        protocol,
+        data.segments,
+        data.tracks,
+        test_size=system.test_size,
+        valid_size=system.valid_size,
+        seed=seed,
+    )
+    return _Task(system, source, protocol, seed, data, parts)
+
+
+def _measured(task: "_Task", folder: Path) -> tuple[Row, Predictions]:
+    """Read a row back, or measure and write it."""
     key = task.key()
     stored = read_row(folder / "results", task.stem, key=key)
     predictions = _stored_predictions(folder, task.stem) if stored else None

@@ -3,8 +3,10 @@
 import hashlib
 import json
 import os
+import time
 import warnings
 import zipfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +23,9 @@ DB_RANGE = (-80.0, 0.0)
 """Range of a track's log-mel in dB, relative to its maximum."""
 
 STACKED = "stacked"
+
+WORTH_PROCESSES = 20.0
+"""Seconds of work below which further processes take longer to start than they save."""
 
 
 @dataclass(frozen=True)
@@ -187,17 +192,11 @@ def _from_audio(tracks: pd.DataFrame, request: Request, jobs: int):
     folder = config.cache_dir() / "features" / request.key()
     entries = {track.track_id: _entry(folder, track) for track in tracks.itertuples()}
     missing = [track for track in tracks.itertuples() if not entries[track.track_id].exists()]
-    reasons = dict(
-        progress.bar(
-            joblib.Parallel(n_jobs=min(jobs, max(1, len(missing))), return_as="generator")(
-                joblib.delayed(_compute)(t.track_id, t.path, entries[t.track_id], request)
-                for t in missing
-            ),
-            total=len(missing),
-            description="extract",
-            unit="track",
-        )
+    tasks = [(t.track_id, t.path, entries[t.track_id], request) for t in missing]
+    done = progress.bar(
+        _in_parallel(_compute, tasks, jobs), total=len(tasks), description="extract", unit="track"
     )
+    reasons = dict(done)
     parts: dict[str, _Part] = {}
     failures = []
     for track in tracks.itertuples():
@@ -207,6 +206,24 @@ def _from_audio(tracks: pd.DataFrame, request: Request, jobs: int):
         else:
             failures.append((track.track_id, track.path, reason))
     return parts, failures
+
+
+def _in_parallel(function, tasks: list[tuple], jobs: int) -> Iterator:
+    """Yield the results of all tasks in order, on several processes where that pays.
+
+    The first two are done here: the second one, when everything is compiled, says how long the
+    rest will take.
+    """
+    started = time.perf_counter()
+    for task in tasks[:2]:
+        started = time.perf_counter()
+        yield function(*task)
+    rest = tasks[2:]
+    if jobs == 1 or (time.perf_counter() - started) * len(rest) < WORTH_PROCESSES:
+        yield from (function(*task) for task in rest)
+    else:
+        calls = (joblib.delayed(function)(*task) for task in rest)
+        yield from joblib.Parallel(n_jobs=jobs, return_as="generator")(calls)
 
 
 def _entry(folder: Path, track) -> Path:
@@ -488,12 +505,13 @@ def write_pack(
     hop_seconds = 512 / config.SR
     period = max(frame_period or 0, hop_seconds)
     tracks = dataset.load(found)
+    jobs = jobs or joblib.cpu_count()
+    tasks = [
+        (t.path, period / hop_seconds, found.profile.seconds_limit) for t in tracks.itertuples()
+    ]
     results = progress.bar(
-        joblib.Parallel(n_jobs=jobs or joblib.cpu_count(), return_as="generator")(
-            joblib.delayed(_encode_track)(t.path, period / hop_seconds, found.profile.seconds_limit)
-            for t in tracks.itertuples()
-        ),
-        total=len(tracks),
+        _in_parallel(_encode_track, tasks, jobs),
+        total=len(tasks),
         description="extract",
         unit="track",
     )

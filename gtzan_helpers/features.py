@@ -18,8 +18,6 @@ import librosa
 import numpy as np
 import pandas as pd
 import scipy.fft
-import scipy.signal
-import scipy.stats
 
 from gtzan_helpers.errors import SettingError
 from gtzan_helpers.median import sliding_median
@@ -89,9 +87,9 @@ class LogMel:
         """
         n_lags = max(2, round(384 * self.frame_rate * 512 / 22_050))
         n_frames = self.onset_envelope.size
-        ramped = np.pad(self.onset_envelope, n_lags // 2, mode="linear_ramp").astype(np.float64)
+        ramped = np.pad(self.onset_envelope, n_lags // 2, mode="linear_ramp").astype(np.float32)
         around = np.lib.stride_tricks.sliding_window_view(ramped, n_lags)[:n_frames]
-        windowed = around * scipy.signal.get_window("hann", n_lags)
+        windowed = around * _hann(n_lags)
         size = scipy.fft.next_fast_len(2 * n_lags - 1, real=True)
         spectrum = scipy.fft.rfft(windowed, size, axis=1)
         matches = scipy.fft.irfft(spectrum.real**2 + spectrum.imag**2, size, axis=1)[:, :n_lags]
@@ -261,8 +259,9 @@ class Analysis(LogMel):
     def tuning(self) -> float:
         """How far the music is from A = 440 Hz, in semitones from -0.5 to 0.5.
 
-        librosa's `estimate_tuning` of the power spectrogram: the peak of a histogram over the strong spectral peaks
-        between 150 and 4000 Hz. Only the peaks are interpolated here, not every bin.
+        librosa's `estimate_tuning` of the power spectrogram: the peak of a histogram over the
+        strong spectral peaks between 150 and 4000 Hz. Only the peaks are interpolated here, not
+        every bin.
         """
         frequencies = librosa.fft_frequencies(sr=self.sr, n_fft=self.n_fft)
         inside = np.flatnonzero((frequencies >= 150) & (frequencies < 4000))
@@ -345,13 +344,12 @@ class Analysis(LogMel):
         """
         harmonic = sliding_median(self.magnitude.T, HPSS_SIZE).T
         percussive = sliding_median(self.magnitude, HPSS_SIZE)
-        louder = np.maximum(harmonic, percussive)
-        silent = louder < np.finfo(np.float32).tiny
-        louder[silent] = 1
-        harmonic = (harmonic / louder) ** 2
-        percussive = (percussive / louder) ** 2
-        percussive[silent] = harmonic[silent] = 0.5
-        return harmonic / (harmonic + percussive)
+        harmonic, percussive = harmonic**2, percussive**2
+        total = harmonic + percussive
+        silent = total < np.finfo(np.float32).tiny
+        total[silent] = 1
+        harmonic[silent] = 0.5
+        return harmonic / total
 
     @cached_property
     def harmonic(self) -> np.ndarray:
@@ -447,7 +445,8 @@ def istft(spectrum: np.ndarray, *, hop_length: int, length: int) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _hann(n_fft: int) -> np.ndarray:
-    return scipy.signal.get_window("hann", n_fft).astype(np.float32)
+    # scipy.signal takes seconds to import.
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
 
 
 @lru_cache(maxsize=8)
@@ -505,12 +504,14 @@ class Block:
 
 
 def _skew(rows: np.ndarray) -> np.ndarray:
-    # A constant row leans to neither side; scipy says NaN.
-    flat = np.ptp(rows, axis=1) <= 1e-7 * np.abs(rows).max(axis=1)
-    skews = np.zeros(len(rows))
-    if not flat.all():
-        skews[~flat] = scipy.stats.skew(rows[~flat], axis=1)
-    return skews
+    """Third standardised moment, as `scipy.stats.skew`; 0 for a row that is constant.
+
+    Written out because scipy.stats takes seconds to import.
+    """
+    centred = rows - rows.mean(axis=1, keepdims=True)
+    spread = np.sqrt((centred**2).mean(axis=1))
+    flat = spread <= 1e-7 * np.abs(rows).max(axis=1)
+    return np.where(flat, 0.0, (centred**3).mean(axis=1) / np.where(flat, 1, spread) ** 3)
 
 
 _STATS = {
@@ -612,6 +613,26 @@ def columns(table: str) -> tuple[str, ...]:
     """
     # Tables share columns; `full` holds each of them once.
     return tuple(dict.fromkeys(name for block in blocks(table) for name in block.columns()))
+
+
+def growing_sets(groups: dict[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    """Columns of `kaggle`, then the same and one group of `full` after the other.
+
+    Parameters
+    ----------
+    groups : dict
+        For each group what its columns' names begin with.
+
+    Returns
+    -------
+    dict
+        Under ``kaggle`` and ``+ <group>``: lists of columns of the table `full`.
+    """
+    sets = {"kaggle": list(columns("kaggle"))}
+    for name, begins in groups.items():
+        before = list(sets.values())[-1]
+        sets[f"+ {name}"] = [*before, *(c for c in columns("full") if c.startswith(begins))]
+    return sets
 
 
 def dictionary() -> pd.DataFrame:

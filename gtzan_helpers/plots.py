@@ -11,7 +11,6 @@ import librosa
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -21,7 +20,9 @@ from gtzan_helpers.features import STACKED_FRAMES, Analysis
 PLAYER_SECONDS = 5.0
 """The most that a player holds, so that an executed notebook stays small."""
 
-PROTOCOL_COLOURS = dict(zip(splits.PROTOCOLS, sns.color_palette("flare_r", 5), strict=True))
+PROTOCOL_COLOURS = dict(
+    zip(splits.PROTOCOLS, ["#6a2c70", "#8f2f6e", "#c0406a", "#dd5b5b", "#e98a6b"], strict=True)
+)
 
 
 # Speaking to the notebook
@@ -29,7 +30,7 @@ PROTOCOL_COLOURS = dict(zip(splits.PROTOCOLS, sns.color_palette("flare_r", 5), s
 
 def use_style() -> None:
     """Set the look of all pictures; called once at the top of a notebook."""
-    sns.set_theme(style="whitegrid", context="notebook")
+    plt.style.use("seaborn-v0_8-whitegrid")
     plt.rcParams.update(
         {"figure.figsize": (9, 3.5), "figure.constrained_layout.use": True, "axes.titlesize": 12}
     )
@@ -345,10 +346,11 @@ def waterfall(analysis: Analysis, *, ax: Axes | None = None) -> Axes:
 def artist_shares(tracks: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """For each genre, its tracks stacked by artist: few blocks, few artists."""
     ax = _axes(ax, figsize=(9, 4))
+    colours = plt.get_cmap("GnBu_r")(np.linspace(0, 0.7, 8))
     for row, (_, group) in enumerate(tracks.groupby("genre")):
         sizes = group.artist_group.value_counts().to_numpy()
         left = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-        ax.barh(row, sizes, left=left, color=sns.color_palette("crest", 8), edgecolor="white")
+        ax.barh(row, sizes, left=left, color=colours, edgecolor="white")
         ax.text(sizes.sum() * 1.01, row, f"{sizes.size} artists", va="center", fontsize=9)
     genres = sorted(tracks.genre.unique())
     ax.set_yticks(range(len(genres)), genres)
@@ -411,6 +413,8 @@ def lengths(tracks: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     tracks : DataFrame
         `genre`, `seconds`.
     """
+    import seaborn as sns
+
     ax = _axes(ax, figsize=(9, 3.5))
     sns.stripplot(tracks, x="seconds", y="genre", size=3, ax=ax, color="#2a6f97")
     ax.set(xlabel="length of the clip (s)", ylabel="")
@@ -420,6 +424,8 @@ def lengths(tracks: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
 def by_genre(table: pd.DataFrame, columns: list[str]) -> Figure:
     """Box plots of some features, one row of boxes a genre."""
+    import seaborn as sns
+
     figure, axes = plt.subplots(1, len(columns), figsize=(3.4 * len(columns), 4.5), sharey=True)
     for ax, column in zip(np.atleast_1d(axes), columns, strict=True):
         sns.boxplot(table, x=column, y="genre", ax=ax, color="#8ecae6", fliersize=2, linewidth=1)
@@ -430,6 +436,8 @@ def by_genre(table: pd.DataFrame, columns: list[str]) -> Figure:
 
 def claim(table: pd.DataFrame, column: str, highlighted: list[str], *, ax: Axes | None = None):
     """A feature's distribution by genre, in order of the medians, some genres highlighted."""
+    import seaborn as sns
+
     ax = _axes(ax, figsize=(9, 4))
     order = table.groupby("genre")[column].median().sort_values().index
     colours = {genre: "#fb8500" if genre in highlighted else "#8ecae6" for genre in order}
@@ -443,6 +451,8 @@ def claim(table: pd.DataFrame, column: str, highlighted: list[str], *, ax: Axes 
 
 def pairs(table: pd.DataFrame, columns: list[str], genres: list[str]) -> Figure:
     """Scatter plots of every pair of some features for a few genres."""
+    import seaborn as sns
+
     chosen = table[table.genre.isin(genres)]
     # seaborn lays these out itself.
     with plt.rc_context({"figure.constrained_layout.use": False}):
@@ -455,6 +465,8 @@ def pairs(table: pd.DataFrame, columns: list[str], genres: list[str]) -> Figure:
 
 def correlations(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Correlation of every feature with every other."""
+    import seaborn as sns
+
     ax = _axes(ax, figsize=(9, 8))
     values = table.loc[:, table.std() > 0].corr()
     ticks = 1 if len(values) < 70 else "auto"
@@ -478,6 +490,8 @@ def scatter(
     labels : pair of str
         Names of the two axes.
     """
+    import seaborn as sns
+
     ax = _axes(ax, figsize=(9, 5.5))
     sns.scatterplot(
         x=points[:, 0], y=points[:, 1], hue=genres, style=genres, s=28, alpha=0.75, ax=ax,
@@ -518,6 +532,8 @@ def train_and_test(
 
 def confusion(matrix: pd.DataFrame, *, title: str = "", ax: Axes | None = None) -> Axes:
     """A confusion matrix in per cent; see `evaluate.confusion`."""
+    import seaborn as sns
+
     ax = _axes(ax, figsize=(6.5, 5.5))
     text = (100 * matrix).round().astype(int).astype(str).replace("0", "")
     sns.heatmap(

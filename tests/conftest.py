@@ -58,3 +58,16 @@ def labelled_folder(tmp_path):
         return root
 
     return write
+
+
+@pytest.fixture(scope="session")
+def smoke_run(session_cache, tmp_path_factory):
+    """The folder of a run of the whole series at smoke, by the code that users run."""
+    from gtzan_helpers import reproduce
+
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as places:
+        places.setenv("GTZAN_CACHE", str(session_cache))
+        places.setenv("GTZAN_DATA", str(tmp_path_factory.mktemp("data")))
+        reproduce.run("synthetic", profile="smoke", out=folder, say=lambda line: None)
+    return folder

@@ -9,7 +9,7 @@ import sys
 import nbformat
 import pytest
 
-from gtzan_helpers import config, reproduce
+from gtzan_helpers import config
 
 PATHS = sorted((config.checkout() / "notebooks").glob("*.ipynb"))
 KNOWN = {"source", "profile", "protocols", "seed", "run_dir", "kaggle_csv"}
@@ -64,14 +64,6 @@ def test_cells_are_short_and_code_lives_in_the_package(path):
     assert max(sizes) <= 25
     assert statistics.median(sizes) <= 6
     assert sum(cell.source.count("def ") for cell in cells(path, "code")) <= 2
-
-
-@pytest.fixture(scope="session")
-def smoke_run(tmp_path_factory):
-    """The whole series at smoke, run by the command that users run."""
-    folder = tmp_path_factory.mktemp("run")
-    page = reproduce.run("synthetic", profile="smoke", out=folder, say=lambda line: None)
-    return page.parent
 
 
 @notebook
