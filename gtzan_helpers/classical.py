@@ -146,7 +146,7 @@ def build(system_id: str, *, n_train: int, seed: int, **settings) -> Pipeline:
     system_id : str
         See `names`.
     n_train : int
-        Examples that it will be fitted to; bounds the principal components.
+        Examples that it will be fitted to; bounds principal components and neighbours.
     seed : int
         Random seed.
     **settings
@@ -167,6 +167,8 @@ def build(system_id: str, *, n_train: int, seed: int, **settings) -> Pipeline:
             f"{system_id!r} is no classical system; choose from {', '.join(_MODELS)}"
         )
     model = _MODELS[system_id](seed).set_params(**settings)
+    if isinstance(model, KNeighborsClassifier):
+        model.set_params(n_neighbors=min(model.n_neighbors, n_train))
     if not system_id.startswith("stacked"):
         return make_pipeline(StandardScaler(), model)
     return make_pipeline(

@@ -26,7 +26,7 @@ def gather(runs: Iterable[str]) -> pd.DataFrame:
 
 
 def write(rows: pd.DataFrame, runs: Iterable[str]) -> pd.DataFrame:
-    """Merge rows into `figures/scoreboard.csv`, their predictions beside it, and README.
+    """Merge rows into `figures/scoreboard.csv` and README; copy predictions and pictures.
 
     Returns
     -------
@@ -43,10 +43,10 @@ def write(rows: pd.DataFrame, runs: Iterable[str]) -> pd.DataFrame:
     figures = _figures()
     board = figures / "scoreboard.csv"
     merged = scoreboard.merge(scoreboard.read(board) if board.exists() else rows[:0], rows)
-    for run in runs:
-        for path in sorted((Path(run) / "predictions").glob("*.npz")):
-            (figures / "predictions").mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, figures / "predictions" / path.name)
+    for run in (Path(run) for run in runs):
+        name = scoreboard.read(run).source.iloc[0]
+        _copy(run / "predictions", "*.npz", figures / "predictions")
+        _copy(run / "figures", "*.png", figures / name)
     files.write_text(board, merged.to_csv(index=False, lineterminator="\n"))
     readme = figures.parent / "README.md"
     text = readme.read_text(encoding="utf-8")
@@ -54,6 +54,12 @@ def write(rows: pd.DataFrame, runs: Iterable[str]) -> pd.DataFrame:
         text = scoreboard.replace_between(text, marker, table)
     files.write_text(readme, text)
     return merged
+
+
+def _copy(folder: Path, pattern: str, target: Path) -> None:
+    for path in sorted(folder.glob(pattern)):
+        with files.replacing(target / path.name) as temporary:
+            shutil.copyfile(path, temporary)
 
 
 def readme_tables(rows: pd.DataFrame) -> dict[str, str]:

@@ -185,8 +185,9 @@ def _execute(notebook: Notebook, folder: Path, parameters: dict[str, str]) -> No
     except PapermillExecutionError as error:
         lines = str(error.evalue).strip().splitlines()
         reason = lines[0] if lines else "no message"
+        number = error.exec_count - 1  # papermill adds a cell with the parameters
         raise NotebookError(
-            f"{notebook.path.name}, cell {error.exec_count}: {error.ename}: {reason}; "
+            f"{notebook.path.name}, code cell {number}: {error.ename}: {reason}; "
             f"what was done is in {target}"
         ) from error
     finally:

@@ -92,7 +92,7 @@ def table(rows: Iterable[Row]) -> pd.DataFrame:
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     for field in fields(Row):
         if field.type is str:
-            frame[field.name] = frame[field.name].fillna("").astype(str)
+            frame[field.name] = frame[field.name].astype(object).fillna("").astype(str)
         elif field.type in (int, int | None):
             frame[field.name] = frame[field.name].astype("Int64")
         else:

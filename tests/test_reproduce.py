@@ -42,7 +42,7 @@ def test_the_whole_series_runs_on_two_labels(tmp_path, music_and_speech):
 def test_a_failing_notebook_names_its_cell_and_keeps_what_was_done(tmp_path, labelled_folder):
     folder = labelled_folder(tracks=1)  # one track a label: nothing can be split
     with pytest.raises(
-        NotebookError, match=r"03_classical_models\.ipynb, cell 2: NotPossibleError"
+        NotebookError, match=r"03_classical_models\.ipynb, code cell 2: NotPossibleError"
     ):
         run(folder, tmp_path / "run", only=["03"])
     assert (tmp_path / "run" / "notebooks" / "03_classical_models.ipynb").exists()
