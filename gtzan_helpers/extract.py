@@ -142,7 +142,7 @@ def extract(
         return _from_table(source, tracks, what, segment_seconds)
     request = Request(what, segment_seconds, seconds_limit=source.profile.seconds_limit)
     if source.kind == "pack":
-        parts, failures = _from_pack(source, tracks, request), []
+        parts, failures = _from_pack(source, tracks, request, jobs), []
     else:
         parts, failures = _from_audio(tracks, request, jobs)
     if not parts:
@@ -319,7 +319,9 @@ def _describe_log_mel(log_mel: np.ndarray, frame_rate: float, request: Request) 
 # From packs and tables
 
 
-def _from_pack(source: dataset.Source, tracks: pd.DataFrame, request: Request) -> dict[str, _Part]:
+def _from_pack(
+    source: dataset.Source, tracks: pd.DataFrame, request: Request, jobs: int
+) -> dict[str, _Part]:
     if request.what not in ("logmel", STACKED):
         raise NotPossibleError(
             f"the table {request.what!r} needs audio; the pack {source.name} holds log-mel "
@@ -334,8 +336,15 @@ def _from_pack(source: dataset.Source, tracks: pd.DataFrame, request: Request) -
         with np.load(entry, allow_pickle=False) as stored:
             values = stored["values"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        described = [_describe_pack(pack, row, request) for row in range(len(pack.track_id))]
-        values = np.stack([part.values for part in described])
+        frame_rate = 1 / pack.frame_period
+        tasks = [(stored, pack.db_min, pack.db_max, frame_rate, request) for stored in pack.stored]
+        described = progress.bar(
+            _in_parallel(_describe_stored, tasks, jobs),
+            total=len(tasks),
+            description="extract",
+            unit="track",
+        )
+        values = np.stack(list(described))
         with files.replacing(entry) as temporary:
             np.savez(temporary, values=values)
     starts = _pack_starts(pack, request)
@@ -350,11 +359,14 @@ def _pack_starts(pack: packs.Pack, request: Request) -> np.ndarray:
     return starts / rate
 
 
-def _describe_pack(pack: packs.Pack, row: int, request: Request) -> _Part:
+def _describe_stored(
+    stored: np.ndarray, db_min: float, db_max: float, frame_rate: float, request: Request
+) -> np.ndarray:
+    log_mel = packs.decode(stored, db_min, db_max)
     if request.what == STACKED:
-        analysis = features.LogMel(pack.log_mel(row), frame_rate=1 / pack.frame_period)
-        return _Part(np.zeros(1), analysis.stacked().astype(np.float16)[None], repeated=False)
-    return _describe_log_mel(pack.log_mel(row), 1 / pack.frame_period, request)
+        analysis = features.LogMel(log_mel, frame_rate=frame_rate)
+        return analysis.stacked().astype(np.float16)[None]
+    return _describe_log_mel(log_mel, frame_rate, request).values
 
 
 def _from_table(
