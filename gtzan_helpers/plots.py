@@ -289,26 +289,26 @@ def tempogram(analysis: Analysis, *, ax: Axes | None = None) -> Axes:
 
 
 def over_waveform(
-    values: np.ndarray, analysis: Analysis, *, label: str, ax: Axes | None = None
+    values: np.ndarray, analysis: Analysis, *, label: str, top: float, ax: Axes | None = None
 ) -> Axes:
     """A feature's course drawn over the waveform it was computed from.
 
     Parameters
     ----------
     values : ndarray, shape (n_frames,)
-        Scaled here to the height of the picture.
     analysis : Analysis
     label : str
-        What the curve is.
+        What the curve is, with its unit.
+    top : float
+        Upper end of its axis, so that several pictures can be compared.
     """
-    ax = waveform(analysis.y, analysis.sr, alpha=0.4, ax=ax)
-    times = librosa.frames_to_time(
-        np.arange(values.size), sr=analysis.sr, hop_length=analysis.hop_length
-    )
-    height = np.abs(analysis.y).max()
-    scaled = (values - values.min()) / max(np.ptp(values), 1e-9)
-    ax.plot(times, height * (2 * scaled - 1), color="#c1121f", label=label)
-    ax.legend(loc="upper right")
+    ax = waveform(analysis.y, analysis.sr, alpha=0.3, ax=ax)
+    times = np.arange(values.size) / analysis.frame_rate
+    right = ax.twinx()
+    right.plot(times, values, color="#c1121f")
+    right.grid(False)
+    right.set(ylim=(0, 1.05 * top))
+    right.set_ylabel(label, color="#c1121f")
     return ax
 
 
@@ -351,7 +351,7 @@ def artist_shares(tracks: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         sizes = group.artist_group.value_counts().to_numpy()
         left = np.concatenate([[0], np.cumsum(sizes)[:-1]])
         ax.barh(row, sizes, left=left, color=colours, edgecolor="white")
-        ax.text(sizes.sum() * 1.01, row, f"{sizes.size} artists", va="center", fontsize=9)
+        ax.text(sizes.sum() * 1.01, row, f"{sizes.size} blocks", va="center", fontsize=9)
     genres = sorted(tracks.genre.unique())
     ax.set_yticks(range(len(genres)), genres)
     ax.set(xlabel="tracks, one block an artist", xlim=(0, 1.18 * tracks.genre.value_counts().max()))
