@@ -27,7 +27,7 @@ from gtzan_helpers import (
     systems,
 )
 from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
-from gtzan_helpers.scoreboard import YARDSTICK, Row, read_row, table, write_row
+from gtzan_helpers.scoreboard import YARDSTICK, Row, read_row, stem, table, write_row
 
 SEGMENT_SECONDS = 3.0
 
@@ -304,7 +304,7 @@ class _Task:
 
     @property
     def stem(self) -> str:
-        return _refused(self.system, self.source, self.protocol, self.seed, "").stem
+        return stem(self.system.system_id, self.source.name, self.protocol, self.seed)
 
     @property
     def tuned(self) -> bool:

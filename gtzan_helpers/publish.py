@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from gtzan_helpers import config, files, scoreboard
+from gtzan_helpers import config, files, scoreboard, systems
 from gtzan_helpers.errors import SourceError
 
 
@@ -44,9 +44,14 @@ def write(rows: pd.DataFrame, runs: Iterable[str]) -> pd.DataFrame:
     board = figures / "scoreboard.csv"
     merged = scoreboard.merge(scoreboard.read(board) if board.exists() else rows[:0], rows)
     for run in (Path(run) for run in runs):
-        name = scoreboard.read(run).source.iloc[0]
-        _copy(run / "predictions", "*.npz", figures / "predictions")
-        _copy(run / "figures", "*.png", figures / name)
+        found = scoreboard.read(run)
+        honest = scoreboard.honest_protocol(found)
+        for row in found[found.status == "measured"].itertuples():
+            # What the comparison does not show would only fill space.
+            if row.protocol in (systems.get(row.system_id).run_protocol, honest):
+                stem = scoreboard.stem(row.system_id, row.source, row.protocol, row.seed)
+                _copy(run / "predictions", f"{stem}.npz", figures / "predictions")
+        _copy(run / "figures", "*.png", figures / found.source.iloc[0])
     files.write_text(board, merged.to_csv(index=False, lineterminator="\n"))
     readme = figures.parent / "README.md"
     text = readme.read_text(encoding="utf-8")

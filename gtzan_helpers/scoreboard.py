@@ -56,11 +56,17 @@ class Row:
     @property
     def stem(self) -> str:
         """Name of the files that belong to this row."""
-        return f"{self.system_id}__{self.source}__{self.protocol}__{self.seed}"
+        return stem(self.system_id, self.source, self.protocol, self.seed)
 
 
 YARDSTICK = "ours_svm_segments"
 """The classifier that shows what a split is worth."""
+
+
+def stem(system_id: str, source: str, protocol: str, seed: int) -> str:
+    """Name of the files of one result, without their endings."""
+    return f"{system_id}__{source}__{protocol}__{seed}"
+
 
 COLUMNS = tuple(field.name for field in fields(Row))
 KEY = ["system_id", "source", "features", "protocol", "seed"]
