@@ -131,7 +131,7 @@ def run(
         )
     say(_forecast(found, len(tracks), chosen))
     say(f"{found.name}: {len(tracks)} tracks, {tracks.genre.nunique()} labels -> {folder}")
-    report = _Report(folder, found.name, profile, len(tracks))
+    report = _Report(folder, found.name, profile, tracks)
     bar = tqdm(chosen, desc="notebooks", unit="notebook", disable=None)
     for notebook in bar:
         bar.set_postfix_str(notebook.title)
@@ -211,12 +211,13 @@ def _write_html(executed: Path, target: Path) -> None:
 class _Report:
     """`run.json`, and the page made from it and from the results."""
 
-    def __init__(self, folder: Path, source_name: str, profile: str, n_tracks: int):
+    def __init__(self, folder: Path, source_name: str, profile: str, tracks: pd.DataFrame):
         self.folder = folder
         self.state: dict[str, Any] = {
             "source": source_name,
             "profile": profile,
-            "n_tracks": n_tracks,
+            "n_tracks": len(tracks),
+            "n_labels": int(tracks.genre.nunique()),
             "notebooks": self._before(),
         }
 
@@ -260,6 +261,8 @@ class _Report:
         return _PAGE.format(
             title=f"Music genres: {source}, {profile}",
             n_tracks=self.state["n_tracks"],
+            n_labels=self.state["n_labels"],
+            guess=f"{100 / self.state['n_labels']:.0f}",
             warning=warning,
             notebooks="\n".join(self._line(name) for name in sorted(self.state["notebooks"])),
             scoreboard=self._scoreboard(),
@@ -278,7 +281,7 @@ class _Report:
             rows = scoreboard.read(self.folder)
         except SourceError:
             return "<p>No system was measured yet.</p>"
-        compared = scoreboard.comparison(rows)
+        compared = scoreboard.comparison(scoreboard.merge(rows[:0], rows))
         table = pd.DataFrame(
             {
                 "system": compared.system_id,
@@ -313,7 +316,7 @@ _PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem;
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 84rem; margin: 2rem auto; padding: 0 1rem;
   color: #222; background: #fff; }}
 table {{ border-collapse: collapse; }}
 th, td {{ padding: .3rem .7rem; text-align: left; border-bottom: 1px solid #ddd; }}
@@ -325,15 +328,15 @@ td:nth-child(2), td:nth-child(3), td:nth-child(5), td:nth-child(8) {{ text-align
 </head>
 <body>
 <h1>{title}</h1>
-<p>{n_tracks} tracks. Accuracies are in per cent; guessing scores 10, and given the wrong labels
-of GTZAN nothing beyond 94.5 is to be believed there.</p>
+<p>{n_tracks} tracks, {n_labels} labels. Accuracies are in per cent; guessing scores {guess}, and
+given the wrong labels of GTZAN nothing beyond 94.5 is to be believed there.</p>
 {warning}
 <h2>Scoreboard</h2>
 {scoreboard}
 <h2>Notebooks</h2>
-<ol start="0">
+<ul>
 {notebooks}
-</ol>
+</ul>
 </body>
 </html>
 """

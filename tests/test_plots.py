@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gtzan_helpers import plots
+from gtzan_helpers import dataset, plots
 from gtzan_helpers.features import Analysis
 
 SR = 22_050
@@ -82,6 +82,18 @@ def test_a_player_holds_at_most_five_seconds():
     player = plots.player(np.zeros(20 * SR) + 0.1, SR)
     rate, samples = wavfile.read(io.BytesIO(player.data))
     assert (rate, samples.size) == (SR, 5 * SR)
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_the_browser_is_a_menu_where_somebody_can_click(labelled_folder, monkeypatch, served):
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    if served:
+        monkeypatch.setenv("JPY_SESSION_NAME", "01_audio_exploration.ipynb")
+    tracks = dataset.load(labelled_folder(tracks=2))
+    shown = plots.browse(tracks)
+    assert (shown is not None) == served
+    if served:
+        assert shown.widget.children[0].options == tuple(tracks.track_id)
 
 
 def test_a_figure_is_saved_under_the_runs_figures(tmp_path):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gtzan_helpers import reproduce, scoreboard
+from gtzan_helpers import dataset, reproduce, scoreboard
 from gtzan_helpers.errors import NotebookError, SettingError, SourceError
 
 
@@ -64,7 +64,8 @@ def test_resume_keeps_what_was_executed_with_the_same_parameters(smoke_run):
 
 
 def test_resume_executes_a_notebook_whose_parameters_changed(smoke_run, tmp_path):
-    report = reproduce._Report(smoke_run, "synthetic", "smoke", 40)
+    tracks = dataset.load("synthetic", profile="smoke")
+    report = reproduce._Report(smoke_run, "synthetic", "smoke", tracks)
     notebook = reproduce.notebooks(["02"])[0]
     parameters = {"source": "synthetic", "profile": "smoke", "run_dir": str(smoke_run)}
     assert report.has(notebook, parameters)
