@@ -199,27 +199,6 @@ def mel_spectrogram(analysis: Analysis, *, bar: bool = True, ax: Axes | None = N
     return ax
 
 
-def log_mel(
-    values: np.ndarray, *, seconds: float, bar: bool = True, ax: Axes | None = None
-) -> Axes:
-    """A log-mel spectrogram as an array in dB, bands upwards.
-
-    Parameters
-    ----------
-    values : ndarray, shape (n_mels, n_frames)
-    seconds : float
-        What it spans.
-    """
-    ax = _axes(ax)
-    extent = (0, seconds, 0, values.shape[0])
-    image = ax.imshow(values, origin="lower", aspect="auto", extent=extent, cmap="magma")
-    ax.grid(False)
-    ax.set(xlabel="time (s)", ylabel="mel band")
-    if bar:
-        ax.figure.colorbar(image, ax=ax, label="dB")
-    return ax
-
-
 def stacked(rows: np.ndarray, *, ax: Axes | None = None) -> Axes:
     """The stacked study's array, scaled by row, with its parts named.
 

@@ -263,6 +263,7 @@ class _Report:
             n_tracks=self.state["n_tracks"],
             n_labels=self.state["n_labels"],
             guess=f"{100 / self.state['n_labels']:.0f}",
+            ceiling=scoreboard.percent(scoreboard.CEILING),
             warning=warning,
             notebooks="\n".join(self._line(name) for name in sorted(self.state["notebooks"])),
             scoreboard=self._scoreboard(),
@@ -285,12 +286,12 @@ class _Report:
         table = pd.DataFrame(
             {
                 "system": compared.system_id,
-                "published": compared.published.map(_percent),
-                "reproduced": compared.reproduced.map(_percent),
+                "published": compared.published.map(scoreboard.percent),
+                "reproduced": compared.reproduced.map(scoreboard.percent),
                 "under": compared.run_protocol,
-                "honest": compared.honest.map(_percent),
+                "honest": compared.honest.map(scoreboard.percent),
                 "95 % interval": [
-                    f"{_percent(low)} to {_percent(high)}"
+                    f"{scoreboard.percent(low)} to {scoreboard.percent(high)}"
                     for low, high in zip(compared.low, compared.high, strict=True)
                 ],
                 "under ": compared.honest_protocol,
@@ -299,10 +300,6 @@ class _Report:
             }
         )
         return "<div class='wide'>" + table.to_html(index=False, border=0) + "</div>"
-
-
-def _percent(share: float) -> str:
-    return "–" if pd.isna(share) else f"{100 * share:.1f}"
 
 
 def _points(share: float) -> str:
@@ -329,7 +326,7 @@ td:nth-child(2), td:nth-child(3), td:nth-child(5), td:nth-child(8) {{ text-align
 <body>
 <h1>{title}</h1>
 <p>{n_tracks} tracks, {n_labels} labels. Accuracies are in per cent; guessing scores {guess}, and
-given the wrong labels of GTZAN nothing beyond 94.5 is to be believed there.</p>
+given the wrong labels of GTZAN nothing beyond {ceiling} is to be believed there.</p>
 {warning}
 <h2>Scoreboard</h2>
 {scoreboard}

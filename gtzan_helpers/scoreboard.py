@@ -216,10 +216,10 @@ def markdown(compared: pd.DataFrame) -> str:
     for row in compared.itertuples():
         interval = "–"
         if not math.isnan(row.honest):
-            interval = f"{_percent(row.honest)} ({_percent(row.low)} to {_percent(row.high)})"
+            interval = f"{percent(row.honest)} ({percent(row.low)} to {percent(row.high)})"
         lines.append(
-            f"| {row.system_id} | {row.source} | {_percent(row.published)} "
-            f"| {_percent(row.reproduced)} | {row.run_protocol} | {interval} "
+            f"| {row.system_id} | {row.source} | {percent(row.published)} "
+            f"| {percent(row.reproduced)} | {row.run_protocol} | {interval} "
             f"| {row.honest_protocol} |"
         )
     return "\n".join(lines)
@@ -237,15 +237,16 @@ def leak(rows: pd.DataFrame) -> str:
         if row.status != "measured":
             lines.append(f"| {row.source} | {row.protocol} | – | {row.note} | |")
             continue
-        interval = f"{_percent(row.track_ci_low)} to {_percent(row.track_ci_high)}"
+        interval = f"{percent(row.track_ci_low)} to {percent(row.track_ci_high)}"
         lines.append(
-            f"| {row.source} | {row.protocol} | {_percent(row.segment_accuracy)} "
-            f"| {_percent(row.track_accuracy)} ({interval}) | {row.n_test} |"
+            f"| {row.source} | {row.protocol} | {percent(row.segment_accuracy)} "
+            f"| {percent(row.track_accuracy)} ({interval}) | {row.n_test} |"
         )
     return "\n".join(lines)
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """An accuracy in per cent, a dash where there is none."""
     return "–" if share is None or math.isnan(share) else f"{100 * share:.1f}"
 
 
