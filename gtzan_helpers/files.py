@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import secrets
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 
@@ -40,18 +41,18 @@ def write_text(path: str | Path, text: str) -> Path:
 
 
 def digest(path: str | Path, algorithm: str = "md5") -> str:
-    """Return the hexadecimal hash of a file's bytes."""
-    with Path(path).open("rb") as file:
-        return (
-            hashlib.file_digest(file, algorithm).hexdigest()
-            if hasattr(hashlib, "file_digest")
-            else _digest_by_blocks(file, algorithm)
-        )
+    """Return the hexadecimal hash of a file's bytes.
+
+    A process reads a file once for it, as long as its size and time of change stay the same.
+    """
+    state = Path(path).stat()
+    return _digest(str(path), algorithm, state.st_size, state.st_mtime_ns)
 
 
-def _digest_by_blocks(file, algorithm: str) -> str:
-    # Python 3.10 has no hashlib.file_digest.
+@cache
+def _digest(path: str, algorithm: str, size: int, changed: int) -> str:
     state = hashlib.new(algorithm)
-    while block := file.read(1 << 20):
-        state.update(block)
+    with Path(path).open("rb") as file:
+        while block := file.read(1 << 20):
+            state.update(block)
     return state.hexdigest()
