@@ -122,6 +122,8 @@ _MODELS: Mapping[str, Callable[..., Any]] = {
     "ours_svm_segments": lambda seed: SVC(random_state=seed),
     "stacked_gmm": lambda seed: ClassMixtures(random_state=seed),
     "stacked_svm": lambda seed: SVC(kernel="linear", random_state=seed),
+    "stacked_cnn_gmm": lambda seed: ClassMixtures(random_state=seed),
+    "stacked_cnn_svm": lambda seed: SVC(kernel="linear", random_state=seed),
 }
 
 SEARCH: Mapping[str, tuple[dict[str, Any], ...]] = {

@@ -42,6 +42,8 @@ class Profile:
         The most seconds taken of a recording; None takes all.
     tuned : bool
         Whether hyperparameters are searched (on valid) under the honest protocol.
+    epochs_limit : int or None
+        The most epochs that a network is trained; None leaves that to the network.
     """
 
     name: str
@@ -50,11 +52,12 @@ class Profile:
     track_limit: int | None = None
     seconds_limit: float | None = None
     tuned: bool = False
+    epochs_limit: int | None = None
 
 
 PROFILES = {
-    "smoke": Profile("smoke", 40, 6.0, track_limit=40, seconds_limit=6.0),
-    "quick": Profile("quick", 100, 15.0),
+    "smoke": Profile("smoke", 40, 6.0, track_limit=40, seconds_limit=6.0, epochs_limit=1),
+    "quick": Profile("quick", 100, 15.0, epochs_limit=12),
     "full": Profile("full", 1000, 30.0, tuned=True),
 }
 

@@ -8,9 +8,10 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,12 @@ from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
 from gtzan_helpers.scoreboard import YARDSTICK, Row, read_row, stem, table, write_row
 
 SEGMENT_SECONDS = 3.0
+
+COPIES = ("pitch", "gain", "noise")
+"""Changed copies that the slices study makes of each segment; see `augment.WAVEFORM`."""
+
+HEADS = ("stacked_cnn_svm", "stacked_cnn_gmm")
+"""Classical models on what the convolutions of a trained `stacked_cnn` make of a track."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +174,11 @@ def run_system(
 
 def _task(system, source: dataset.Source, protocol: str, seed: int, jobs: int | None):
     data = _inputs(system, source, jobs)
+    copies = system.system_id == "slices_cnn_augmented"
+    if protocol == "segment_random_augmented" and not copies:
+        raise NotPossibleError(f"{protocol} is for slices_cnn_augmented, which makes copies")
+    if copies and protocol == "segment_random_augmented":
+        data = _with_copies(data, source, jobs)
     parts = splits.make(
         protocol,
         data.segments,
@@ -175,7 +187,31 @@ def _task(system, source: dataset.Source, protocol: str, seed: int, jobs: int | 
         valid_size=system.valid_size,
         seed=seed,
     )
+    if copies and protocol != "segment_random_augmented":
+        n_segments = len(data.segments)
+        data = _with_copies(data, source, jobs)
+        parts = [replace(part, train=_and_copies(part.train, n_segments)) for part in parts]
     return _Task(system, source, protocol, seed, data, parts)
+
+
+def _with_copies(data: extract.Extraction, source: dataset.Source, jobs: int | None):
+    """Segments, then a changed copy of each for every one of `COPIES`, in the same order."""
+    copies = [
+        extract.extract(
+            source, data.what, segment_seconds=SEGMENT_SECONDS, change=change, jobs=jobs
+        )
+        for change in COPIES
+    ]
+    return replace(
+        data,
+        segments=pd.concat([data.segments, *(copy.segments for copy in copies)], ignore_index=True),
+        values=np.concatenate([data.values, *(copy.values for copy in copies)]),
+    )
+
+
+def _and_copies(rows: np.ndarray, n_segments: int) -> np.ndarray:
+    """Rows, and those of their copies in what `_with_copies` gives."""
+    return np.concatenate([rows + number * n_segments for number in range(1 + len(COPIES))])
 
 
 def _measured(task: "_Task", folder: Path) -> tuple[Row, Predictions]:
@@ -185,7 +221,7 @@ def _measured(task: "_Task", folder: Path) -> tuple[Row, Predictions]:
     predictions = _stored_predictions(folder, task.stem) if stored else None
     if stored is not None and predictions is not None:
         return stored, predictions
-    row, predictions = task.measure()
+    row, predictions = task.measure(folder)
     _write_predictions(folder, row.stem, predictions)
     write_row(folder / "results", row, key=key)
     return row, predictions
@@ -212,10 +248,8 @@ def yardstick(source: dataset.Source) -> tuple[str, str]:
 
 def _inputs(system: systems.System, source: dataset.Source, jobs: int | None):
     """The features a system is fed from a source of that kind."""
-    what = extract.natural_table(source)
-    if system.study == "stacked":
-        what = extract.STACKED
-    elif system.study == "capstone" and source.kind == "audio":
+    what = system.array or extract.natural_table(source)
+    if system.study == "capstone" and not system.array and source.kind == "audio":
         what = "capstone"
     seconds = segment_seconds(system.system_id)
     return extract.extract(source, what, segment_seconds=seconds, jobs=jobs)
@@ -292,6 +326,16 @@ def ablate(
 
 
 @dataclass(frozen=True)
+class _Fitted:
+    """A model fitted to one split, and what is to be said of it."""
+
+    model: Any
+    note: str = ""
+    n_parameters: int | None = None
+    history: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
 class _Task:
     """One row to be measured."""
 
@@ -315,30 +359,69 @@ class _Task:
             and self.protocol == splits.honest(self.data.tracks)
         )
 
+    @property
+    def network(self):
+        """The network that is trained, or whose convolutions are used; None without one."""
+        if self.system.family == "classical":
+            return None
+        from gtzan_helpers import networks  # here, because Keras takes seconds
+
+        return networks.get(
+            "stacked_cnn" if self.system.system_id in HEADS else self.system.system_id
+        )
+
+    @property
+    def inputs(self):
+        """What a network is fed."""
+        from gtzan_helpers import training
+
+        return training.Inputs(
+            features=self.data.what,
+            segment_seconds=segment_seconds(self.system.system_id),
+            shape=tuple(self.data.values.shape[1:]),
+            labels=tuple(np.unique(self.data.segments.genre.to_numpy(str)).tolist()),
+            frame_period=self.data.frame_period,
+        )
+
     def key(self) -> str:
         """What the row depends on; a change makes it stale."""
         ids = [self.data.segments[["track_id", "segment", "genre"]].to_csv(index=False)]
         values = hashlib.sha256(self.data.values.tobytes()).hexdigest()
-        model = classical.build(self.system.system_id, n_train=10, seed=self.seed)
-        search = classical.SEARCH.get(self.system.system_id) if self.tuned else None
         rows = [
             [part.train.tolist(), part.valid.tolist(), part.test.tolist()] for part in self.parts
         ]
-        text = json.dumps([ids, values, repr(model), repr(search), rows, self.data.what])
+        settings = [self._classical_settings(), self._network_settings()]
+        text = json.dumps([ids, values, settings, rows, self.data.what])
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def measure(self) -> tuple[Row, Predictions]:
+    def _classical_settings(self) -> str:
+        if self.system.system_id not in classical.names():
+            return ""
+        model = classical.build(self.system.system_id, n_train=10, seed=self.seed)
+        search = classical.SEARCH.get(self.system.system_id) if self.tuned else None
+        return f"{model!r} {search!r}"
+
+    def _network_settings(self) -> str:
+        if self.network is None:
+            return ""
+        inputs = self.inputs
+        text = self.network.settings(inputs.shape, len(inputs.labels))
+        return f"{text} {self.source.profile.epochs_limit}"
+
+    def measure(self, folder: Path) -> tuple[Row, Predictions]:
+        """Fit, predict and score; models and histories go into the run's folder."""
         labels, y = np.unique(self.data.segments.genre.to_numpy(str), return_inverse=True)
         started = time.perf_counter()
-        train_hits, valid_probs, test_probs, chosen = [], [], [], []
-        for part in self.parts:
-            model, settings = self._fit(part, y)
-            probs = evaluate.probabilities(model, self.data.values[part.train])
+        train_hits, valid_probs, test_probs, fitted = [], [], [], []
+        for number, part in enumerate(self.parts):
+            found = self._fit(part, y, folder, number)
+            probs = evaluate.probabilities(found.model, self.data.values[part.train])
             train_hits.append(probs.argmax(axis=1) == y[part.train])
-            valid_probs.append(evaluate.probabilities(model, self.data.values[part.valid]))
-            test_probs.append(evaluate.probabilities(model, self.data.values[part.test]))
-            chosen.append(settings)
+            valid_probs.append(evaluate.probabilities(found.model, self.data.values[part.valid]))
+            test_probs.append(evaluate.probabilities(found.model, self.data.values[part.test]))
+            fitted.append(replace(found, model=None))
         fit_seconds = time.perf_counter() - started
+        self._write_histories(folder, fitted)
         valid = np.concatenate([part.valid for part in self.parts])
         test = np.concatenate([part.test for part in self.parts])
         predictions = Predictions(
@@ -356,7 +439,7 @@ class _Task:
             protocol=self.protocol,
             seed=self.seed,
             status="measured",
-            note=self._note(chosen),
+            note=self._note([found.note for found in fitted]),
             n_train=self._tracks("train"),
             n_valid=self._tracks("valid"),
             n_test=len(np.unique(predictions.test_id)),
@@ -368,12 +451,20 @@ class _Task:
             track_ci_high=scores.track_ci_high,
             macro_f1=scores.macro_f1,
             fit_seconds=round(fit_seconds, 3),
+            n_parameters=fitted[0].n_parameters,
             profile=self.source.profile.name,
-            versions=f"scikit-learn {version('scikit-learn')}, librosa {version('librosa')}",
+            versions=", ".join(f"{name} {version(name)}" for name in self._libraries()),
         )
         return row, predictions
 
-    def _fit(self, part: splits.Split, y: np.ndarray):
+    def _fit(self, part: splits.Split, y: np.ndarray, folder: Path, number: int) -> _Fitted:
+        if self.system.system_id in HEADS:
+            return self._fit_head(part, y, folder, number)
+        if self.network is not None:
+            return self._fit_network(part, y, folder, number)
+        return self._fit_classical(part, y)
+
+    def _fit_classical(self, part: splits.Split, y: np.ndarray) -> _Fitted:
         """Fit to train; where settings are searched, the best on valid stays as it was fitted."""
         best, best_hits, best_settings = None, -1.0, {}
         search = classical.SEARCH[self.system.system_id] if self.tuned else ({},)
@@ -386,12 +477,60 @@ class _Task:
                 hits = float((model.predict(self.data.values[part.valid]) == y[part.valid]).mean())
             if hits > best_hits:
                 best, best_hits, best_settings = model, hits, settings
-        return best, best_settings
+        words = " ".join(f"{name}={value}" for name, value in best_settings.items())
+        return _Fitted(best, f"chosen on valid: {words}" if self.tuned else "")
+
+    def _fit_network(self, part: splits.Split, y: np.ndarray, folder: Path, number: int) -> _Fitted:
+        from gtzan_helpers import training
+
+        trained = training.fit(
+            self.network,
+            self.data.values,
+            y,
+            part,
+            inputs=self.inputs,
+            seed=self.seed,
+            epochs_limit=self.source.profile.epochs_limit,
+            description=f"{self.system.system_id}, {self.protocol}",
+        )
+        trained.save(model_path(folder, self.stem, number))
+        epoch = int(trained.history.epoch[trained.history.best].iloc[0])
+        note = f"epoch {epoch} of {len(trained.history)}"
+        return _Fitted(trained, note, trained.n_parameters, trained.history)
+
+    def _fit_head(self, part: splits.Split, y: np.ndarray, folder: Path, number: int) -> _Fitted:
+        from gtzan_helpers import networks, training
+
+        base = replace(self, system=systems.get("stacked_cnn"))
+        _measured(base, folder)
+        try:
+            trained = training.load(model_path(folder, base.stem, number))
+        except SourceError:  # its row was kept, its model was not
+            base.measure(folder)
+            trained = training.load(model_path(folder, base.stem, number))
+        head = classical.build(self.system.system_id, n_train=len(part.train), seed=self.seed)
+        model = _OnConvolutions(trained, networks.CONVOLUTIONAL_OUTPUT, head)
+        return _Fitted(model.fit(self.data.values[part.train], y[part.train]))
+
+    def _write_histories(self, folder: Path, fitted: list[_Fitted]) -> None:
+        tables = [
+            found.history.assign(fold=number)
+            for number, found in enumerate(fitted)
+            if found.history is not None
+        ]
+        if tables:
+            text = pd.concat(tables).to_csv(index=False, lineterminator="\n")
+            files.write_text(folder / "histories" / f"{self.stem}.csv", text)
+
+    def _libraries(self) -> list[str]:
+        names = ["scikit-learn", "librosa"]
+        return names if self.network is None else [*names, "keras"]
 
     def _part(self, rows: np.ndarray, y: np.ndarray, probs: np.ndarray) -> tuple:
         segments = self.data.segments.iloc[rows]
         ids, numbers = segments.track_id.to_numpy(str), segments.segment.to_numpy()
-        return ids, numbers, y[rows], probs.astype(np.float16)
+        # Three decimals are what half a float holds near 1, and most become 0: small files.
+        return ids, numbers, y[rows], probs.round(3).astype(np.float16)
 
     def _tracks(self, part: str) -> int:
         """Tracks in a part; of a k-fold, the mean of its folds."""
@@ -399,19 +538,44 @@ class _Task:
         counts = [ids.iloc[getattr(split, part)].nunique() for split in self.parts]
         return round(float(np.mean(counts)))
 
-    def _note(self, chosen: list[dict]) -> str:
+    def _note(self, of_parts: list[str]) -> str:
         notes = []
         if len(self.parts) > 1:
             notes.append(f"{len(self.parts)}-fold, pooled")
         if self.system.study == "stacked":
             n_train = min(len(part.train) for part in self.parts)
             notes.append(f"{classical.components(n_train)} principal components")
-        if self.tuned:
-            words = [" ".join(f"{k}={v}" for k, v in settings.items()) for settings in chosen]
-            notes.append("chosen on valid: " + " / ".join(dict.fromkeys(words)))
+        notes += [" / ".join(dict.fromkeys(of_parts))] if any(of_parts) else []
         if len(self.data.failures):
             notes.append(f"{len(self.data.failures)} tracks could not be used")
         return "; ".join(notes)
+
+
+@dataclass(frozen=True)
+class _OnConvolutions:
+    """A classical model on a layer of a trained network."""
+
+    trained: Any
+    layer: str
+    head: Any
+
+    def fit(self, values: np.ndarray, y: np.ndarray) -> "_OnConvolutions":
+        self.head.fit(self.trained.hidden(values, self.layer), y)
+        return self
+
+    def predict_proba(self, values: np.ndarray) -> np.ndarray:
+        return evaluate.probabilities(self.head, self.trained.hidden(values, self.layer))
+
+
+def model_path(folder: str | Path, stem: str, fold: int = 0) -> Path:
+    """Where the network of a row lies; each fold of a k-fold has its own."""
+    return Path(folder) / "models" / f"{stem}__{fold}.keras"
+
+
+def read_history(folder: str | Path, stem: str) -> pd.DataFrame | None:
+    """Read how a network was trained, one line per epoch and `fold`; None where it was not."""
+    path = Path(folder) / "histories" / f"{stem}.csv"
+    return pd.read_csv(path) if path.exists() else None
 
 
 def _write_predictions(folder: Path, stem: str, predictions: Predictions) -> None:

@@ -6,8 +6,9 @@ import os
 import time
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,13 +17,29 @@ import numpy as np
 import pandas as pd
 import threadpoolctl
 
-from gtzan_helpers import audio, config, dataset, features, files, median, packs, progress
+from gtzan_helpers import (
+    audio,
+    augment,
+    config,
+    dataset,
+    features,
+    files,
+    median,
+    packs,
+    progress,
+)
 from gtzan_helpers.errors import AudioError, GtzanError, NotPossibleError, SettingError
 
 DB_RANGE = (-80.0, 0.0)
 """Range of a track's log-mel in dB, relative to its maximum."""
 
 STACKED = "stacked"
+ARRAYS = ("log_mel", "mfcc", STACKED)
+"""What networks are fed: log-mel as bytes (0 is -80 dB, 255 the track's maximum), MFCC of it,
+and the stacked study's array; each of shape (n_segments, n_rows, n_frames)."""
+
+FRAME_PERIOD = 0.0775
+"""Seconds from one frame of `log_mel` and `mfcc` to the next, where audio has more of them."""
 
 WORTH_PROCESSES = 20.0
 """Seconds of work below which further processes take longer to start than they save."""
@@ -35,9 +52,11 @@ class Request:
     Attributes
     ----------
     what : str
-        A feature table (`features.TABLES`), or ``stacked``.
+        A feature table (`features.TABLES`), or one of `ARRAYS`.
     segment_seconds : float
         Length of a segment; 0 for whole tracks.
+    change : str
+        What each segment is changed by first (`augment.WAVEFORM`); empty for nothing.
     sr : int
         Sampling rate that audio is brought to, in Hz.
     seconds_limit : float or None
@@ -46,12 +65,13 @@ class Request:
 
     what: str
     segment_seconds: float
+    change: str = ""
     sr: int = config.SR
     seconds_limit: float | None = None
 
     def key(self) -> str:
         """A short name of these settings and of the code that carries them out."""
-        code = [files.digest(str(module.__file__)) for module in (features, audio, median)]
+        code = [files.digest(str(module.__file__)) for module in (features, audio, augment, median)]
         text = json.dumps([asdict(self), code, version("librosa")], sort_keys=True)
         return f"{self.what}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
@@ -75,6 +95,8 @@ class Extraction:
         The source's table of tracks, less the failures.
     what : str
         The name of the features, as it goes into result rows.
+    frame_period : float or None
+        Seconds from one frame to the next, of arrays made of a log-mel.
     """
 
     segments: pd.DataFrame
@@ -83,6 +105,7 @@ class Extraction:
     failures: pd.DataFrame
     tracks: pd.DataFrame
     what: str = field(default="")
+    frame_period: float | None = None
 
     def __post_init__(self) -> None:
         if len(self.segments) != len(self.values):
@@ -99,6 +122,7 @@ def extract(
     what: str = "kaggle",
     *,
     segment_seconds: float = 3.0,
+    change: str = "",
     profile: str = "quick",
     jobs: int | None = None,
 ) -> Extraction:
@@ -109,9 +133,12 @@ def extract(
     source : str, Path or Source
         See `dataset.resolve`.
     what : str
-        A feature table (`features.TABLES`), or ``stacked`` for the stacked study's array.
+        A feature table (`features.TABLES`), or one of `ARRAYS`.
     segment_seconds : float
         Length of a segment; 0 for one row per track.
+    change : str
+        What each segment is changed by first, for `log_mel` and `mfcc`: one of
+        `augment.WAVEFORM`, of the waveform where there is one, else of the log-mel.
     profile : {"smoke", "quick", "full"}
         How much of the source to take.
     jobs : int or None
@@ -128,8 +155,13 @@ def extract(
     SourceError
         If there is no such source, or not one of its tracks could be used.
     """
-    if what != STACKED:
+    if what not in ARRAYS:
         features.blocks(what)
+    if change and what not in ("log_mel", "mfcc"):
+        raise SettingError(f"changed copies are made of log_mel and mfcc, not of {what!r}")
+    if change and change not in augment.WAVEFORM:
+        known = ", ".join(augment.WAVEFORM)
+        raise SettingError(f"change {change!r} does not exist; choose from {known}")
     if what == STACKED and segment_seconds != 0:
         raise SettingError("the stacked array describes whole tracks; use segment_seconds=0")
     if segment_seconds < 0:
@@ -140,9 +172,11 @@ def extract(
     tracks = dataset.load(source)
     if source.kind == "table":
         return _from_table(source, tracks, what, segment_seconds)
-    request = Request(what, segment_seconds, seconds_limit=source.profile.seconds_limit)
+    request = Request(what, segment_seconds, change, seconds_limit=source.profile.seconds_limit)
+    period: float | None = FRAME_PERIOD
     if source.kind == "pack":
         parts, failures = _from_pack(source, tracks, request, jobs), []
+        period = packs.read(source.path).frame_period
     else:
         parts, failures = _from_audio(tracks, request, jobs)
     if not parts:
@@ -150,7 +184,8 @@ def extract(
             f"{source.name}: not one of {len(tracks)} tracks could be used; the first: "
             f"{failures[0][2]}"
         )
-    return _assemble(tracks, parts, failures, what)
+    found = _assemble(tracks, parts, failures, what)
+    return replace(found, frame_period=period) if what in ("log_mel", "mfcc") else found
 
 
 def natural_table(source: dataset.Source) -> str:
@@ -281,6 +316,10 @@ def _describe(y: np.ndarray, sr: int, request: Request) -> _Part:
     if request.what == STACKED:
         values = features.Analysis(y, sr=sr).stacked().astype(np.float16)
         return _Part(np.zeros(1), values[None], repeated=False)
+    if request.change:
+        return _describe_changed(y, sr, request)
+    if request.what in ("log_mel", "mfcc"):
+        return _describe_log_mel(*_thinned(*track_log_mel(y, sr)), request)
     if request.what == "logmel":
         return _describe_log_mel(*track_log_mel(y, sr), request)
     length = round(request.segment_seconds * sr)
@@ -290,8 +329,49 @@ def _describe(y: np.ndarray, sr: int, request: Request) -> _Part:
     return _Part(starts / sr, np.stack(rows), repeated=y.size < length)
 
 
-def track_log_mel(y: np.ndarray, sr: int) -> tuple[np.ndarray, float]:
+def _describe_changed(y: np.ndarray, sr: int, request: Request) -> _Part:
+    """Each segment changed on its own, so that nothing of its neighbours gets into it."""
+    reference = float(features.Analysis(y, sr=sr).log_mel.max())
+    starts = audio.segment_starts(y.size, sr=sr, segment_seconds=request.segment_seconds)
+    length = round(request.segment_seconds * sr) or y.size
+    n_frames = round(request.segment_seconds / FRAME_PERIOD) or None
+    seed = zlib.crc32(y.tobytes())
+    rows = []
+    for number, start in enumerate(starts):
+        piece = audio.cut(y, start, length)
+        changed = augment.waveform(piece, sr=sr, change=request.change, seed=seed + number)
+        log_mel, _ = _thinned(*track_log_mel(changed, sr, reference=reference))
+        rows.append(_array(log_mel[:, :n_frames], request.what))
+    return _Part(starts / sr, np.stack(rows), repeated=y.size < length)
+
+
+def _thinned(log_mel: np.ndarray, frame_rate: float) -> tuple[np.ndarray, float]:
+    """Keep a frame every `FRAME_PERIOD`; returns the frames per second, too."""
+    return log_mel[:, _kept(log_mel.shape[1], FRAME_PERIOD * frame_rate)], 1 / FRAME_PERIOD
+
+
+def _kept(n_frames: int, step: float) -> np.ndarray:
+    frames = np.arange(0, n_frames - 0.5, step).round().astype(int)
+    return frames[frames < n_frames]
+
+
+def _array(log_mel: np.ndarray, what: str) -> np.ndarray:
+    if what == "mfcc":
+        return features.LogMel(log_mel, frame_rate=1 / FRAME_PERIOD).mfcc.astype(np.float16)
+    return packs.encode(log_mel, *DB_RANGE)
+
+
+def track_log_mel(
+    y: np.ndarray, sr: int, *, reference: float | None = None
+) -> tuple[np.ndarray, float]:
     """Log-mel spectrogram of a whole track, in dB relative to its maximum.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n_samples,)
+    sr : int
+    reference : float or None
+        What 0 dB is, instead of the maximum.
 
     Returns
     -------
@@ -301,7 +381,8 @@ def track_log_mel(y: np.ndarray, sr: int) -> tuple[np.ndarray, float]:
         Frames per second.
     """
     analysis = features.Analysis(y, sr=sr)
-    return analysis.log_mel - analysis.log_mel.max(), analysis.frame_rate
+    loudest = analysis.log_mel.max() if reference is None else reference
+    return analysis.log_mel - loudest, analysis.frame_rate
 
 
 def _describe_log_mel(log_mel: np.ndarray, frame_rate: float, request: Request) -> _Part:
@@ -311,8 +392,11 @@ def _describe_log_mel(log_mel: np.ndarray, frame_rate: float, request: Request) 
     rows = []
     for start in starts:
         frames = np.arange(start, start + (length or n_frames)) % n_frames
-        piece = features.LogMel(log_mel[:, frames], frame_rate=frame_rate)
-        rows.append(features.row(piece, "logmel"))
+        if request.what == "logmel":
+            piece = features.LogMel(log_mel[:, frames], frame_rate=frame_rate)
+            rows.append(features.row(piece, "logmel"))
+        else:
+            rows.append(_array(log_mel[:, frames], request.what))
     return _Part(starts / frame_rate, np.stack(rows), repeated=n_frames < length)
 
 
@@ -322,10 +406,10 @@ def _describe_log_mel(log_mel: np.ndarray, frame_rate: float, request: Request) 
 def _from_pack(
     source: dataset.Source, tracks: pd.DataFrame, request: Request, jobs: int
 ) -> dict[str, _Part]:
-    if request.what not in ("logmel", STACKED):
+    if request.what not in ("logmel", *ARRAYS):
         raise NotPossibleError(
             f"the table {request.what!r} needs audio; the pack {source.name} holds log-mel "
-            "spectrograms only, which give `logmel` and `stacked`"
+            f"spectrograms only, which give {', '.join(('logmel', *ARRAYS))}"
         )
     entry = (
         config.cache_dir() / "features" / request.key() / f"pack-{files.digest(source.path)}.npz"
@@ -363,10 +447,17 @@ def _describe_stored(
     stored: np.ndarray, db_min: float, db_max: float, frame_rate: float, request: Request
 ) -> np.ndarray:
     log_mel = packs.decode(stored, db_min, db_max)
+    what = "log_mel" if request.change else request.what
     if request.what == STACKED:
         analysis = features.LogMel(log_mel, frame_rate=frame_rate)
         return analysis.stacked().astype(np.float16)[None]
-    return _describe_log_mel(log_mel, frame_rate, request).values
+    part = _describe_log_mel(log_mel, frame_rate, replace(request, what=what))
+    if not request.change:
+        return part.values
+    rng = np.random.default_rng(zlib.crc32(stored.tobytes() + request.change.encode()))
+    pieces = (packs.decode(values, *DB_RANGE) for values in part.values)
+    changed = (augment.log_mel(piece, change=request.change, rng=rng) for piece in pieces)
+    return np.stack([_array(piece, request.what) for piece in changed])
 
 
 def _from_table(
@@ -417,10 +508,17 @@ def _assemble(tracks, parts: dict[str, _Part], failures, what: str) -> Extractio
                 )
             )
     kept = tracks[tracks.track_id.isin(parts)].reset_index(drop=True)
-    values = np.concatenate([parts[track_id].values for track_id in kept.track_id])
-    columns = () if what == STACKED else features.columns(what)
+    arrays = [parts[track_id].values for track_id in kept.track_id]
+    values = np.concatenate(_of_one_length(arrays) if what in ARRAYS else arrays)
+    columns = () if what in ARRAYS else features.columns(what)
     segments = pd.concat(tables, ignore_index=True)
     return Extraction(segments, values, columns, _failure_table(failures), kept, what)
+
+
+def _of_one_length(arrays: list[np.ndarray]) -> list[np.ndarray]:
+    """Whole tracks differ in length; they get as many frames as the median, repeated or cut."""
+    n_frames = int(np.median([values.shape[-1] for values in arrays]))
+    return [values[..., np.arange(n_frames) % values.shape[-1]] for values in arrays]
 
 
 # Files for others
@@ -535,8 +633,7 @@ def write_pack(
             failures.append((track.track_id, track.path, reason))
     if not encoded:
         raise NotPossibleError(f"{found.name}: not one of {len(tracks)} tracks could be used")
-    n_frames = int(np.median([log_mel.shape[1] for *_, log_mel in encoded]))
-    stored = [log_mel[:, np.arange(n_frames) % log_mel.shape[1]] for *_, log_mel in encoded]
+    stored = _of_one_length([log_mel for *_, log_mel in encoded])
     packs.write(
         path,
         packs.Pack(
@@ -562,5 +659,4 @@ def _encode_track(path: str, hops: float, seconds_limit: float | None):
     if seconds_limit:
         y = y[: round(seconds_limit * sr)]
     log_mel, _ = track_log_mel(y, sr)
-    kept = np.arange(0, log_mel.shape[1] - 0.5, hops).round().astype(int)
-    return packs.encode(log_mel[:, kept[kept < log_mel.shape[1]]], *DB_RANGE), None
+    return packs.encode(log_mel[:, _kept(log_mel.shape[1], hops)], *DB_RANGE), None

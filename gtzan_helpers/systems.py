@@ -54,6 +54,23 @@ class System:
         """Name of the study, ``ours`` for our own."""
         return self.system_id.split("_")[0]
 
+    @property
+    def array(self) -> str:
+        """The array that it is fed (`extract.ARRAYS`); empty for a table of features."""
+        for words, array in _ARRAYS.items():
+            if words in self.input:
+                return array
+        return ""
+
+
+_ARRAYS = {
+    "stacked features": "stacked",
+    "MFCC of": "mfcc",
+    "log-mel": "log_mel",
+    "mel-spectrogram image": "log_mel",
+}
+"""Words of the column `input`, and the array that they mean."""
+
 
 def _number(text: str) -> float | None:
     """The first number of a cell: "0.90 to 0.92" counts as 0.90."""

@@ -9,9 +9,9 @@ import gtzan_helpers
 
 FLOORS = {
     0: "errors config files systems audio median progress",
-    1: "features synth download packs",
+    1: "features augment synth download packs",
     2: "dataset extract audit splits",
-    3: "classical networks pretrained training augment evaluate",
+    3: "classical networks pretrained training evaluate",
     4: "scoreboard ensembles neighbours plots",
     5: "experiments",
     6: "reproduce publish predict cli",

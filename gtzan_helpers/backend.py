@@ -1,0 +1,26 @@
+"""Keras, imported without the lines that TensorFlow writes to a terminal or a notebook."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def _no_native_log() -> Iterator[None]:
+    """Close file descriptor 2 for a while: TensorFlow's first lines know no other setting."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+with _no_native_log():
+    import keras
+    from keras import layers, ops
+
+__all__ = ["keras", "layers", "ops"]
