@@ -56,11 +56,14 @@ def waveform(y: np.ndarray, *, sr: int, change: str, seed: int) -> np.ndarray:
         "pitch": lambda: audiomentations.PitchShift(-SEMITONES, SEMITONES, p=1.0),
         "gain": lambda: audiomentations.Gain(-GAIN_DB, GAIN_DB, p=1.0),
         "noise": lambda: audiomentations.AddGaussianSNR(*SNR_DB, p=1.0),
-        "stretch": lambda: audiomentations.TimeStretch(*RATES, p=1.0),
+        "stretch": lambda: audiomentations.TimeStretch(
+            *RATES, leave_length_unchanged=False, p=1.0
+        ),
     }
     with _seeded(seed):
         changed = _choose(transforms, change)()(np.asarray(y, np.float32), sr)
-    return np.asarray(changed, np.float32)
+    # What became shorter begins anew at its end, so that no silence tells of the change.
+    return np.resize(np.asarray(changed, np.float32), np.shape(y))
 
 
 WAVEFORM = ("pitch", "gain", "noise", "stretch")

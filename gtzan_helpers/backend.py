@@ -1,6 +1,7 @@
 """Keras, imported without the lines that TensorFlow writes to a terminal or a notebook."""
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator
 
@@ -22,5 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with _no_native_log():
     import keras
     from keras import layers, ops
+# It warns of every model after the fifth; a series trains many.
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 __all__ = ["keras", "layers", "ops"]

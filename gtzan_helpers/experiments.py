@@ -7,7 +7,7 @@ settings on the same data is read back, not measured again. Taught in notebook 0
 import hashlib
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -31,9 +31,6 @@ from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
 from gtzan_helpers.scoreboard import YARDSTICK, Row, read_row, stem, table, write_row
 
 SEGMENT_SECONDS = 3.0
-
-COPIES = ("pitch", "gain", "noise")
-"""Changed copies that the slices study makes of each segment; see `augment.WAVEFORM`."""
 
 HEADS = ("stacked_cnn_svm", "stacked_cnn_gmm")
 """Classical models on what the convolutions of a trained `stacked_cnn` make of a track."""
@@ -172,13 +169,15 @@ def run_system(
         return row, None
 
 
-def _task(system, source: dataset.Source, protocol: str, seed: int, jobs: int | None):
+def _task(system, source: dataset.Source, protocol: str, seed: int, jobs: int | None, network=None):
+    network = network or _network(system)
+    copies = () if network is None else network.copies
     data = _inputs(system, source, jobs)
-    copies = system.system_id == "slices_cnn_augmented"
-    if protocol == "segment_random_augmented" and not copies:
-        raise NotPossibleError(f"{protocol} is for slices_cnn_augmented, which makes copies")
-    if copies and protocol == "segment_random_augmented":
-        data = _with_copies(data, source, jobs)
+    n_segments = len(data.segments)
+    if protocol == "segment_random_augmented":
+        if not copies:
+            raise NotPossibleError(f"{protocol} is for systems that make copies; it makes none")
+        data = _with_copies(data, copies, source, jobs)
     parts = splits.make(
         protocol,
         data.segments,
@@ -188,30 +187,34 @@ def _task(system, source: dataset.Source, protocol: str, seed: int, jobs: int | 
         seed=seed,
     )
     if copies and protocol != "segment_random_augmented":
-        n_segments = len(data.segments)
-        data = _with_copies(data, source, jobs)
-        parts = [replace(part, train=_and_copies(part.train, n_segments)) for part in parts]
-    return _Task(system, source, protocol, seed, data, parts)
+        data = _with_copies(data, copies, source, jobs)
+        shifts = n_segments * np.arange(1 + len(copies))[:, None]
+        parts = [replace(part, train=(part.train + shifts).ravel()) for part in parts]
+    return _Task(system, source, protocol, seed, data, parts, network)
 
 
-def _with_copies(data: extract.Extraction, source: dataset.Source, jobs: int | None):
-    """Segments, then a changed copy of each for every one of `COPIES`, in the same order."""
+def _network(system: systems.System):
+    """The network that is trained, or whose convolutions are used; None without one."""
+    if system.family == "classical":
+        return None
+    from gtzan_helpers import networks  # here, because Keras takes seconds
+
+    return networks.get("stacked_cnn" if system.system_id in HEADS else system.system_id)
+
+
+def _with_copies(data: extract.Extraction, changes, source: dataset.Source, jobs: int | None):
+    """Segments, and then for each change a changed copy of every one in the same order."""
+    seconds = SEGMENT_SECONDS
     copies = [
-        extract.extract(
-            source, data.what, segment_seconds=SEGMENT_SECONDS, change=change, jobs=jobs
-        )
-        for change in COPIES
+        extract.extract(source, data.what, segment_seconds=seconds, change=change, jobs=jobs)
+        for change in changes
     ]
+    segments = [data.segments, *(copy.segments for copy in copies)]
     return replace(
         data,
-        segments=pd.concat([data.segments, *(copy.segments for copy in copies)], ignore_index=True),
+        segments=pd.concat(segments, ignore_index=True),
         values=np.concatenate([data.values, *(copy.values for copy in copies)]),
     )
-
-
-def _and_copies(rows: np.ndarray, n_segments: int) -> np.ndarray:
-    """Rows, and those of their copies in what `_with_copies` gives."""
-    return np.concatenate([rows + number * n_segments for number in range(1 + len(COPIES))])
 
 
 def _measured(task: "_Task", folder: Path) -> tuple[Row, Predictions]:
@@ -325,6 +328,122 @@ def ablate(
     return pd.DataFrame(lines)
 
 
+def compare_networks(
+    variants: Mapping[str, Any],
+    *,
+    system_id: str,
+    source: dataset.Source,
+    protocol: str,
+    seed: int = 0,
+    run_dir: str | Path = "",
+) -> pd.DataFrame:
+    """Train variants of a network, and see on valid what each change is worth.
+
+    Test is not touched: which variant to take is a choice. Of a k-fold only the first split is
+    used. What was trained before with the same settings on the same data is read back.
+
+    Parameters
+    ----------
+    variants : mapping
+        For each name a `networks.Network`.
+    system_id : str
+        The system whose data and split they get.
+    source : dataset.Source
+    protocol : str
+    seed : int
+    run_dir : str or Path
+
+    Returns
+    -------
+    DataFrame
+        One line per variant and epoch: `variant`, those of `training.Trained.history`, and of
+        the epoch that was kept `valid_accuracy` (by track), `valid_low`, `valid_high`.
+    """
+    folder = Path(run_dir or config.run_dir(source.name, source.profile.name)) / "trials"
+    system = systems.get(system_id)
+    tables = []
+    for name, network in variants.items():
+        task = _task(system, source, protocol, seed, None, network)
+        path = folder / f"{task.stem}__{task.key()[:12]}.csv"
+        if not path.exists():
+            files.write_text(path, _trial(task).to_csv(index=False, lineterminator="\n"))
+        tables.append(pd.read_csv(path).assign(variant=name))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _trial(task: "_Task") -> pd.DataFrame:
+    part = task.parts[0]
+    _, y = np.unique(task.data.segments.genre.to_numpy(str), return_inverse=True)
+    trained = task.train(part, y)
+    probs = trained.predict_proba(task.data.values[part.valid])
+    ids = task.data.segments.track_id.to_numpy(str)[part.valid]
+    found = evaluate.scores(ids, probs, y[part.valid])
+    return trained.history.assign(
+        valid_accuracy=found.track_accuracy,
+        valid_low=found.track_ci_low,
+        valid_high=found.track_ci_high,
+    )
+
+
+def accuracy_by_seconds(
+    system_id: str,
+    source: dataset.Source,
+    *,
+    protocol: str,
+    seed: int = 0,
+    run_dir: str | Path = "",
+    seconds: Iterable[float] = (1, 2, 3, 6, 9, 15, 21, 30),
+) -> pd.DataFrame:
+    """Accuracy of a trained network by how many seconds of each test track it hears.
+
+    Less than a segment is repeated to its length; more are so many segments from the track's
+    start, whose probabilities are averaged.
+
+    Parameters
+    ----------
+    system_id : str
+        A network over segments.
+    source, protocol, seed, run_dir
+        As for `run_systems`, which has to have trained it.
+    seconds : iterable of float
+        Those longer than the tracks are left out.
+
+    Returns
+    -------
+    DataFrame
+        `system_id`, `seconds`, `track_accuracy`, `track_ci_low`, `track_ci_high`.
+    """
+    from gtzan_helpers import training
+
+    folder = Path(run_dir or config.run_dir(source.name, source.profile.name))
+    task = _task(systems.get(system_id), source, protocol, seed, None)
+    _, y = np.unique(task.data.segments.genre.to_numpy(str), return_inverse=True)
+    models = [
+        training.load(model_path(folder, task.stem, number)) for number in range(len(task.parts))
+    ]
+    longest = SEGMENT_SECONDS * (task.data.segments.segment.max() + 1)
+    lines = []
+    for heard in seconds:
+        if heard > longest:
+            continue
+        rows, probs = [], []
+        for model, part in zip(models, task.parts, strict=True):
+            first = task.data.segments.segment.iloc[part.test] < max(1, heard / SEGMENT_SECONDS)
+            rows.append(part.test[first.to_numpy()])
+            n_frames = task.data.values.shape[-1]
+            kept = max(1, round(n_frames * min(1, heard / SEGMENT_SECONDS)))
+            probs.append(
+                model.predict_proba(task.data.values[rows[-1]][..., np.arange(n_frames) % kept])
+            )
+        tested = np.concatenate(rows)
+        ids = task.data.segments.track_id.to_numpy(str)[tested]
+        found = evaluate.scores(ids, np.concatenate(probs), y[tested])
+        accuracy = (found.track_accuracy, found.track_ci_low, found.track_ci_high)
+        lines.append((system_id, heard, *accuracy))
+    columns = ["system_id", "seconds", "track_accuracy", "track_ci_low", "track_ci_high"]
+    return pd.DataFrame(lines, columns=columns)
+
+
 @dataclass(frozen=True)
 class _Fitted:
     """A model fitted to one split, and what is to be said of it."""
@@ -345,6 +464,7 @@ class _Task:
     seed: int
     data: extract.Extraction
     parts: list[splits.Split]
+    network: Any = None
 
     @property
     def stem(self) -> str:
@@ -357,17 +477,6 @@ class _Task:
             self.source.profile.tuned
             and self.system.system_id in classical.SEARCH
             and self.protocol == splits.honest(self.data.tracks)
-        )
-
-    @property
-    def network(self):
-        """The network that is trained, or whose convolutions are used; None without one."""
-        if self.system.family == "classical":
-            return None
-        from gtzan_helpers import networks  # here, because Keras takes seconds
-
-        return networks.get(
-            "stacked_cnn" if self.system.system_id in HEADS else self.system.system_id
         )
 
     @property
@@ -481,9 +590,17 @@ class _Task:
         return _Fitted(best, f"chosen on valid: {words}" if self.tuned else "")
 
     def _fit_network(self, part: splits.Split, y: np.ndarray, folder: Path, number: int) -> _Fitted:
+        trained = self.train(part, y)
+        trained.save(model_path(folder, self.stem, number))
+        epoch = int(trained.history.epoch[trained.history.best].iloc[0])
+        note = f"epoch {epoch} of {len(trained.history)}"
+        return _Fitted(trained, note, trained.n_parameters, trained.history)
+
+    def train(self, part: splits.Split, y: np.ndarray):
+        """Train the network on one split."""
         from gtzan_helpers import training
 
-        trained = training.fit(
+        return training.fit(
             self.network,
             self.data.values,
             y,
@@ -493,10 +610,6 @@ class _Task:
             epochs_limit=self.source.profile.epochs_limit,
             description=f"{self.system.system_id}, {self.protocol}",
         )
-        trained.save(model_path(folder, self.stem, number))
-        epoch = int(trained.history.epoch[trained.history.best].iloc[0])
-        note = f"epoch {epoch} of {len(trained.history)}"
-        return _Fitted(trained, note, trained.n_parameters, trained.history)
 
     def _fit_head(self, part: splits.Split, y: np.ndarray, folder: Path, number: int) -> _Fitted:
         from gtzan_helpers import networks, training
@@ -542,7 +655,9 @@ class _Task:
         notes = []
         if len(self.parts) > 1:
             notes.append(f"{len(self.parts)}-fold, pooled")
-        if self.system.study == "stacked":
+        own = self.system.system_id
+        reduced = own in classical.names() or (self.network and self.network.components)
+        if self.system.study == "stacked" and reduced:
             n_train = min(len(part.train) for part in self.parts)
             notes.append(f"{classical.components(n_train)} principal components")
         notes += [" / ".join(dict.fromkeys(of_parts))] if any(of_parts) else []

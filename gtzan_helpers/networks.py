@@ -7,11 +7,13 @@ is trained. Dense networks are taught in notebook 04, convolutions in 05, recurr
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from scipy.fft import dct
 
-from gtzan_helpers.backend import keras, layers
+from gtzan_helpers.backend import keras, layers, ops
 from gtzan_helpers.errors import NotPossibleError, SettingError
 
 PRINCIPAL_COMPONENTS = "principal_components"
@@ -119,20 +121,22 @@ def _leaky(x):
     return layers.Dropout(0.5)(x)
 
 
-def slices_cnn(x, filters=(32, 64, 96), dropout=0.3):
-    """Three convolutions over MFCC, each pooled; then dense."""
+def slices_cnn(x, filters=(32, 64, 96), dropout=0.2):
+    """Three convolutions over MFCC, averaged over time; then dense."""
     x = _image(x)
-    for n_filters in filters:
-        x = _pool(_convolution(x, n_filters, norm=True), (2, 2))
+    for number, n_filters in enumerate(filters):
+        x = _convolution(x, n_filters, norm=True)
+        x = _pool(x, (2, 2)) if number < 2 else x
+    x = layers.AveragePooling2D((1, x.shape[2]))(x)
     x = layers.Dropout(dropout)(layers.Flatten()(x))
-    x = layers.Dense(128, activation="relu")(x)
+    x = layers.Dense(256, activation="relu")(x)
     return layers.Dropout(dropout)(x)
 
 
 # Recurrent networks
 
 
-def crnn(x, units=64, dropout=0.0):
+def crnn(x, units=128, dropout=0.0):
     """Convolutions that pool away frequency, then a GRU that reads what is left in time."""
     x = _image(x)
     x = _convolution(x, 16, (8, 3), strides=(4, 1), norm=True)
@@ -142,6 +146,94 @@ def crnn(x, units=64, dropout=0.0):
     x = layers.Reshape((x.shape[1], x.shape[2] * x.shape[3]))(x)
     x = layers.GRU(units)(x)
     return layers.Dropout(dropout)(x) if dropout else x
+
+
+# Ours
+
+
+@keras.saving.register_keras_serializable("gtzan_helpers")
+class Texture(layers.Layer):
+    """What a spectrogram is like on the whole, without a single weight to learn.
+
+    Of each band, and of each of 40 cosine coefficients over the bands: mean, deviation, and
+    how much it changes from frame to frame. Of each band also the skewness and four
+    percentiles. Of each of 16 groups of bands the rhythm: how strongly its loudness swings in
+    12 ranges of modulation frequency.
+
+    Input (n_examples, n_bands, n_frames), output (n_examples, n_statistics).
+    """
+
+    n_coefficients, n_groups, n_ranges = 40, 16, 12
+    percentiles = (0.05, 0.25, 0.75, 0.95)
+
+    def build(self, shape):
+        """Make the fixed matrices for inputs of this shape."""
+        n_bands, n_frames = shape[1:]
+        self.cosines = dct(np.eye(n_bands), axis=0, norm="ortho")[: self.n_coefficients]
+        groups = np.array_split(np.arange(n_bands), self.n_groups)
+        self.grouping = np.stack([np.isin(np.arange(n_bands), g) / len(g) for g in groups])
+        self.window = np.hanning(n_frames)
+        self.ranges = _modulation_ranges(n_frames, self.n_ranges)
+        self.places = [int(share * (n_frames - 1)) for share in self.percentiles]
+
+    def call(self, x):
+        """Compute the statistics."""
+        parts = []
+        for rows in (x, ops.matmul(_constant(self.cosines), x)):
+            mean, deviation, centred = _moments(rows)
+            change = rows[..., 1:] - rows[..., :-1]
+            parts += [mean, deviation, ops.sqrt(ops.mean(change**2, axis=-1) + 1e-6)]
+        _, deviation, centred = _moments(x)
+        parts.append(ops.mean(centred**3, axis=-1) / deviation**3)
+        ordered = ops.sort(x, axis=-1)
+        parts += [ordered[..., place] for place in self.places]
+        _, _, swing = _moments(ops.matmul(_constant(self.grouping), x))
+        real, imaginary = ops.rfft(swing * _constant(self.window))
+        strength = ops.matmul(ops.sqrt(real**2 + imaginary**2 + 1e-6), _constant(self.ranges))
+        parts.append(ops.reshape(ops.log1p(strength), (-1, self.n_groups * self.n_ranges)))
+        return ops.concatenate(parts, axis=-1)
+
+
+def _constant(matrix: np.ndarray):
+    return ops.convert_to_tensor(matrix, dtype="float32")
+
+
+def _moments(rows):
+    mean = ops.mean(rows, axis=-1)
+    centred = rows - mean[..., None]
+    return mean, ops.sqrt(ops.mean(centred**2, axis=-1) + 1e-6), centred
+
+
+def _modulation_ranges(n_frames: int, n_ranges: int) -> np.ndarray:
+    """Averages over ranges of modulation frequency, shape (n_frames // 2 + 1, n_ranges)."""
+    cycles = np.fft.rfftfreq(n_frames)
+    edges = np.geomspace(4 / max(n_frames, 9), 0.5, n_ranges + 1)
+    columns = []
+    for low, high in pairwise(edges):
+        inside = (cycles >= low) & (cycles <= high)
+        if not inside.any():
+            inside = np.arange(cycles.size) == np.abs(cycles - low).argmin()
+        columns.append(inside / inside.sum())
+    return np.stack(columns, axis=1)
+
+
+def texture(x, dropout=0.3, units=0, filters=0):
+    """Statistics of a whole track, each brought to one scale, then a softmax alone."""
+    frames = x
+    x = layers.BatchNormalization(scale=False, center=False, momentum=0.9)(Texture()(x))
+    x = layers.Dropout(dropout)(x)
+    if units:
+        x = layers.Concatenate()([x, layers.Dropout(dropout)(layers.Dense(units, activation="relu")(x))])
+    if filters:
+        z = layers.Permute((2, 1))(frames)
+        for _ in range(2):
+            z = layers.Conv1D(filters, 3, padding="same", use_bias=False)(z)
+            z = layers.BatchNormalization()(z)
+            z = layers.Activation("relu")(z)
+        mean, deviation, _ = _moments(ops.transpose(z, (0, 2, 1)))
+        z = layers.Dropout(dropout)(layers.BatchNormalization()(ops.concatenate([mean, deviation], -1)))
+        x = layers.Concatenate()([x, z])
+    return x
 
 
 # Networks by system
@@ -169,6 +261,11 @@ class Network:
         weights are kept. None: all epochs are run and the last weights stay.
     mixup : float
         How strongly examples are blended (`augment.mixup`); 0 for not at all.
+    changes : tuple of str
+        What each training example is changed by anew in every epoch (`augment.SPECTRAL`); for
+        log-mel only.
+    copies : tuple of str
+        Changed copies of the training examples, made once (`augment.WAVEFORM`).
     components : bool
         Whether the input is flattened and brought to its principal components.
     """
@@ -181,6 +278,8 @@ class Network:
     weight_decay: float = 0.0
     patience: int | None = 12
     mixup: float = 0.0
+    changes: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
     components: bool = False
 
     def build(
@@ -250,16 +349,32 @@ _NETWORKS: Mapping[str, Network] = {
     "walkthrough_dense_validated": Network(dense, {"dropout": 0.3}, epochs=100, patience=15),
     "slices_ann": Network(dense, {"units": (512, 256, 128), "dropout": 0.2}, epochs=60),
     "images_cnn": Network(images_cnn, epochs=40, batch_size=16),
-    "capstone_cnn": Network(capstone_cnn, epochs=30),
+    "capstone_cnn": Network(capstone_cnn, epochs=20, batch_size=64, patience=8),
     "capstone_cnn_regularized": Network(
-        capstone_cnn, {"norm": True, "dropout": 0.3}, weight_decay=1e-3, epochs=30
+        capstone_cnn,
+        {"norm": True, "dropout": 0.3},
+        weight_decay=0.01,
+        epochs=25,
+        batch_size=64,
+        learning_rate=3e-3,
+        patience=8,
     ),
     "stacked_cnn": Network(stacked_cnn, epochs=40, batch_size=16),
     "stacked_cnn3d": Network(stacked_cnn3d, epochs=40, batch_size=16),
-    "slices_cnn": Network(slices_cnn, epochs=30),
-    "slices_cnn_augmented": Network(slices_cnn, epochs=15),
-    "capstone_crnn": Network(crnn, epochs=30),
-    "capstone_crnn_dropout": Network(crnn, {"dropout": 0.3}, epochs=30),
+    "slices_cnn": Network(slices_cnn, epochs=25, batch_size=64, learning_rate=3e-3, patience=10),
+    "slices_cnn_augmented": Network(
+        slices_cnn,
+        epochs=12,
+        batch_size=128,
+        learning_rate=3e-3,
+        patience=6,
+        copies=("pitch", "gain", "noise"),
+    ),
+    "ours_texture": Network(texture, epochs=60, patience=None, changes=("noise", "equalizer")),
+    "capstone_crnn": Network(crnn, epochs=20, batch_size=64, learning_rate=3e-3, patience=8),
+    "capstone_crnn_dropout": Network(
+        crnn, {"dropout": 0.2}, epochs=30, batch_size=64, learning_rate=3e-3, patience=10
+    ),
 }
 
 

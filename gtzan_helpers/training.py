@@ -19,6 +19,7 @@ from sklearn.decomposition import PCA
 from gtzan_helpers import augment, classical, files, networks, progress
 from gtzan_helpers.backend import keras
 from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
+from gtzan_helpers.extract import DB_RANGE
 from gtzan_helpers.splits import Split
 
 _INPUTS_FILE = "gtzan.json"
@@ -314,6 +315,8 @@ class Batches(keras.utils.PyDataset):
         # Sorted, because neighbours in a file are read faster.
         rows = np.sort(self.rows[index * size : (index + 1) * size])
         x = self.values[rows].astype(np.float32)
+        if self.rng is not None and self.network.changes:
+            x = np.stack([_change(log_mel, self.network.changes, self.rng) for log_mel in x])
         targets = np.eye(self.n_labels, dtype=np.float32)[self.y[rows]]
         if self.rng is not None and self.network.mixup:
             x, targets = augment.mixup(x, targets, alpha=self.network.mixup, rng=self.rng)
@@ -322,6 +325,15 @@ class Batches(keras.utils.PyDataset):
     def on_epoch_end(self) -> None:
         if self.rng is not None:
             self.rng.shuffle(self.rows)
+
+
+def _change(codes: np.ndarray, changes: Sequence[str], rng: np.random.Generator) -> np.ndarray:
+    """Change a log-mel that is stored as bytes, each time by another amount."""
+    low, high = DB_RANGE
+    values = low + codes * (high - low) / 255
+    for change in changes:
+        values = augment.log_mel(values, change=change, rng=rng)
+    return (values - low) * 255 / (high - low)
 
 
 class _Watch(keras.callbacks.Callback):
@@ -386,3 +398,42 @@ def _by_chunks(function: Callable, values: np.ndarray) -> np.ndarray:
         for start in range(0, len(values), _CHUNK)
     ]
     return np.concatenate(parts)
+
+
+def occlusion(trained: Trained, example: np.ndarray, *, size: tuple[int, int]) -> np.ndarray:
+    """How much surer the model was before a patch of its input was hidden.
+
+    Parameters
+    ----------
+    trained : Trained
+    example : ndarray, shape (n_rows, n_frames)
+    size : tuple of int
+        Rows and frames of the patch that is set to the example's mean row by row.
+
+    Returns
+    -------
+    ndarray, shape (n_rows, n_frames)
+        What the probability of its answer falls by where a patch is hidden; negative where
+        it rises.
+
+    Notes
+    -----
+    Zeiler & Fergus 2014, "Visualizing and understanding convolutional networks".
+    """
+    height, width = size
+    places = [
+        (row, frame)
+        for row in range(0, example.shape[0], height)
+        for frame in range(0, example.shape[1], width)
+    ]
+    hidden = np.repeat(example[None], len(places), axis=0)
+    mean = example.mean(axis=1, keepdims=True).astype(example.dtype)
+    for copy, (row, frame) in zip(hidden, places, strict=True):
+        copy[row : row + height, frame : frame + width] = mean[row : row + height]
+    sure = trained.predict_proba(example[None])[0]
+    answer = int(sure.argmax())
+    left = trained.predict_proba(hidden)[:, answer]
+    drops = np.zeros(example.shape)
+    for (row, frame), probability in zip(places, left, strict=True):
+        drops[row : row + height, frame : frame + width] = sure[answer] - probability
+    return drops
