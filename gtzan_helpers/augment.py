@@ -6,6 +6,7 @@ need no audio. Only ever of training data; taught in notebook 05.
 
 import contextlib
 import random
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
@@ -19,7 +20,7 @@ RATES = (0.85, 1.18)
 BANDS = 4
 """Mel bands that a spectrogram is shifted by at most."""
 
-EQUALIZER_DB = 6.0
+EQUALIZER_DB = 3.0
 """Deviation of each of an equalizer's knobs."""
 
 SILENCE_DB = -80.0
@@ -49,21 +50,26 @@ def waveform(y: np.ndarray, *, sr: int, change: str, seed: int) -> np.ndarray:
     SettingError
         If there is no such change.
     """
-    # Imported here because it takes seconds, and few callers change audio.
-    import audiomentations
-
+    audiomentations = _audiomentations()
     transforms: Mapping[str, Callable] = {
         "pitch": lambda: audiomentations.PitchShift(-SEMITONES, SEMITONES, p=1.0),
         "gain": lambda: audiomentations.Gain(-GAIN_DB, GAIN_DB, p=1.0),
         "noise": lambda: audiomentations.AddGaussianSNR(*SNR_DB, p=1.0),
-        "stretch": lambda: audiomentations.TimeStretch(
-            *RATES, leave_length_unchanged=False, p=1.0
-        ),
+        "stretch": lambda: audiomentations.TimeStretch(*RATES, leave_length_unchanged=False, p=1.0),
     }
     with _seeded(seed):
         changed = _choose(transforms, change)()(np.asarray(y, np.float32), sr)
     # What became shorter begins anew at its end, so that no silence tells of the change.
     return np.resize(np.asarray(changed, np.float32), np.shape(y))
+
+
+def _audiomentations():
+    # Imported here because it takes seconds, and few callers change audio; Python 3.12 warns
+    # of an escape sequence in it.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import audiomentations
+    return audiomentations
 
 
 WAVEFORM = ("pitch", "gain", "noise", "stretch")

@@ -538,7 +538,10 @@ class _Task:
             *self._part(valid, y, np.concatenate(valid_probs)),
             *self._part(test, y, np.concatenate(test_probs)),
         )
-        scores = evaluate.scores(predictions.test_id, np.concatenate(test_probs), y[test])
+        # Scored as stored, so that a row and its predictions never differ.
+        scores = evaluate.scores(
+            predictions.test_id, predictions.test_probs.astype(float), predictions.test_true
+        )
         valid_hits = np.concatenate(valid_probs).argmax(axis=1) == y[valid]
         row = Row(
             system_id=self.system.system_id,

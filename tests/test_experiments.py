@@ -1,17 +1,33 @@
 """Systems run under protocols: rows, predictions, resuming, refusals."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
-from gtzan_helpers import classical, evaluate, experiments, extract, scoreboard, splits
+from gtzan_helpers import (
+    classical,
+    dataset,
+    evaluate,
+    experiments,
+    extract,
+    networks,
+    scoreboard,
+    splits,
+    systems,
+    training,
+)
 from gtzan_helpers.errors import SettingError
 
 
 def run(folder, system_id="capstone_svm", protocol="track_random", **changes):
     settings = {"source": "synthetic", "profile": "smoke", "run_dir": folder, "jobs": 1}
     return experiments.run_system(system_id, protocol=protocol, **{**settings, **changes})
+
+
+def source():
+    return dataset.resolve("synthetic", profile="smoke")
 
 
 def test_a_row_is_complete_and_adds_up(tmp_path):
@@ -133,3 +149,97 @@ def test_rows_of_a_run_are_read_back_together(tmp_path):
     run(tmp_path)
     run(tmp_path, "capstone_knn")
     assert set(scoreboard.read(tmp_path).system_id) == {"capstone_svm", "capstone_knn"}
+
+
+# Networks
+
+
+def test_a_network_leaves_its_model_its_history_and_a_row(tmp_path):
+    row, predictions = run(tmp_path, "images_ann", "fault_filtered")
+    assert row.status == "measured" and row.note == "epoch 1 of 1" and row.n_parameters > 1000
+    assert "keras" in row.versions
+    history = experiments.read_history(tmp_path, row.stem)
+    assert list(history.fold) == [0] and history.best.all()
+    trained = training.load(experiments.model_path(tmp_path, row.stem))
+    data = extract.extract("synthetic", "kaggle", segment_seconds=0, profile="smoke")
+    rows = data.segments.track_id.isin(predictions.test_id).to_numpy()
+    again = trained.predict_proba(data.values[rows])
+    assert np.abs(again - predictions.test_probs.astype(float)).max() < 1e-3
+    assert trained.inputs.features == "kaggle" and len(trained.inputs.labels) == 10
+
+
+def test_a_network_is_not_trained_twice(tmp_path):
+    first, _ = run(tmp_path, "images_ann", "fault_filtered")
+    path = experiments.model_path(tmp_path, first.stem)
+    before = path.stat().st_mtime_ns
+    assert run(tmp_path, "images_ann", "fault_filtered")[0] == first
+    assert path.stat().st_mtime_ns == before
+
+
+def test_a_head_uses_the_convolutions_that_are_there_or_makes_them(tmp_path):
+    row, _ = run(tmp_path, "stacked_cnn_svm", "track_random")
+    assert row.status == "measured" and "principal components" in row.note
+    stem = scoreboard.stem("stacked_cnn", "synthetic", "track_random", 0)
+    models = sorted((tmp_path / "models").glob(f"{stem}__*.keras"))
+    assert len(models) == 4  # folds
+    assert (tmp_path / "results" / f"{stem}.json").exists()
+    models[0].unlink()
+    (tmp_path / "results" / f"{row.stem}.json").unlink()
+    again, _ = run(tmp_path, "stacked_cnn_svm", "track_random")
+    assert again.track_accuracy == row.track_accuracy and models[0].exists()
+
+
+# Copies
+
+
+def test_copies_made_before_the_split_are_on_both_sides(tmp_path):
+    task = experiments._task(
+        systems.get("slices_cnn_augmented"), source(), "segment_random_augmented", 0, 1
+    )
+    n_segments = len(task.data.segments) // 4
+    part = task.parts[0]
+    both = set(part.train % n_segments) & set(part.test % n_segments)
+    assert len(both) > 0.5 * len(set(part.test % n_segments))
+
+
+def test_copies_made_after_the_split_are_of_training_segments_only():
+    system = systems.get("slices_cnn_augmented")
+    task = experiments._task(system, source(), "segment_random", 0, 1)
+    plain = experiments._task(systems.get("slices_cnn"), source(), "segment_random", 0, 1)
+    n_segments = len(plain.data.segments)
+    part, before = task.parts[0], plain.parts[0]
+    assert len(part.train) == 4 * len(before.train)
+    assert set(part.train % n_segments) == set(before.train)
+    assert np.array_equal(part.test, before.test) and np.array_equal(part.valid, before.valid)
+    assert max(part.test) < n_segments
+
+
+def test_only_systems_with_copies_know_the_augmented_protocol(tmp_path):
+    row, predictions = run(tmp_path, "slices_cnn", "segment_random_augmented")
+    assert row.status == "not_measured" and predictions is None
+    assert "for systems that make copies" in row.note
+
+
+# Variants, and seconds heard
+
+
+def test_variants_are_compared_on_valid_and_read_back(tmp_path):
+    ann = networks.get("images_ann")
+    variants = {"plain": ann, "wide": dataclasses.replace(ann, options={"units": (64,)})}
+    arguments = {"system_id": "images_ann", "source": source(), "protocol": "fault_filtered"}
+    first = experiments.compare_networks(variants, **arguments, run_dir=tmp_path)
+    assert list(first.variant) == ["plain", "wide"] and first.valid_accuracy.between(0, 1).all()
+    paths = {path: path.stat().st_mtime_ns for path in (tmp_path / "trials").iterdir()}
+    again = experiments.compare_networks(variants, **arguments, run_dir=tmp_path)
+    assert first.equals(again)
+    assert paths == {path: path.stat().st_mtime_ns for path in (tmp_path / "trials").iterdir()}
+    assert not (tmp_path / "results").exists()  # test was not touched
+
+
+def test_all_seconds_heard_give_the_accuracy_of_the_row(tmp_path):
+    row, _ = run(tmp_path, "capstone_cnn", "fault_filtered")
+    heard = experiments.accuracy_by_seconds(
+        "capstone_cnn", source(), protocol="fault_filtered", run_dir=tmp_path
+    )
+    assert list(heard.seconds) == [1, 2, 3, 6]  # the tracks have 6 s
+    assert heard.track_accuracy.iloc[-1] == row.track_accuracy

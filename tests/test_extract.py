@@ -555,3 +555,60 @@ def test_whole_tracks_agree_with_the_kaggle_release(real_data, tmp_path):
 def test_all_hundred_tracks_agree_with_the_kaggle_release(real_data):
     differences = median_differences(real_data, real_data / "gtzan_mini")
     assert differences[differences > 0.01].to_dict() == {}
+
+
+# Arrays
+
+
+def test_the_log_mel_array_is_bytes_of_the_tracks_spectrogram():
+    found = extract.extract("synthetic", "log_mel", segment_seconds=3.0, profile="smoke")
+    assert found.values.shape == (80, 128, 39) and found.values.dtype == np.uint8
+    assert found.columns == () and found.frame_period == extract.FRAME_PERIOD
+    assert found.values.max() == 255  # the loudest of a track is 0 dB
+
+
+def test_audio_and_a_pack_made_of_it_give_the_same_arrays(tmp_path):
+    extract.write_pack(
+        tmp_path / "p.npz", "synthetic", profile="smoke", frame_period=extract.FRAME_PERIOD
+    )
+    for what in ("log_mel", "mfcc"):
+        audio, pack = (
+            extract.extract(source, what, segment_seconds=3.0, profile="smoke")
+            for source in ("synthetic", str(tmp_path / "p.npz"))
+        )
+        difference = np.abs(audio.values.astype(float) - pack.values)
+        assert audio.values.shape == pack.values.shape
+        assert np.quantile(difference, 0.99) <= (0 if what == "log_mel" else 1.5)
+
+
+def test_mfcc_are_the_cosine_transform_of_the_log_mel():
+    log_mel, mfcc = (
+        extract.extract("synthetic", what, segment_seconds=3.0, profile="smoke").values
+        for what in ("log_mel", "mfcc")
+    )
+    decoded = packs.decode(log_mel[7], *extract.DB_RANGE)
+    expected = features.LogMel(decoded, frame_rate=12.9).mfcc
+    assert mfcc.dtype == np.float16
+    assert np.abs(mfcc[7] - expected).max() < 3
+
+
+def test_whole_tracks_get_one_length():
+    found = extract.extract("synthetic", "log_mel", segment_seconds=0, profile="smoke")
+    assert found.values.shape == (40, 128, 78)
+
+
+@pytest.mark.parametrize("change", ["pitch", "gain", "noise", "stretch"])
+def test_changed_copies_stand_in_the_same_order(change):
+    plain = extract.extract("synthetic", "mfcc", segment_seconds=3.0, profile="smoke")
+    copy = extract.extract("synthetic", "mfcc", segment_seconds=3.0, change=change, profile="smoke")
+    assert copy.segments.equals(plain.segments) and copy.values.shape == plain.values.shape
+    own = np.abs(copy.values.astype(float) - plain.values).mean(axis=(1, 2))
+    other = np.abs(np.roll(copy.values, 4, axis=0).astype(float) - plain.values).mean(axis=(1, 2))
+    assert (own > 0).all() and np.median(own) < np.median(other)
+
+
+def test_copies_of_tables_and_unknown_changes_are_refused():
+    with pytest.raises(SettingError, match="copies are made of log_mel and mfcc, not of 'kaggle'"):
+        extract.extract("synthetic", "kaggle", change="pitch", profile="smoke")
+    with pytest.raises(SettingError, match="'reverb' does not exist; choose from pitch"):
+        extract.extract("synthetic", "mfcc", change="reverb", profile="smoke")

@@ -41,7 +41,8 @@ def test_every_network_is_a_system_and_every_network_system_has_a_network():
     expected = {
         system.system_id
         for system in systems.all_systems().values()
-        if system.family in ("ann", "cnn", "crnn") and not system.system_id.startswith("stacked_cnn_")
+        if system.family in ("ann", "cnn", "crnn")
+        and not system.system_id.startswith("stacked_cnn_")
     }
     assert set(networks.names()) == expected
 

@@ -20,7 +20,7 @@ def examples(shape, n=30, seed=0, dtype=np.float32):
     y = np.arange(n) % N_LABELS
     x = rng.normal(100, 20, (n, *shape))
     for label in range(N_LABELS):
-        x[y == label, label :: N_LABELS] += 40
+        x[y == label, label::N_LABELS] += 40
     return x.clip(0, 255).astype(dtype), y
 
 
@@ -82,9 +82,7 @@ def test_a_convolutional_network_with_changes_repeats_too():
     network = dataclasses.replace(
         networks.get("capstone_cnn_regularized"), epochs=2, mixup=0.3, changes=("noise", "mask")
     )
-    (x, _, first), (_, _, second) = (
-        fitted(network, (128, 39), dtype=np.uint8) for _ in range(2)
-    )
+    (x, _, first), (_, _, second) = (fitted(network, (128, 39), dtype=np.uint8) for _ in range(2))
     assert np.allclose(first.predict_proba(x), second.predict_proba(x), atol=1e-5)
 
 
@@ -187,7 +185,9 @@ def test_principal_components_are_those_of_train():
 
 def test_another_shape_is_refused():
     x, _, trained = fitted(SMALL, (12, 5))
-    with pytest.raises(SettingError, match=r"takes examples of shape \(12, 5\), these have \(12, 4\)"):
+    with pytest.raises(
+        SettingError, match=r"takes examples of shape \(12, 5\), these have \(12, 4\)"
+    ):
         trained.predict_proba(x[:, :, :4])
 
 
