@@ -1,7 +1,8 @@
 """Papermill at work: the notebooks of the series, executed in order, and a page about it.
 
 A run leaves in its folder `notebooks/` (executed), `html/` (the same, pictures embedded),
-`index.html`, `results/`, `predictions/` and `run.json`.
+`index.html`, `figures/`, `results/`, `predictions/`, of networks also `models/`, `histories/` and
+`trials/` (variants compared on valid), and `run.json`.
 """
 
 import html

@@ -217,7 +217,7 @@ def test_inputs_made_otherwise_are_refused(change, words):
 def test_an_empty_label_a_single_label_and_a_missing_one_are_refused():
     with pytest.raises(SourceError, match="a label is empty"):
         inputs((12, 5), labels=("a", " "))
-    with pytest.raises(NotPossibleError, match="nothing to tell apart.*'a'"):
+    with pytest.raises(NotPossibleError, match=r"nothing to tell apart.*'a'"):
         inputs((12, 5), labels=("a",))
     x, y = examples((12, 5))
     split = splits.Split(np.flatnonzero(y != 2), np.arange(5), np.arange(0))
