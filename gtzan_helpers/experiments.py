@@ -177,7 +177,7 @@ def _task(system, source: dataset.Source, protocol: str, seed: int, jobs: int | 
     if protocol == "segment_random_augmented":
         if not copies:
             raise NotPossibleError(f"{protocol} is for systems that make copies; it makes none")
-        data = _with_copies(data, copies, source, jobs)
+        data = _with_copies(data, copies, system, source, jobs)
     parts = splits.make(
         protocol,
         data.segments,
@@ -187,7 +187,7 @@ def _task(system, source: dataset.Source, protocol: str, seed: int, jobs: int | 
         seed=seed,
     )
     if copies and protocol != "segment_random_augmented":
-        data = _with_copies(data, copies, source, jobs)
+        data = _with_copies(data, copies, system, source, jobs)
         shifts = n_segments * np.arange(1 + len(copies))[:, None]
         parts = [replace(part, train=(part.train + shifts).ravel()) for part in parts]
     return _Task(system, source, protocol, seed, data, parts, network)
@@ -202,13 +202,21 @@ def _network(system: systems.System):
     return networks.get("stacked_cnn" if system.system_id in HEADS else system.system_id)
 
 
-def _with_copies(data: extract.Extraction, changes, source: dataset.Source, jobs: int | None):
+def _with_copies(data: extract.Extraction, changes, system, source: dataset.Source, jobs):
     """Segments, and then for each change a changed copy of every one in the same order."""
-    seconds = SEGMENT_SECONDS
+    seconds = segment_seconds(system.system_id)
     copies = [
         extract.extract(source, data.what, segment_seconds=seconds, change=change, jobs=jobs)
         for change in changes
     ]
+    for change, copy in zip(changes, copies, strict=True):
+        if not copy.segments[["track_id", "segment"]].equals(
+            data.segments[["track_id", "segment"]]
+        ):
+            raise SourceError(
+                f"{source.name}: copies ({change}) are not of the same segments as the originals; "
+                "please report this source"
+            )
     segments = [data.segments, *(copy.segments for copy in copies)]
     return replace(
         data,
@@ -217,10 +225,10 @@ def _with_copies(data: extract.Extraction, changes, source: dataset.Source, jobs
     )
 
 
-def _measured(task: "_Task", folder: Path) -> tuple[Row, Predictions]:
+def _measured(task: "_Task", folder: Path, *, anew: bool = False) -> tuple[Row, Predictions]:
     """Read a row back, or measure and write it."""
     key = task.key()
-    stored = read_row(folder / "results", task.stem, key=key)
+    stored = None if anew else read_row(folder / "results", task.stem, key=key)
     predictions = _stored_predictions(folder, task.stem) if stored else None
     if stored is not None and predictions is not None:
         return stored, predictions
@@ -403,24 +411,42 @@ def accuracy_by_seconds(
     ----------
     system_id : str
         A network over segments.
-    source, protocol, seed, run_dir
-        As for `run_systems`, which has to have trained it.
+    source : dataset.Source
+    protocol, seed, run_dir
+        As for `run_systems`, which has to have trained it; a protocol that keeps tracks whole.
     seconds : iterable of float
-        Those longer than the tracks are left out.
+        Whole segments from one segment on; those longer than the tracks are left out.
 
     Returns
     -------
     DataFrame
         `system_id`, `seconds`, `track_accuracy`, `track_ci_low`, `track_ci_high`.
+
+    Raises
+    ------
+    SettingError
+        If the system hears whole tracks, or the protocol splits them.
+    SourceError
+        If the network was not trained on this split.
+
+    Notes
+    -----
+    Levels stay relative to the loudest moment of the whole track, heard or not.
     """
+    if segment_seconds(system_id) == 0 or "track" not in splits.PROTOCOLS[protocol]:
+        raise SettingError(f"{system_id} under {protocol} does not hear tracks piece by piece")
     from gtzan_helpers import training
 
     folder = Path(run_dir or config.run_dir(source.name, source.profile.name))
     task = _task(systems.get(system_id), source, protocol, seed, None)
+    if read_row(folder / "results", task.stem, key=task.key()) is None:
+        raise SourceError(f"{system_id} was not trained on this split yet; run_systems does that")
     _, y = np.unique(task.data.segments.genre.to_numpy(str), return_inverse=True)
     models = [
         training.load(model_path(folder, task.stem, number)) for number in range(len(task.parts))
     ]
+    for model in models:
+        model.inputs.refuse_other(task.inputs)
     longest = SEGMENT_SECONDS * (task.data.segments.segment.max() + 1)
     lines = []
     for heard in seconds:
@@ -622,10 +648,14 @@ class _Task:
         try:
             trained = training.load(model_path(folder, base.stem, number))
         except SourceError:  # its row was kept, its model was not
-            base.measure(folder)
+            _measured(base, folder, anew=True)
             trained = training.load(model_path(folder, base.stem, number))
-        head = classical.build(self.system.system_id, n_train=len(part.train), seed=self.seed)
-        model = _OnConvolutions(trained, networks.CONVOLUTIONAL_OUTPUT, head)
+        trained.inputs.refuse_other(self.inputs)
+        layer = networks.CONVOLUTIONAL_OUTPUT
+        n_features = trained.model.get_layer(layer).output.shape[-1]
+        n_train = min(len(part.train), n_features + 1)
+        head = classical.build(self.system.system_id, n_train=n_train, seed=self.seed)
+        model = _OnConvolutions(trained, layer, head)
         return _Fitted(model.fit(self.data.values[part.train], y[part.train]))
 
     def _write_histories(self, folder: Path, fitted: list[_Fitted]) -> None:

@@ -71,8 +71,10 @@ class Request:
 
     def key(self) -> str:
         """A short name of these settings and of the code that carries them out."""
-        code = [files.digest(str(module.__file__)) for module in (features, audio, augment, median)]
-        text = json.dumps([asdict(self), code, version("librosa")], sort_keys=True)
+        modules = (features, audio, median, packs, *([augment] if self.change else []))
+        code = [files.digest(str(path)) for path in (__file__, *(m.__file__ for m in modules))]
+        libraries = ["librosa", *(["audiomentations"] if self.change else [])]
+        text = json.dumps([asdict(self), code, *map(version, libraries)], sort_keys=True)
         return f"{self.what}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
@@ -185,7 +187,8 @@ def extract(
             f"{failures[0][2]}"
         )
     found = _assemble(tracks, parts, failures, what)
-    return replace(found, frame_period=period) if what in ("log_mel", "mfcc") else found
+    framed = what in ("log_mel", "mfcc") or (what == STACKED and source.kind == "pack")
+    return replace(found, frame_period=period) if framed else found
 
 
 def natural_table(source: dataset.Source) -> str:
@@ -331,18 +334,24 @@ def _describe(y: np.ndarray, sr: int, request: Request) -> _Part:
 
 def _describe_changed(y: np.ndarray, sr: int, request: Request) -> _Part:
     """Each segment changed on its own, so that nothing of its neighbours gets into it."""
-    reference = float(features.Analysis(y, sr=sr).log_mel.max())
-    starts = audio.segment_starts(y.size, sr=sr, segment_seconds=request.segment_seconds)
+    reference = features.Analysis(y, sr=sr).log_mel
+    n_kept = _kept(reference.shape[1], FRAME_PERIOD * sr / 512).size
+    # Counted in frames, as the originals are, so that each copy has its original.
+    starts = audio.segment_starts(
+        n_kept, sr=1 / FRAME_PERIOD, segment_seconds=request.segment_seconds
+    )
     length = round(request.segment_seconds * sr) or y.size
-    n_frames = round(request.segment_seconds / FRAME_PERIOD) or None
+    n_frames = round(request.segment_seconds / FRAME_PERIOD) or n_kept
     seed = zlib.crc32(y.tobytes())
     rows = []
     for number, start in enumerate(starts):
-        piece = audio.cut(y, start, length)
+        first = min(round(start * FRAME_PERIOD * sr), max(0, y.size - length))
+        piece = audio.cut(y, first, length)
         changed = augment.waveform(piece, sr=sr, change=request.change, seed=seed + number)
-        log_mel, _ = _thinned(*track_log_mel(changed, sr, reference=reference))
-        rows.append(_array(log_mel[:, :n_frames], request.what))
-    return _Part(starts / sr, np.stack(rows), repeated=y.size < length)
+        log_mel, _ = _thinned(*track_log_mel(changed, sr, reference=float(reference.max())))
+        frames = np.arange(n_frames) % log_mel.shape[1]
+        rows.append(_array(log_mel[:, frames], request.what))
+    return _Part(starts * FRAME_PERIOD, np.stack(rows), repeated=n_kept < n_frames)
 
 
 def _thinned(log_mel: np.ndarray, frame_rate: float) -> tuple[np.ndarray, float]:
@@ -376,13 +385,13 @@ def track_log_mel(
     Returns
     -------
     log_mel : ndarray, shape (128, n_frames), float32
-        From -80 to 0 dB.
+        From -80 dB on; up to 0 dB where `reference` is the maximum.
     frame_rate : float
         Frames per second.
     """
     analysis = features.Analysis(y, sr=sr)
     loudest = analysis.log_mel.max() if reference is None else reference
-    return analysis.log_mel - loudest, analysis.frame_rate
+    return np.maximum(analysis.log_mel - loudest, DB_RANGE[0]), analysis.frame_rate
 
 
 def _describe_log_mel(log_mel: np.ndarray, frame_rate: float, request: Request) -> _Part:

@@ -37,7 +37,7 @@ def _convolution(x, filters, size=3, *, strides=1, activation="relu", norm=False
 
 
 def _pool(x, size):
-    """Keep the largest of each group; an axis that is too short already stays as it is."""
+    """Keep the largest of each group; an axis shorter than a group becomes one."""
     size = [min(pool, length) for pool, length in zip(size, x.shape[1:], strict=False)]
     return layers.MaxPooling2D(size)(x)
 
@@ -190,7 +190,7 @@ class Texture(layers.Layer):
         """Compute the statistics."""
         parts = []
         for rows in (x, ops.matmul(_constant(self.cosines), x)):
-            mean, deviation, centred = _moments(rows)
+            mean, deviation, _ = _moments(rows)
             change = rows[..., 1:] - rows[..., :-1]
             parts += [mean, deviation, ops.sqrt(ops.mean(change**2, axis=-1) + 1e-6)]
         _, deviation, centred = _moments(x)
@@ -331,7 +331,8 @@ class Network:
             x = self.body(x, **self.options)
         except ValueError as error:
             raise NotPossibleError(
-                f"examples of shape {shape} are too small for {self.body.__name__}: {error}"
+                f"examples of shape {shape} do not fit {self.body.__name__}: "
+                f"{str(error).splitlines()[0]}"
             ) from error
         return keras.Model(inputs, layers.Dense(n_labels, activation="softmax")(x))
 

@@ -8,7 +8,8 @@ import json
 import math
 import time
 import zipfile
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -23,8 +24,8 @@ from gtzan_helpers.extract import DB_RANGE
 from gtzan_helpers.splits import Split
 
 _INPUTS_FILE = "gtzan.json"
-_CHUNK = 512
-"""Examples that are turned into 32-bit numbers at a time where nothing is trained."""
+_CHUNK = 2**22
+"""Numbers that are turned into 32 bits at a time where nothing is trained."""
 
 
 @dataclass(frozen=True)
@@ -165,8 +166,10 @@ def load(path: str | Path) -> Trained:
         return Trained(model, Inputs(**stored), pd.DataFrame())
     except FileNotFoundError as error:
         raise SourceError(f"{path}: there is no such model; `gtzan run` makes models") from error
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0]
+    except (
+        OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error
+    ) as error:  # fmt: skip
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise SourceError(f"{path}: not a model of this series ({reason})") from error
 
 
@@ -191,7 +194,7 @@ def fit(
     y : ndarray of int, shape (n_examples,)
         Indices into `inputs.labels`.
     split : Split
-        Rows of train and valid; test is not looked at.
+        Rows of train and valid; nothing is learnt from test.
     inputs : Inputs
         What the values are.
     seed : int
@@ -212,6 +215,8 @@ def fit(
     SourceError
         If values are not finite.
     """
+    if network.changes and inputs.features != "log_mel":
+        raise SettingError(f"changes are made to log_mel, not to {inputs.features!r}")
     _checked(values, inputs.shape)
     missing = [label for i, label in enumerate(inputs.labels) if not (y[split.train] == i).any()]
     if missing:
@@ -272,8 +277,8 @@ def moments(values: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarra
     axes = (0, *range(2, values.ndim))
     total, squares = np.zeros(values.shape[1]), np.zeros(values.shape[1])
     count = 0
-    for start in range(0, len(rows), _CHUNK):
-        chunk = values[rows[start : start + _CHUNK]].astype(np.float64)
+    for start, stop in _chunks(len(rows), values.shape[1:]):
+        chunk = values[rows[start:stop]].astype(np.float64)
         total = total + chunk.sum(axis=axes)
         squares = squares + (chunk**2).sum(axis=axes)
         count += chunk.size // chunk.shape[1]
@@ -381,8 +386,8 @@ def _checked(values: np.ndarray, shape: Sequence[int]) -> np.ndarray:
             "extract them with the model's settings"
         )
     if values.dtype.kind == "f":
-        for start in range(0, len(values), _CHUNK):
-            chunk = values[start : start + _CHUNK]
+        for start, stop in _chunks(len(values), shape):
+            chunk = values[start:stop]
             if not np.isfinite(chunk).all():
                 bad = start + int(
                     np.flatnonzero(~np.isfinite(chunk.reshape(len(chunk), -1)).all(axis=1))[0]
@@ -393,10 +398,16 @@ def _checked(values: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     return values
 
 
+def _chunks(n_examples: int, shape: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """First and last example of each chunk of at most `_CHUNK` numbers."""
+    size = max(1, min(512, _CHUNK // math.prod(shape)))
+    return ((start, start + size) for start in range(0, n_examples, size))
+
+
 def _by_chunks(function: Callable, values: np.ndarray) -> np.ndarray:
     parts = [
-        np.asarray(function(values[start : start + _CHUNK].astype(np.float32)))
-        for start in range(0, len(values), _CHUNK)
+        np.asarray(function(values[start:stop].astype(np.float32)))
+        for start, stop in _chunks(len(values), values.shape[1:])
     ]
     return np.concatenate(parts)
 
