@@ -209,10 +209,9 @@ def _with_copies(data: extract.Extraction, changes, system, source: dataset.Sour
         extract.extract(source, data.what, segment_seconds=seconds, change=change, jobs=jobs)
         for change in changes
     ]
+    which = ["track_id", "segment"]
     for change, copy in zip(changes, copies, strict=True):
-        if not copy.segments[["track_id", "segment"]].equals(
-            data.segments[["track_id", "segment"]]
-        ):
+        if not copy.segments[which].equals(data.segments[which]):
             raise SourceError(
                 f"{source.name}: copies ({change}) are not of the same segments as the originals; "
                 "please report this source"

@@ -3,6 +3,8 @@
 As in `plots`, a function takes `ax` and returns it; none shows or saves.
 """
 
+import math
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -44,7 +46,8 @@ def architecture(model, *, title: str = "", ax: Axes | None = None) -> Axes:
         ax.text(place, 0.08, shape, ha="center", va="top", fontsize=8)
         ax.text(place, 0.92, extras, ha="center", va="bottom", fontsize=7.5, color="#444444")
     ax.set(xlim=(-0.6, len(steps) - 0.4), ylim=(-0.25, 1.45))
-    ax.set_title(f"{title}: {model.count_params():,} weights", loc="left")
+    learnt = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+    ax.set_title(f"{title}: {learnt:,} weights to learn", loc="left")
     ax.axis("off")
     return ax
 

@@ -24,6 +24,10 @@ from gtzan_helpers.extract import DB_RANGE
 from gtzan_helpers.splits import Split
 
 _INPUTS_FILE = "gtzan.json"
+_DAMAGED = (
+    *(OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 _CHUNK = 2**22
 """Numbers that are turned into 32 bits at a time where nothing is trained."""
 
@@ -166,9 +170,7 @@ def load(path: str | Path) -> Trained:
         return Trained(model, Inputs(**stored), pd.DataFrame())
     except FileNotFoundError as error:
         raise SourceError(f"{path}: there is no such model; `gtzan run` makes models") from error
-    except (
-        OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error
-    ) as error:  # fmt: skip
+    except _DAMAGED as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise SourceError(f"{path}: not a model of this series ({reason})") from error
 

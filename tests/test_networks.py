@@ -61,7 +61,7 @@ def test_small_inputs_are_built_or_refused_in_one_line(shape):
         try:
             networks.get(system_id).build(shape, 3)
         except NotPossibleError as error:
-            assert "too small" in str(error)
+            assert "do not fit" in str(error)
 
 
 def test_one_label_is_refused():
