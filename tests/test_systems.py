@@ -35,7 +35,8 @@ def test_the_validated_walkthrough_keeps_a_third_of_train_for_valid():
 
 def test_every_classical_system_of_the_table_can_be_built():
     listed = {s.system_id for s in systems.all_systems().values() if s.family == "classical"}
-    assert listed == set(classical.names())
+    heads = {"stacked_cnn_svm", "stacked_cnn_gmm"}  # on what a network's convolutions give
+    assert listed | heads == set(classical.names())
 
 
 def test_an_unknown_system_is_named():

@@ -37,7 +37,11 @@ def fitted(network, shape, *, n=30, seed=0, dtype=np.float32, **kwargs):
     return x, y, training.fit(network, x, y, split, inputs=made, seed=seed, **kwargs)
 
 
-SMALL = Network(networks.dense, {"units": (16,)}, epochs=5, batch_size=8, learning_rate=1e-2)
+def flat(x):
+    return networks.dense(networks.layers.Flatten()(x), units=(16,))
+
+
+SMALL = Network(flat, epochs=5, batch_size=8, learning_rate=1e-2)
 
 SHAPES = {
     "images_ann": (57,), "stacked_nn": (87, 40), "walkthrough_dense": (57,),
