@@ -407,10 +407,14 @@ def _chunks(n_examples: int, shape: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def _by_chunks(function: Callable, values: np.ndarray) -> np.ndarray:
-    parts = [
-        np.asarray(function(values[start:stop].astype(np.float32)))
-        for start, stop in _chunks(len(values), values.shape[1:])
-    ]
+    """Apply a model to so many examples at a time; each other number is compiled anew."""
+    size = max(1, min(64, _CHUNK // math.prod(values.shape[1:])))
+    batch = np.zeros((size, *values.shape[1:]), np.float32)
+    parts = []
+    for start in range(0, len(values), size):
+        part = values[start : start + size]
+        batch[: len(part)] = part
+        parts.append(np.array(function(batch))[: len(part)])
     return np.concatenate(parts)
 
 
