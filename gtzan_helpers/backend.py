@@ -23,6 +23,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with _no_native_log():
     import keras
     from keras import layers, ops
+# Bars are ours; Keras would print lines of its own while it downloads.
+keras.config.disable_interactive_logging()
 # It warns of every model after the fifth; a series trains many.
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
 

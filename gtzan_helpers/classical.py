@@ -120,6 +120,9 @@ _MODELS: Mapping[str, Callable[..., Any]] = {
         n_estimators=200, max_depth=4, subsample=0.8, n_jobs=1, random_state=seed
     ),
     "ours_svm_segments": lambda seed: SVC(random_state=seed),
+    "ours_svm_tuned": lambda seed: SVC(C=10, random_state=seed),
+    "ours_musicnn_svm": lambda seed: SVC(random_state=seed),
+    "ours_musicnn_logistic_regression": lambda seed: LogisticRegression(C=0.01, max_iter=3000),
     "stacked_gmm": lambda seed: ClassMixtures(random_state=seed),
     "stacked_svm": lambda seed: SVC(kernel="linear", random_state=seed),
     "stacked_cnn_gmm": lambda seed: ClassMixtures(random_state=seed),

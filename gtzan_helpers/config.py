@@ -44,6 +44,10 @@ class Profile:
         Whether hyperparameters are searched (on valid) under the honest protocol.
     epochs_limit : int or None
         The most epochs that a network is trained; None leaves that to the network.
+    folds_limit : int or None
+        The folds of a k-fold that a network is trained on; None for all.
+    fetches : bool
+        Whether weights of pre-trained networks that are not there may be downloaded.
     """
 
     name: str
@@ -53,12 +57,16 @@ class Profile:
     seconds_limit: float | None = None
     tuned: bool = False
     epochs_limit: int | None = None
+    folds_limit: int | None = None
+    fetches: bool = False
 
 
 PROFILES = {
-    "smoke": Profile("smoke", 40, 6.0, track_limit=40, seconds_limit=6.0, epochs_limit=1),
-    "quick": Profile("quick", 100, 15.0, epochs_limit=12),
-    "full": Profile("full", 1000, 30.0, tuned=True),
+    "smoke": Profile(
+        "smoke", 40, 6.0, track_limit=40, seconds_limit=6.0, epochs_limit=1, folds_limit=1
+    ),
+    "quick": Profile("quick", 100, 15.0, epochs_limit=6, folds_limit=1),
+    "full": Profile("full", 1000, 30.0, tuned=True, fetches=True),
 }
 
 

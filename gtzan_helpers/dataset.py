@@ -36,8 +36,14 @@ COLUMNS = (
 
 FACTS = ("artist_group", "duplicate_of", "sturm_removed", "fault_filtered")
 
-INNER_FOLDERS = ("", "genres", "genres_original", "Data/genres_original")
+INNER_FOLDERS = (
+    *("", "genres", "genres_original", "Data/genres_original"),
+    *("images_original", "Data/images_original"),
+)
 """Where a dataset's labelled folders may lie below the folder that the user names."""
+
+PICTURES = (".png", ".jpg", ".jpeg")
+"""Endings of ready-made pictures of tracks, for the backbones of notebook 06."""
 
 _SEGMENT = re.compile(r"(?P<track>.+)\.(?P<segment>\d{1,4})\.\w+")
 
@@ -51,7 +57,7 @@ class Source:
     name : str
         What result rows call it.
     kind : str
-        "audio" (labelled folders), "pack" (`.npz`) or "table" (`.csv`).
+        "audio" or "pictures" (labelled folders), "pack" (`.npz`) or "table" (`.csv`).
     path : Path
         The folder that holds the labels' folders, or the file.
     profile : Profile
@@ -104,7 +110,9 @@ def resolve(source: str | Path, *, profile: str = "quick", jobs: int = 1) -> Sou
         return Source(name, "audio", _label_root(folder), settings)
     path = Path(source).expanduser()
     if path.is_dir():
-        return Source(path.resolve().name, "audio", _label_root(path), settings)
+        root = _label_root(path)
+        kind = "audio" if _label_folders(root) else "pictures"
+        return Source(path.resolve().name, kind, root, settings)
     if not path.exists():
         raise SourceError(
             f"{name}: no such folder or file, and no dataset of that name; use synthetic, mini, "
@@ -127,24 +135,31 @@ def _synthetic(settings: config.Profile, jobs: int) -> Path:
 
 
 def _label_root(folder: Path) -> Path:
-    for inner in INNER_FOLDERS:
-        if _label_folders(folder / inner):
-            return folder / inner
+    for suffixes in (audio.SUFFIXES, PICTURES):
+        for inner in INNER_FOLDERS:
+            if _label_folders(folder / inner, suffixes):
+                return folder / inner
     raise SourceError(
         f"{folder}: no audio in labelled folders; expected {folder.name}/<label>/*"
         f"{{{','.join(s[1:] for s in audio.SUFFIXES)}}}"
     )
 
 
-def _label_folders(root: Path) -> list[Path]:
+def _label_folders(root: Path, suffixes: tuple[str, ...] = audio.SUFFIXES) -> list[Path]:
     if not root.is_dir():
         return []
     folders = [entry for entry in root.iterdir() if entry.is_dir() and entry.name[0] != "."]
-    return sorted(folder for folder in folders if scan(folder)[0])
+    return sorted(folder for folder in folders if scan(folder, suffixes)[0])
 
 
-def scan(folder: Path) -> tuple[list[Path], list[Path]]:
+def scan(folder: Path, suffixes: tuple[str, ...] = audio.SUFFIXES) -> tuple[list[Path], list[Path]]:
     """Tell the audio in a label's folder from everything else.
+
+    Parameters
+    ----------
+    folder : Path
+    suffixes : tuple of str
+        Endings to look for, instead of those of audio.
 
     Returns
     -------
@@ -153,7 +168,7 @@ def scan(folder: Path) -> tuple[list[Path], list[Path]]:
         archives) are in neither: they are not the user's.
     """
     seen = sorted(p for p in folder.iterdir() if p.name[0] != "." and not p.is_dir())
-    recordings = [p for p in seen if p.suffix.lower() in audio.SUFFIXES]
+    recordings = [p for p in seen if p.suffix.lower() in suffixes]
     return recordings, [p for p in seen if p not in set(recordings)]
 
 
@@ -178,7 +193,8 @@ def load(source: str | Path | Source, *, profile: str = "quick") -> pd.DataFrame
         See `resolve`.
     """
     found = source if isinstance(source, Source) else resolve(source, profile=profile)
-    tracks = _audio_tracks(found) if found.kind == "audio" else _known_tracks(found)
+    of_files = found.kind in ("audio", "pictures")
+    tracks = _file_tracks(found) if of_files else _known_tracks(found)
     tracks = tracks.sort_values(["genre", "track_id"], ignore_index=True)[list(COLUMNS)]
     if found.synthetic or found.profile.track_limit is None:
         return tracks
@@ -198,11 +214,13 @@ def _sample(tracks: pd.DataFrame, limit: int) -> pd.DataFrame:
     )
 
 
-# Audio
+# Audio, and pictures
 
 
-def _audio_tracks(source: Source) -> pd.DataFrame:
-    paths = [path for folder in _label_folders(source.path) for path in scan(folder)[0]]
+def _file_tracks(source: Source) -> pd.DataFrame:
+    suffixes = audio.SUFFIXES if source.kind == "audio" else PICTURES
+    folders = _label_folders(source.path, suffixes)
+    paths = [path for folder in folders for path in scan(folder, suffixes)[0]]
     tracks = pd.DataFrame({"path": [str(path) for path in paths]})
     tracks["genre"] = [path.parent.name for path in paths]
     tracks["track_id"] = _track_ids(paths)
@@ -217,7 +235,11 @@ def _audio_tracks(source: Source) -> pd.DataFrame:
 def _track_ids(paths: list[Path]) -> list[str]:
     """The shortest name that tells all recordings apart."""
     ids: list[str] = []
-    for name in (lambda p: p.stem, lambda p: f"{p.parent.name}/{p.stem}"):
+    # The Kaggle release calls the picture of blues.00000 blues00000.
+    for name in (
+        lambda p: re.sub(r"^([a-z]+)(\d{5})$", r"\1.\2", p.stem),
+        lambda p: f"{p.parent.name}/{p.stem}",
+    ):
         ids = [name(path) for path in paths]
         if len(set(ids)) == len(ids):
             return ids

@@ -25,6 +25,10 @@ class NotPossibleError(GtzanError):
     """A source lacks what a protocol, a feature table or a system needs."""
 
 
+class MissingWeightsError(NotPossibleError):
+    """Weights of a pre-trained network are neither here nor to be had."""
+
+
 class DownloadError(GtzanError):
     """An archive could not be fetched, or is not the one that was asked for."""
 

@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,12 @@ from gtzan_helpers import (
     splits,
     systems,
 )
-from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
+from gtzan_helpers.errors import (
+    MissingWeightsError,
+    NotPossibleError,
+    SettingError,
+    SourceError,
+)
 from gtzan_helpers.scoreboard import YARDSTICK, Row, read_row, stem, table, write_row
 
 SEGMENT_SECONDS = 3.0
@@ -121,7 +127,8 @@ def run_systems(
 
 def _protocols(words: str, system: systems.System, source: dataset.Source) -> list[str]:
     if words == "all":
-        return [name for name in splits.PROTOCOLS if name != "segment_random_augmented"]
+        own = system.run_protocol
+        return [p for p in splits.PROTOCOLS if p == own or p != "segment_random_augmented"]
     if words != "auto":
         names = [word.strip() for word in words.split(",")]
         for name in names:
@@ -164,7 +171,9 @@ def run_system(
     try:
         return _measured(_task(system, source, protocol, seed, jobs), folder)
     except NotPossibleError as error:
-        row = _refused(system, source, protocol, seed, f"not possible on this source: {error}")
+        missing = isinstance(error, MissingWeightsError)
+        note = str(error) if missing else f"not possible on this source: {error}"
+        row = _refused(system, source, protocol, seed, note)
         write_row(folder / "results", row, key="")
         return row, None
 
@@ -172,7 +181,7 @@ def run_system(
 def _task(system, source: dataset.Source, protocol: str, seed: int, jobs: int | None, network=None):
     network = network or _network(system)
     copies = () if network is None else network.copies
-    data = _inputs(system, source, jobs)
+    data = _inputs(system, source, jobs, network)
     n_segments = len(data.segments)
     if protocol == "segment_random_augmented":
         if not copies:
@@ -190,16 +199,22 @@ def _task(system, source: dataset.Source, protocol: str, seed: int, jobs: int | 
         data = _with_copies(data, copies, system, source, jobs)
         shifts = n_segments * np.arange(1 + len(copies))[:, None]
         parts = [replace(part, train=(part.train + shifts).ravel()) for part in parts]
-    return _Task(system, source, protocol, seed, data, parts, network)
+    n_folds = len(parts)
+    if network is not None:
+        parts = parts[: source.profile.folds_limit]
+    return _Task(system, source, protocol, seed, data, parts, n_folds, network)
 
 
 def _network(system: systems.System):
     """The network that is trained, or whose convolutions are used; None without one."""
-    if system.family == "classical":
+    if system.system_id in HEADS:
+        system = systems.get("stacked_cnn")
+    if system.system_id in classical.names():
         return None
-    from gtzan_helpers import networks  # here, because Keras takes seconds
+    from gtzan_helpers import networks, pretrained  # here, because Keras takes seconds
 
-    return networks.get("stacked_cnn" if system.system_id in HEADS else system.system_id)
+    transferred = system.system_id in pretrained.names()
+    return (pretrained if transferred else networks).get(system.system_id)
 
 
 def _with_copies(data: extract.Extraction, changes, system, source: dataset.Source, jobs):
@@ -256,8 +271,14 @@ def yardstick(source: dataset.Source) -> tuple[str, str]:
     return "capstone_svm" if whole else YARDSTICK, extract.natural_table(source)
 
 
-def _inputs(system: systems.System, source: dataset.Source, jobs: int | None):
+def _inputs(system: systems.System, source: dataset.Source, jobs: int | None, network):
     """The features a system is fed from a source of that kind."""
+    if system.family == "transfer":
+        from gtzan_helpers import pretrained
+
+        if system.array == extract.PATCHES:
+            return pretrained.heard(source, jobs=jobs)
+        return pretrained.activations(network, source, fetch=source.profile.fetches, jobs=jobs)
     what = system.array or extract.natural_table(source)
     if system.study == "capstone" and not system.array and source.kind == "audio":
         what = "capstone"
@@ -379,8 +400,7 @@ def compare_networks(
 
 
 def _trial(task: "_Task") -> pd.DataFrame:
-    part = task.parts[0]
-    _, y = np.unique(task.data.segments.genre.to_numpy(str), return_inverse=True)
+    part, y = task.parts[0], task.y
     trained = task.train(part, y)
     probs = trained.predict_proba(task.data.values[part.valid])
     ids = task.data.segments.track_id.to_numpy(str)[part.valid]
@@ -440,7 +460,6 @@ def accuracy_by_seconds(
     task = _task(systems.get(system_id), source, protocol, seed, None)
     if read_row(folder / "results", task.stem, key=task.key()) is None:
         raise SourceError(f"{system_id} was not trained on this split yet; run_systems does that")
-    _, y = np.unique(task.data.segments.genre.to_numpy(str), return_inverse=True)
     models = [
         training.load(model_path(folder, task.stem, number)) for number in range(len(task.parts))
     ]
@@ -462,7 +481,7 @@ def accuracy_by_seconds(
             )
         tested = np.concatenate(rows)
         ids = task.data.segments.track_id.to_numpy(str)[tested]
-        found = evaluate.scores(ids, np.concatenate(probs), y[tested])
+        found = evaluate.scores(ids, np.concatenate(probs), task.y[tested])
         accuracy = (found.track_accuracy, found.track_ci_low, found.track_ci_high)
         lines.append((system_id, heard, *accuracy))
     columns = ["system_id", "seconds", "track_accuracy", "track_ci_low", "track_ci_high"]
@@ -489,11 +508,29 @@ class _Task:
     seed: int
     data: extract.Extraction
     parts: list[splits.Split]
+    n_folds: int
     network: Any = None
 
     @property
     def stem(self) -> str:
         return stem(self.system.system_id, self.source.name, self.protocol, self.seed)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Names of the labels, sorted."""
+        return np.unique(self.data.segments.genre.to_numpy(str))
+
+    @property
+    def y(self) -> np.ndarray:
+        """Label of each segment, as an index into `labels`."""
+        return np.unique(self.data.segments.genre.to_numpy(str), return_inverse=True)[1]
+
+    @property
+    def pretrained(self) -> str:
+        """Whose weights were there before training; empty where there were none."""
+        if self.system.family != "transfer":
+            return ""
+        return "MusiCNN" if self.system.array == extract.PATCHES else self.network.weights
 
     @property
     def tuned(self) -> bool:
@@ -513,7 +550,7 @@ class _Task:
             features=self.data.what,
             segment_seconds=segment_seconds(self.system.system_id),
             shape=tuple(self.data.values.shape[1:]),
-            labels=tuple(np.unique(self.data.segments.genre.to_numpy(str)).tolist()),
+            labels=tuple(self.labels.tolist()),
             frame_period=self.data.frame_period,
         )
 
@@ -544,7 +581,7 @@ class _Task:
 
     def measure(self, folder: Path) -> tuple[Row, Predictions]:
         """Fit, predict and score; models and histories go into the run's folder."""
-        labels, y = np.unique(self.data.segments.genre.to_numpy(str), return_inverse=True)
+        y = self.y
         started = time.perf_counter()
         train_hits, valid_probs, test_probs, fitted = [], [], [], []
         for number, part in enumerate(self.parts):
@@ -559,7 +596,7 @@ class _Task:
         valid = np.concatenate([part.valid for part in self.parts])
         test = np.concatenate([part.test for part in self.parts])
         predictions = Predictions(
-            labels,
+            self.labels,
             *self._part(valid, y, np.concatenate(valid_probs)),
             *self._part(test, y, np.concatenate(test_probs)),
         )
@@ -575,7 +612,7 @@ class _Task:
             segment_seconds=segment_seconds(self.system.system_id),
             protocol=self.protocol,
             seed=self.seed,
-            status="measured",
+            status="control" if self.pretrained == "random" else "measured",
             note=self._note([found.note for found in fitted]),
             n_train=self._tracks("train"),
             n_valid=self._tracks("valid"),
@@ -589,6 +626,7 @@ class _Task:
             macro_f1=scores.macro_f1,
             fit_seconds=round(fit_seconds, 3),
             n_parameters=fitted[0].n_parameters,
+            pretrained=self.pretrained,
             profile=self.source.profile.name,
             versions=", ".join(f"{name} {version(name)}" for name in self._libraries()),
         )
@@ -626,9 +664,12 @@ class _Task:
 
     def train(self, part: splits.Split, y: np.ndarray):
         """Train the network on one split."""
-        from gtzan_helpers import training
+        from gtzan_helpers import pretrained, training
 
-        return training.fit(
+        fit = training.fit
+        if self.system.system_id in pretrained.names():
+            fit = partial(pretrained.fit, fetch=self.source.profile.fetches)
+        return fit(
             self.network,
             self.data.values,
             y,
@@ -643,7 +684,8 @@ class _Task:
         from gtzan_helpers import networks, training
 
         base = replace(self, system=systems.get("stacked_cnn"))
-        _measured(base, folder)
+        if number == 0:  # all folds at once
+            _measured(base, folder)
         try:
             trained = training.load(model_path(folder, base.stem, number))
         except SourceError:  # its row was kept, its model was not
@@ -685,8 +727,10 @@ class _Task:
 
     def _note(self, of_parts: list[str]) -> str:
         notes = []
-        if len(self.parts) > 1:
-            notes.append(f"{len(self.parts)}-fold, pooled")
+        if len(self.parts) < self.n_folds:
+            notes.append(f"{len(self.parts)} of {self.n_folds} folds")
+        elif self.n_folds > 1:
+            notes.append(f"{self.n_folds}-fold, pooled")
         own = self.system.system_id
         reduced = own in classical.names() or (self.network and self.network.components)
         if self.system.study == "stacked" and reduced:

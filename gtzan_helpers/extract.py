@@ -30,13 +30,17 @@ from gtzan_helpers import (
 )
 from gtzan_helpers.errors import AudioError, GtzanError, NotPossibleError, SettingError
 
-DB_RANGE = (-80.0, 0.0)
+DB_RANGE = (augment.SILENCE_DB, 0.0)
 """Range of a track's log-mel in dB, relative to its maximum."""
 
 STACKED = "stacked"
-ARRAYS = ("log_mel", "mfcc", STACKED)
+PATCHES = "patches"
+ARRAYS = ("log_mel", "mfcc", STACKED, PATCHES)
 """What networks are fed: log-mel as bytes (0 is -80 dB, 255 the track's maximum), MFCC of it,
-and the stacked study's array; each of shape (n_segments, n_rows, n_frames)."""
+and the stacked study's array, each of shape (n_segments, n_rows, n_frames); and what MusiCNN
+hears (`features.patches`), shape (n_segments, 187, 96)."""
+
+PATCH_SECONDS = 3.0
 
 FRAME_PERIOD = 0.0775
 """Seconds from one frame of `log_mel` and `mfcc` to the next, where audio has more of them."""
@@ -166,19 +170,26 @@ def extract(
         raise SettingError(f"change {change!r} does not exist; choose from {known}")
     if what == STACKED and segment_seconds != 0:
         raise SettingError("the stacked array describes whole tracks; use segment_seconds=0")
+    if what == PATCHES and segment_seconds != PATCH_SECONDS:
+        raise SettingError(f"patches are {PATCH_SECONDS:g} s long; use segment_seconds=3")
     if segment_seconds < 0:
         raise SettingError(f"segment_seconds={segment_seconds} is negative; 0 means whole tracks")
     jobs = jobs or joblib.cpu_count()
     if not isinstance(source, dataset.Source):
         source = dataset.resolve(source, profile=profile, jobs=jobs)
     tracks = dataset.load(source)
+    if source.kind == "pictures":
+        raise NotPossibleError(
+            f"{what!r} needs audio; {source.name} holds pictures, which notebook 06 alone uses "
+            "(`gtzan run FOLDER --only 06`)"
+        )
     if source.kind == "table":
         return _from_table(source, tracks, what, segment_seconds)
     request = Request(what, segment_seconds, change, seconds_limit=source.profile.seconds_limit)
     period: float | None = FRAME_PERIOD
     if source.kind == "pack":
-        parts, failures = _from_pack(source, tracks, request, jobs), []
-        period = packs.read(source.path).frame_period
+        parts, period = _from_pack(source, tracks, request, jobs)
+        failures = []
     else:
         parts, failures = _from_audio(tracks, request, jobs)
     if not parts:
@@ -198,7 +209,7 @@ def natural_table(source: dataset.Source) -> str:
     """
     if source.kind == "table":
         return dataset.read_table(source.path)[1]
-    return {"audio": "kaggle", "pack": "logmel"}[source.kind]
+    return "logmel" if source.kind == "pack" else "kaggle"
 
 
 def lengths(source: dataset.Source) -> pd.Series | None:
@@ -323,6 +334,8 @@ def _describe(y: np.ndarray, sr: int, request: Request) -> _Part:
         return _describe_changed(y, sr, request)
     if request.what in ("log_mel", "mfcc"):
         return _describe_log_mel(*_thinned(*track_log_mel(y, sr)), request)
+    if request.what == PATCHES:
+        return _describe_patches(y, sr)
     if request.what == "logmel":
         return _describe_log_mel(*track_log_mel(y, sr), request)
     length = round(request.segment_seconds * sr)
@@ -332,10 +345,19 @@ def _describe(y: np.ndarray, sr: int, request: Request) -> _Part:
     return _Part(starts / sr, np.stack(rows), repeated=y.size < length)
 
 
+def _describe_patches(y: np.ndarray, sr: int) -> _Part:
+    y = audio.resample(y, sr=sr, target_sr=features.PATCH_SR)
+    starts = audio.segment_starts(y.size, sr=features.PATCH_SR, segment_seconds=PATCH_SECONDS)
+    starts_s = starts / features.PATCH_SR
+    repeated = y.size < PATCH_SECONDS * features.PATCH_SR
+    return _Part(starts_s, features.patches(y, starts_s), repeated=repeated)
+
+
 def _describe_changed(y: np.ndarray, sr: int, request: Request) -> _Part:
     """Each segment changed on its own, so that nothing of its neighbours gets into it."""
-    reference = features.Analysis(y, sr=sr).log_mel
-    n_kept = _kept(reference.shape[1], FRAME_PERIOD * sr / 512).size
+    whole = features.Analysis(y, sr=sr)
+    reference = float(whole.log_mel.max())
+    n_kept = _kept(whole.log_mel.shape[1], FRAME_PERIOD * whole.frame_rate).size
     # Counted in frames, as the originals are, so that each copy has its original.
     starts = audio.segment_starts(
         n_kept, sr=1 / FRAME_PERIOD, segment_seconds=request.segment_seconds
@@ -348,7 +370,7 @@ def _describe_changed(y: np.ndarray, sr: int, request: Request) -> _Part:
         first = min(round(start * FRAME_PERIOD * sr), max(0, y.size - length))
         piece = audio.cut(y, first, length)
         changed = augment.waveform(piece, sr=sr, change=request.change, seed=seed + number)
-        log_mel, _ = _thinned(*track_log_mel(changed, sr, reference=float(reference.max())))
+        log_mel, _ = _thinned(*track_log_mel(changed, sr, reference=reference))
         frames = np.arange(n_frames) % log_mel.shape[1]
         rows.append(_array(log_mel[:, frames], request.what))
     return _Part(starts * FRAME_PERIOD, np.stack(rows), repeated=n_kept < n_frames)
@@ -414,11 +436,12 @@ def _describe_log_mel(log_mel: np.ndarray, frame_rate: float, request: Request) 
 
 def _from_pack(
     source: dataset.Source, tracks: pd.DataFrame, request: Request, jobs: int
-) -> dict[str, _Part]:
-    if request.what not in ("logmel", *ARRAYS):
+) -> tuple[dict[str, _Part], float]:
+    given = ("logmel", *(what for what in ARRAYS if what != PATCHES))
+    if request.what not in given:
         raise NotPossibleError(
-            f"the table {request.what!r} needs audio; the pack {source.name} holds log-mel "
-            f"spectrograms only, which give {', '.join(('logmel', *ARRAYS))}"
+            f"{request.what!r} needs audio; the pack {source.name} holds log-mel "
+            f"spectrograms only, which give {', '.join(given)}"
         )
     entry = (
         config.cache_dir() / "features" / request.key() / f"pack-{files.digest(source.path)}.npz"
@@ -442,7 +465,8 @@ def _from_pack(
             np.savez(temporary, values=values)
     starts = _pack_starts(pack, request)
     repeated = pack.stored.shape[2] < round(request.segment_seconds / pack.frame_period)
-    return {str(pack.track_id[row]): _Part(starts, values[row], repeated) for row in rows}
+    parts = {str(pack.track_id[row]): _Part(starts, values[row], repeated) for row in rows}
+    return parts, pack.frame_period
 
 
 def _pack_starts(pack: packs.Pack, request: Request) -> np.ndarray:

@@ -29,6 +29,10 @@ HPSS_SIZE = 31
 STACKED_FRAMES = 1400
 TEMPO_BANDS = 10
 
+PATCH_SR = 16_000
+PATCH_SHAPE = (187, 96)
+"""Frames and bands of what MusiCNN hears at once, 3 s at `PATCH_SR`."""
+
 
 class LogMel:
     """What a log-mel spectrogram tells of a piece of music.
@@ -391,6 +395,28 @@ class Analysis(LogMel):
         )[:, :STACKED_FRAMES]
         missing = STACKED_FRAMES - rows.shape[1]
         return np.pad(rows, ((0, 0), (0, missing)), mode="edge").astype(np.float32)
+
+
+def patches(y: np.ndarray, starts_s: np.ndarray) -> np.ndarray:
+    """Cut what MusiCNN hears out of a track.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n_samples,)
+        Audio at `PATCH_SR`.
+    starts_s : ndarray, shape (n_patches,)
+        Where each patch begins, in seconds; what lies beyond the end is the beginning again.
+
+    Returns
+    -------
+    ndarray, shape (n_patches, *PATCH_SHAPE), float16
+        ``log10(1 + 10000 mel)``, the compression that the network was trained with.
+    """
+    mel = Analysis(y, sr=PATCH_SR, n_fft=512, hop_length=256, n_mels=PATCH_SHAPE[1]).mel
+    compressed = np.log10(1 + 10_000 * mel.T).astype(np.float16)
+    first = np.round(np.asarray(starts_s) * PATCH_SR / 256).astype(int)
+    frames = (first[:, None] + np.arange(PATCH_SHAPE[0])) % len(compressed)
+    return compressed[frames]
 
 
 def stft(y: np.ndarray, *, n_fft: int, hop_length: int) -> np.ndarray:

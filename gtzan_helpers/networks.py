@@ -371,6 +371,9 @@ _NETWORKS: Mapping[str, Network] = {
         patience=6,
         copies=("pitch", "gain", "noise"),
     ),
+    "ours_musicnn_dense": Network(
+        dense, {"units": (64,), "dropout": 0.5}, epochs=20, weight_decay=0.01, patience=6
+    ),
     "ours_texture": Network(
         texture,
         epochs=60,

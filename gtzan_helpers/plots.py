@@ -139,7 +139,8 @@ def save_figure(figure: Figure, name: str, *, run_dir: str | Path) -> Path:
     return path
 
 
-def _axes(ax: Axes | None, **size) -> Axes:
+def given_or_new(ax: Axes | None = None, **size) -> Axes:
+    """The axes that were given, or new ones."""
     return ax if ax is not None else plt.subplots(**size)[1]
 
 
@@ -157,7 +158,7 @@ def waveform(y: np.ndarray, sr: int, *, alpha: float = 1.0, ax: Axes | None = No
     alpha : float
         Opacity, for a waveform behind something else.
     """
-    ax = _axes(ax)
+    ax = given_or_new(ax)
     librosa.display.waveshow(y, sr=sr, ax=ax, color="#2a6f97", alpha=alpha)
     ax.set(xlabel="time (s)", ylabel="amplitude", xlim=(0, y.size / sr))
     return ax
@@ -180,7 +181,7 @@ def spectrogram(analysis: Analysis, *, scale: str = "log", ax: Axes | None = Non
     scale : {"log", "linear"}
         Of the frequency axis.
     """
-    ax = _axes(ax)
+    ax = given_or_new(ax)
     level = librosa.amplitude_to_db(analysis.magnitude, ref=np.max)
     image = _image(level, analysis, ax, y_axis=scale, cmap="magma")
     ax.set(ylabel="frequency (Hz)")
@@ -190,7 +191,7 @@ def spectrogram(analysis: Analysis, *, scale: str = "log", ax: Axes | None = Non
 
 def mel_spectrogram(analysis: Analysis, *, bar: bool = True, ax: Axes | None = None) -> Axes:
     """Log-mel spectrogram in dB below its loudest point."""
-    ax = _axes(ax)
+    ax = given_or_new(ax)
     level = analysis.log_mel - analysis.log_mel.max()
     image = _image(level, analysis, ax, y_axis="mel", cmap="magma")
     ax.set(ylabel="frequency (Hz, mel)")
@@ -207,7 +208,7 @@ def stacked(rows: np.ndarray, *, ax: Axes | None = None) -> Axes:
     rows : ndarray, shape (87, n_frames)
         From audio (87 rows of six kinds) or from a pack (of three).
     """
-    ax = _axes(ax, figsize=(9, 5))
+    ax = given_or_new(ax, figsize=(9, 5))
     ax.imshow(rows, origin="lower", aspect="auto", cmap="coolwarm", vmin=-3, vmax=3)
     ax.grid(False)
     from_audio = rows.shape[1] == STACKED_FRAMES
@@ -224,7 +225,7 @@ def stacked(rows: np.ndarray, *, ax: Axes | None = None) -> Axes:
 
 def mfcc(analysis: Analysis, *, n_mfcc: int = 13, ax: Axes | None = None) -> Axes:
     """MFCC over time, each row scaled to its own spread, because the first dwarfs the others."""
-    ax = _axes(ax)
+    ax = given_or_new(ax)
     rows = analysis.mfcc[:n_mfcc]
     spread = np.maximum(rows.std(axis=1, keepdims=True), 1e-9)
     image = _image(
@@ -248,7 +249,7 @@ def chroma(analysis: Analysis, *, kind: str = "chroma_stft", ax: Axes | None = N
     analysis : Analysis
     kind : {"chroma_stft", "chroma_cqt", "chroma_cens"}
     """
-    ax = _axes(ax)
+    ax = given_or_new(ax)
     image = _image(getattr(analysis, kind), analysis, ax, y_axis="chroma", cmap="viridis")
     ax.set(ylabel="pitch class")
     ax.figure.colorbar(image, ax=ax, label="share of the loudest")
@@ -257,7 +258,7 @@ def chroma(analysis: Analysis, *, kind: str = "chroma_stft", ax: Axes | None = N
 
 def tempogram(analysis: Analysis, *, ax: Axes | None = None) -> Axes:
     """How well the music matches itself after one beat of each tempo, over time."""
-    ax = _axes(ax)
+    ax = given_or_new(ax)
     image = _image(analysis.tempogram, analysis, ax, y_axis="tempo", cmap="magma")
     ax.axhline(analysis.tempo, color="white", linestyle="--", linewidth=1.5)
     ax.text(0.99, analysis.tempo * 1.06, f"{analysis.tempo:.0f} bpm", color="white", ha="right",
@@ -293,7 +294,7 @@ def over_waveform(
 
 def zero_crossings(y: np.ndarray, sr: int, *, ax: Axes | None = None) -> Axes:
     """A short piece of audio with every change of sign marked."""
-    ax = _axes(ax)
+    ax = given_or_new(ax)
     times = 1000 * np.arange(y.size) / sr
     changes = np.flatnonzero(np.signbit(y[1:]) != np.signbit(y[:-1])) + 1
     ax.plot(times, y, color="#2a6f97")
@@ -324,7 +325,7 @@ def waterfall(analysis: Analysis, *, ax: Axes | None = None) -> Axes:
 
 def artist_shares(tracks: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """For each genre, its tracks stacked by artist: few blocks, few artists."""
-    ax = _axes(ax, figsize=(9, 4))
+    ax = given_or_new(ax, figsize=(9, 4))
     colours = plt.get_cmap("GnBu_r")(np.linspace(0, 0.7, 8))
     for row, (_, group) in enumerate(tracks.groupby("genre")):
         sizes = group.artist_group.value_counts().to_numpy()
@@ -359,7 +360,7 @@ def with_intervals(
     guess : float
         What guessing scores.
     """
-    ax = _axes(ax, figsize=(9, 0.5 * len(rows) + 1.2))
+    ax = given_or_new(ax, figsize=(9, 0.5 * len(rows) + 1.2))
     place = np.arange(len(rows))
     ax.barh(place, rows.track_accuracy, color=colours or "#2a6f97")
     _intervals(rows, place, ax, colour="#333")
@@ -394,7 +395,7 @@ def lengths(tracks: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """
     import seaborn as sns
 
-    ax = _axes(ax, figsize=(9, 3.5))
+    ax = given_or_new(ax, figsize=(9, 3.5))
     sns.stripplot(tracks, x="seconds", y="genre", size=3, ax=ax, color="#2a6f97")
     ax.set(xlabel="length of the clip (s)", ylabel="")
     ax.ticklabel_format(axis="x", useOffset=False)
@@ -417,7 +418,7 @@ def claim(table: pd.DataFrame, column: str, highlighted: list[str], *, ax: Axes 
     """A feature's distribution by genre, in order of the medians, some genres highlighted."""
     import seaborn as sns
 
-    ax = _axes(ax, figsize=(9, 4))
+    ax = given_or_new(ax, figsize=(9, 4))
     order = table.groupby("genre")[column].median().sort_values().index
     colours = {genre: "#fb8500" if genre in highlighted else "#8ecae6" for genre in order}
     sns.boxplot(
@@ -446,7 +447,7 @@ def correlations(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Correlation of every feature with every other."""
     import seaborn as sns
 
-    ax = _axes(ax, figsize=(9, 8))
+    ax = given_or_new(ax, figsize=(9, 8))
     values = table.loc[:, table.std() > 0].corr()
     ticks = 1 if len(values) < 70 else "auto"
     sns.heatmap(
@@ -471,7 +472,7 @@ def scatter(
     """
     import seaborn as sns
 
-    ax = _axes(ax, figsize=(9, 5.5))
+    ax = given_or_new(ax, figsize=(9, 5.5))
     sns.scatterplot(
         x=points[:, 0], y=points[:, 1], hue=genres, style=genres, s=28, alpha=0.75, ax=ax,
         hue_order=sorted(set(genres)), style_order=sorted(set(genres)),
@@ -496,7 +497,7 @@ def train_and_test(
     guess : float
         What guessing scores.
     """
-    ax = _axes(ax, figsize=(9, 0.55 * len(rows) + 1.4))
+    ax = given_or_new(ax, figsize=(9, 0.55 * len(rows) + 1.4))
     place = np.arange(len(rows))
     ax.barh(place - 0.2, rows.train_accuracy, 0.38, color="#8ecae6", label="train")
     ax.barh(place + 0.2, rows.track_accuracy, 0.38, color="#023047", label="test")
@@ -513,7 +514,7 @@ def confusion(matrix: pd.DataFrame, *, title: str = "", ax: Axes | None = None) 
     """A confusion matrix in per cent; see `evaluate.confusion`."""
     import seaborn as sns
 
-    ax = _axes(ax, figsize=(6.5, 5.5))
+    ax = given_or_new(ax, figsize=(6.5, 5.5))
     text = (100 * matrix).round().astype(int).astype(str).replace("0", "")
     sns.heatmap(
         matrix, annot=text, fmt="", cmap="Blues", vmin=0, vmax=1, square=True, cbar=False, ax=ax,
@@ -532,7 +533,7 @@ def importances(values: pd.Series, *, ax: Axes | None = None) -> Axes:
     values : Series
         Importance, indexed by feature.
     """
-    ax = _axes(ax, figsize=(9, 0.3 * len(values) + 1))
+    ax = given_or_new(ax, figsize=(9, 0.3 * len(values) + 1))
     ordered = values.sort_values(ascending=False)
     ax.barh(ordered.index, ordered, color="#2a6f97")
     ax.invert_yaxis()

@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+from gtzan_helpers import plots
+
 TRAIN, VALID, BEST = "#8ecae6", "#023047", "#fb8500"
 
 COLOURS = {
@@ -36,8 +38,7 @@ def architecture(model, *, title: str = "", ax: Axes | None = None) -> Axes:
     title : str
     """
     steps = _steps(model)
-    if ax is None:
-        ax = plt.subplots(figsize=(max(6.0, 1.25 * len(steps)), 2.3))[1]
+    ax = plots.given_or_new(ax, figsize=(max(6.0, 1.25 * len(steps)), 2.3))
     for place, (name, shape, extras) in enumerate(steps):
         colour = next((c for word, c in COLOURS.items() if word in name), "#777777")
         box = (place - 0.42, 0.2)
@@ -99,8 +100,7 @@ def histories(
     guess : float
         What guessing scores.
     """
-    if ax is None:
-        ax = plt.subplots(figsize=(5, 3.2))[1]
+    ax = plots.given_or_new(ax, figsize=(5, 3.2))
     folds = history.groupby("fold") if "fold" in history else [(0, history)]
     for number, (_, lines) in enumerate(folds):
         names = ("train", "valid", "kept") if number == 0 else (None, None, None)
@@ -166,8 +166,7 @@ def relevance(
         See `training.occlusion`.
     title : str
     """
-    if ax is None:
-        ax = plt.subplots(figsize=(4, 3))[1]
+    ax = plots.given_or_new(ax, figsize=(4, 3))
     ax.imshow(log_mel, origin="lower", aspect="auto", cmap="gray", vmin=0, vmax=255)
     shown = np.ma.masked_less(drops, max(1e-6, 0.25 * float(drops.max())))
     ax.imshow(shown, origin="lower", aspect="auto", cmap="autumn_r", alpha=0.55, vmin=0, vmax=1)
@@ -178,8 +177,7 @@ def relevance(
 
 def unrolled(n_steps: int = 5, *, ax: Axes | None = None) -> Axes:
     """A recurrent layer drawn once per step: each reads a frame and what the last one kept."""
-    if ax is None:
-        ax = plt.subplots(figsize=(9, 2.6))[1]
+    ax = plots.given_or_new(ax, figsize=(9, 2.6))
     for step in range(n_steps):
         last = step == n_steps - 1
         name = "T" if last else str(step + 1)
@@ -218,8 +216,7 @@ def by_seconds(table: pd.DataFrame, *, guess: float = 0.1, ax: Axes | None = Non
     guess : float
         What guessing scores.
     """
-    if ax is None:
-        ax = plt.subplots(figsize=(7, 3.6))[1]
+    ax = plots.given_or_new(ax, figsize=(7, 3.6))
     for name, lines in table.groupby("system_id", sort=False):
         (line,) = ax.plot(lines.seconds, lines.track_accuracy, "o-", label=name)
         ax.fill_between(
@@ -229,7 +226,29 @@ def by_seconds(table: pd.DataFrame, *, guess: float = 0.1, ax: Axes | None = Non
             alpha=0.15,
             color=line.get_color(),
         )
-    ax.axhline(guess, color="#555555", linestyle=":", label="guessing")
+    plots.baseline(ax, share=guess)
     ax.set(xlabel="seconds heard", ylabel="accuracy by track", ylim=(0, 1))
     ax.legend(loc="lower right")
+    return ax
+
+
+def costs(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Networks by time a song and accuracy; the larger a circle, the more weights.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `system_id`, `n_parameters`, `ms a song`, `accuracy`, `measured` (else hollow).
+    """
+    ax = plots.given_or_new(ax, figsize=(9, 4.5))
+    for row in table.assign(ms=table["ms a song"]).itertuples():
+        size = 40 + 60 * row.n_parameters / 1e6
+        face = BEST if row.measured else "none"
+        ax.scatter(row.ms, row.accuracy, s=size, facecolor=face, edgecolor=VALID, alpha=0.8)
+        label = f"{row.system_id}\n{row.n_parameters / 1e6:.1f} M weights"
+        ax.annotate(label, (row.ms, row.accuracy), (0, -np.sqrt(size) / 2 - 4),
+                    textcoords="offset points", ha="center", va="top", fontsize=8)  # fmt: skip
+    low, high = table["ms a song"].min(), table["ms a song"].max()
+    ax.set(xscale="log", xlabel="milliseconds a song", ylabel="accuracy by track")
+    ax.set(xlim=(low / 2.5, high * 2.5), ylim=(0, 1))
     return ax

@@ -64,6 +64,7 @@ class System:
 
 
 _ARRAYS = {
+    "MusiCNN patches": "patches",
     "stacked features": "stacked",
     "MFCC of": "mfcc",
     "log-mel": "log_mel",

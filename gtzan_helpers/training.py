@@ -74,14 +74,11 @@ class Inputs:
         """
         for name in ("features", "segment_seconds", "frame_period", "shape"):
             mine, theirs = getattr(self, name), getattr(other, name)
-            if (
-                name == "frame_period"
-                and mine
-                and theirs
-                and math.isclose(mine, theirs, rel_tol=0.01)
-            ):
-                continue
-            if mine != theirs:
+            same = mine == theirs
+            if name == "frame_period" and mine and theirs:
+                # A pack keeps it in single precision, rounded.
+                same = math.isclose(mine, theirs, rel_tol=0.01)
+            if not same:
                 raise SettingError(
                     f"the model was trained with {name}={mine}, the input has {theirs}; "
                     "extract it with the model's settings"
@@ -185,6 +182,7 @@ def fit(
     seed: int,
     epochs_limit: int | None = None,
     description: str = "epochs",
+    model: keras.Model | None = None,
 ) -> Trained:
     """Train a network; the epoch is chosen on valid.
 
@@ -205,6 +203,8 @@ def fit(
         No more epochs than these, whatever the network asks for.
     description : str
         Of the progress bar.
+    model : keras.Model or None
+        What to go on with; None for a new model of the network.
 
     Returns
     -------
@@ -224,7 +224,7 @@ def fit(
     if missing:
         raise NotPossibleError(f"train holds no {', '.join(missing)}")
     keras.utils.set_random_seed(seed)
-    model = _build(network, values, split.train, inputs)
+    model = model or _build(network, values, split.train, inputs)
     epochs = min(network.epochs, epochs_limit or network.epochs)
     train = Batches(values, y, split.train, network, n_labels=len(inputs.labels), seed=seed)
     valid = Batches(values, y, split.valid, network, n_labels=len(inputs.labels))

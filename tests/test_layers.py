@@ -11,14 +11,14 @@ FLOORS = {
     0: "errors config files systems audio median progress",
     1: "features augment synth download packs",
     2: "dataset extract audit splits",
-    3: "classical backend networks pretrained training evaluate",
+    3: "classical backend networks musicnn training pretrained evaluate",
     4: "scoreboard ensembles neighbours plots sketches",
     5: "experiments",
     6: "reproduce publish predict cli",
 }
 FLOOR = {module: floor for floor, modules in FLOORS.items() for module in modules.split()}
 
-MAY_IMPORT_KERAS = {"backend", "networks", "training", "pretrained"}
+MAY_IMPORT_KERAS = {"backend", "networks", "training", "musicnn", "pretrained"}
 
 MODULES = {
     path.stem: ast.parse(path.read_text(encoding="utf-8"))
