@@ -89,7 +89,7 @@ def read_weights(folder: str | Path | None = None) -> dict[str, np.ndarray]:
             reader = tf.train.load_checkpoint(str(Path(place) / "weights"))
             names = [n for n in reader.get_variable_to_shape_map() if "Adam" not in n]
             return {name: np.asarray(reader.get_tensor(name)) for name in names}
-        except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+        except (OSError, ValueError, IndexError, RuntimeError, tf.errors.OpError) as error:
             reason = str(error).splitlines()[0]
             raise SourceError(
                 f"{folder}: not the weights of MusiCNN ({reason}); install musicnn again"

@@ -7,11 +7,15 @@ kept; only the upper part, the tail, and a new head on it are trained. Taught in
 import hashlib
 import json
 import os
+import shutil
+import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+import h5py
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -210,34 +214,49 @@ def build(transfer: Transfer, *, fetch: bool = False) -> keras.Model:
     SourceError
         If a weight file is damaged, or that of another network.
     """
-    backbone = BACKBONES[transfer.backbone]
-    weights: str | Path | None = None
-    if transfer.weights == "imagenet":
-        weights = find_weights(transfer) or ("imagenet" if fetch else None)
-        if weights is None:
-            raise MissingWeightsError(_missing(transfer, "it is not there"))
-    elif transfer.weights != "random":
-        weights = Path(transfer.weights)
-        if not weights.is_file():
-            raise SourceError(f"{weights}: there is no such weight file")
+    path = _weight_path(transfer)
+    application = getattr(keras.applications, BACKBONES[transfer.backbone].application)
+    fetched = transfer.weights == "imagenet" and path is None
+    if fetched and not fetch:
+        raise MissingWeightsError(_missing(transfer, "it is not there"))
     keras.utils.set_random_seed(0)  # the same random weights in every run
-    try:
-        model = getattr(keras.applications, backbone.application)(
-            include_top=False,
-            weights=str(weights) if weights else None,
-            input_shape=(transfer.size, transfer.size, 3),
-            pooling="avg",
-        )
-    except Exception as error:  # Keras raises what its downloader and its file reader raise
-        if weights == "imagenet":
+    shape = (transfer.size, transfer.size, 3)
+    settings = {"include_top": False, "input_shape": shape, "pooling": "avg"}
+    if fetched:
+        try:
+            return application(weights="imagenet", **settings)
+        except Exception as error:  # whatever Keras's downloader raises
             raise MissingWeightsError(_missing(transfer, "it could not be fetched")) from error
+    model = application(weights=None, **settings)
+    if path is None:
+        _settle(model)
+    else:
+        _load(model, path)
+    return model
+
+
+def _weight_path(transfer: Transfer) -> Path | None:
+    if transfer.weights in ("imagenet", "random"):
+        return find_weights(transfer) if transfer.weights == "imagenet" else None
+    if not Path(transfer.weights).is_file():
+        raise SourceError(f"{transfer.weights}: there is no such weight file")
+    return Path(transfer.weights)
+
+
+def _load(model: keras.Model, path: Path) -> None:
+    try:
+        with h5py.File(path) as file:
+            of_keras_3 = "layers" in file
+        # Keras tells its two formats by the ending, whatever the file holds.
+        ending = ".weights.h5" if of_keras_3 else ".h5"
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # Keras only warns of absent layers
+            model.load_weights(shutil.copy(path, Path(folder) / f"copy{ending}"))
+    except (OSError, ValueError, KeyError, RuntimeError, UserWarning) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise SourceError(
-            f"{weights}: not the weights of {backbone.application} ({reason}); remove the file"
+            f"{path}: not the weights of {model.name} ({reason}); remove the file"
         ) from error
-    if weights is None:
-        _settle(model)
-    return model
 
 
 def _settle(model: keras.Model) -> None:
@@ -394,10 +413,8 @@ def activations(
 
 
 def _digest(transfer: Transfer) -> str:
-    if transfer.weights == "random":
-        return "random"
-    path = find_weights(transfer) if transfer.weights == "imagenet" else transfer.weights
-    return files.digest(path) if path else "imagenet"
+    path = _weight_path(transfer)
+    return files.digest(path) if path else transfer.weights
 
 
 def heard(source: dataset.Source, *, jobs: int | None = None) -> extract.Extraction:

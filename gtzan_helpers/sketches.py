@@ -250,5 +250,5 @@ def costs(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
                     textcoords="offset points", ha="center", va="top", fontsize=8)  # fmt: skip
     low, high = table["ms a song"].min(), table["ms a song"].max()
     ax.set(xscale="log", xlabel="milliseconds a song", ylabel="accuracy by track")
-    ax.set(xlim=(low / 2.5, high * 2.5), ylim=(0, 1))
+    ax.set(xlim=(low / 2.5, high * 2.5), ylim=(-0.12, 1))
     return ax

@@ -3,9 +3,13 @@
 import json
 import subprocess
 import sys
+import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
+
+from gtzan_helpers import pretrained, splits, training
 
 SCRIPT = """
 import dataclasses, json, resource, sys, time
@@ -68,3 +72,61 @@ def test_training_from_bytes_on_disk_is_as_fast_as_plain_fit_and_takes_half_the_
     # Two runs of the very same network differ by a tenth on a busy machine.
     assert found["ours"]["seconds"] <= 1.1 * found["plain"]["seconds"]
     assert found["ours"]["memory"] <= 0.5 * found["plain"]["memory"]
+
+
+def fastest(function, *, times=3):
+    """Seconds of the fastest of some calls, after one that compiles."""
+    function()
+    taken = []
+    for _ in range(times):
+        started = time.perf_counter()
+        function()
+        taken.append(time.perf_counter() - started)
+    return min(taken)
+
+
+@pytest.mark.slow
+def test_embedding_many_tracks_at_once_is_faster_than_one_a_call(rng, tmp_path, monkeypatch):
+    monkeypatch.setenv("GTZAN_CACHE", str(tmp_path))
+    musicnn = pytest.importorskip("gtzan_helpers.musicnn")
+    model = musicnn.build(musicnn.read_weights())
+    tracks = rng.random((16, 10, 187, 96)).astype(np.float16)
+    numbers = iter(range(100))
+
+    def together():
+        pretrained.embed(model, tracks.reshape(-1, 187, 96), name=str(next(numbers)))
+
+    def one_by_one():
+        for track in tracks:
+            model.predict(track.astype(np.float32), verbose=0)
+
+    found = [(fastest(together, times=2), fastest(one_by_one, times=2)) for _ in range(2)]
+    many, single = np.min(found, axis=0)
+    print(f"at once {many:.1f} s, one by one {single:.1f} s: {many / single:.2f}")
+    assert many <= 0.85 * single
+
+
+@pytest.mark.slow
+def test_a_head_on_kept_embeddings_trains_ten_times_faster_than_through_the_backbone(rng):
+    transfer = replace(pretrained.get("ours_random_mobilenetv2"), epochs=4, depth=0)
+    y = np.arange(128) % 10
+    split = splits.Split(np.arange(100), np.arange(100, 128), np.arange(0))
+    labels = tuple("abcdefghij")
+    pictures = rng.integers(0, 256, (128, 96, 96, 3), dtype=np.uint8)
+    trunk, tail = pretrained.halves(pretrained.build(transfer), transfer.cut)
+    values = trunk.predict_on_batch(pictures.astype(np.float32) / 127.5 - 1)
+    inputs = training.Inputs("pictures", 0.0, values.shape[1:], labels)
+    kept = pretrained.fit(transfer, values, y, split, inputs=inputs, seed=0).history
+
+    backbone = pretrained.build(transfer)
+    backbone.trainable = False
+    entry = training.keras.Input((96, 96, 3))
+    head = transfer.head().build((backbone.output_shape[1],), 10)
+    model = training.keras.Model(entry, head(backbone(entry)))
+    whole = training.fit(
+        transfer.head(), pictures, y, split,
+        inputs=replace(inputs, shape=pictures.shape[1:]), seed=0, epochs_limit=4, model=model,
+    ).history  # fmt: skip
+    ratio = whole.seconds[1:].min() / kept.seconds[1:].min()
+    print(f"through the backbone an epoch takes {ratio:.0f} times as long")
+    assert ratio >= 10
