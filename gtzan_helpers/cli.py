@@ -111,6 +111,32 @@ def check(source: str, jobs: int | None) -> int:
 
 
 @commands.command()
+@click.argument("model", type=click.Path())
+@click.argument("source")
+@PROFILE
+@JOBS
+def evaluate(model: str, source: str, profile: str, jobs: int | None) -> int:
+    """Ask a saved network (.keras) about another labelled source; exit code 1 on failures."""
+    from gtzan_helpers import experiments
+
+    found = experiments.evaluate_model(model, source, profile=profile, jobs=jobs)
+    scores = found.scores
+    click.echo(
+        f"{found.n_tracks} tracks: {100 * scores.track_accuracy:.1f} % named right "
+        f"(95 % interval {100 * scores.track_ci_low:.1f} to {100 * scores.track_ci_high:.1f})"
+    )
+    for genre, shares in found.confusion.iterrows():
+        taken = shares[shares > 0].sort_values(ascending=False)
+        named = ", ".join(f"{100 * share:.0f} % {label}" for label, share in taken.items())
+        click.echo(f"{genre}: {named}")
+    for genre, tracks in found.unknown.groupby("genre"):
+        click.echo(f"{genre}: {len(tracks)} tracks left out; the model does not know this label")
+    for failure in found.failures.itertuples():
+        click.echo(f"failed {failure.track_id}: {failure.reason}")
+    return int(len(found.failures) > 0)
+
+
+@commands.command()
 @click.argument("source")
 @click.option("--csv", "csv_path", default="", help="Write a table in the Kaggle release's form.")
 @click.option("--pack", "pack_path", default="", help="Write a feature pack (log-mel, .npz).")

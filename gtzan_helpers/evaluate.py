@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.cluster import hierarchy
+from scipy.optimize import minimize_scalar
+from scipy.spatial.distance import squareform
+from scipy.stats import binomtest
 from sklearn import metrics
 
 N_BOOTSTRAP = 2000
@@ -168,7 +172,7 @@ def confusion(y_true: np.ndarray, y_pred: np.ndarray, labels: list[str]) -> pd.D
 
 
 def report(y_true: np.ndarray, y_pred: np.ndarray, labels: list[str]) -> pd.DataFrame:
-    """Precision, recall, F1 and number of examples of each label.
+    """Precision, recall, F1 and number of examples of each label, recall with its interval.
 
     Parameters
     ----------
@@ -179,6 +183,7 @@ def report(y_true: np.ndarray, y_pred: np.ndarray, labels: list[str]) -> pd.Data
     Returns
     -------
     DataFrame, indexed by label, with a last row `mean` (of the labels)
+        `precision`, `recall`, `f1`, `examples`, `recall_low`, `recall_high` (bootstrap, 95 %).
     """
     columns = ["precision", "recall", "f1", "examples"]
     parts = metrics.precision_recall_fscore_support(
@@ -186,4 +191,150 @@ def report(y_true: np.ndarray, y_pred: np.ndarray, labels: list[str]) -> pd.Data
     )
     table = pd.DataFrame(dict(zip(columns, parts, strict=True)), index=labels)
     table.loc["mean"] = [*table[columns[:3]].mean(), table.examples.sum()]
+    right = np.asarray(y_true) == np.asarray(y_pred)
+    masks = [np.asarray(y_true) == i for i in range(len(labels))]
+    bounds = [accuracy_interval(right[mask]) if mask.any() else (np.nan, np.nan) for mask in masks]
+    bounds.append(accuracy_interval(right))
+    table[["recall_low", "recall_high"]] = bounds
     return table.astype({"examples": int})
+
+
+def confused_pairs(matrix: pd.DataFrame, n: int = 5) -> pd.DataFrame:
+    """The pairs of labels that are mistaken most.
+
+    Parameters
+    ----------
+    matrix : DataFrame
+        See `confusion`.
+    n : int
+        How many pairs.
+
+    Returns
+    -------
+    DataFrame
+        `label`, `taken_for`, `share` of the label's tracks; the largest first.
+    """
+    wrong = matrix.where(~np.eye(len(matrix), dtype=bool), 0.0)
+    wrong = wrong.rename_axis("label").reset_index()
+    found = wrong.melt("label", var_name="taken_for", value_name="share")
+    found = found[found.share > 0].sort_values("share", ascending=False, kind="stable")
+    return found.head(n).reset_index(drop=True)
+
+
+def top_accuracy(probs: np.ndarray, y_true: np.ndarray, k: int = 2) -> float:
+    """Share of examples whose label is among the `k` likeliest."""
+    likeliest = np.argsort(-probs, axis=1, kind="stable")[:, :k]
+    return float((likeliest == np.asarray(y_true)[:, None]).any(axis=1).mean())
+
+
+def clusters(matrix: pd.DataFrame, n_clusters: int = 4) -> tuple[np.ndarray, dict[str, int]]:
+    """Group labels that are mistaken for one another.
+
+    Parameters
+    ----------
+    matrix : DataFrame
+        See `confusion`.
+    n_clusters : int
+
+    Returns
+    -------
+    linkage : ndarray
+        For `scipy.cluster.hierarchy.dendrogram`.
+    cluster_of : dict
+        Number of each label's cluster, from 0.
+
+    Notes
+    -----
+    Distance is one minus the mean share of confusions in both directions; average linkage.
+    """
+    confused = (matrix.to_numpy() + matrix.to_numpy().T) / 2
+    distance = 1 - confused
+    np.fill_diagonal(distance, 0)
+    linkage = hierarchy.linkage(squareform(distance, checks=False), "average")
+    numbers = hierarchy.fcluster(linkage, min(n_clusters, len(matrix)), "maxclust") - 1
+    return linkage, {str(k): int(v) for k, v in zip(matrix.index, numbers, strict=True)}
+
+
+def cluster_accuracy(
+    y_true: np.ndarray, y_pred: np.ndarray, labels: list[str], cluster_of: dict[str, int]
+) -> float:
+    """Share of examples that are put into the right cluster of labels."""
+    numbers = np.array([cluster_of[label] for label in labels])
+    return float((numbers[y_true] == numbers[y_pred]).mean())
+
+
+def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> float:
+    """Tell whether two systems differ, from the tracks that only one of them names right.
+
+    Parameters
+    ----------
+    right_a, right_b : ndarray of bool, shape (n_tracks,)
+        Of the same tracks.
+
+    Returns
+    -------
+    float
+        Probability of such a difference if neither were better: McNemar's exact test (1947).
+    """
+    only_a = int((right_a & ~right_b).sum())
+    only_b = int((right_b & ~right_a).sum())
+    return 1.0 if only_a + only_b == 0 else float(binomtest(only_a, only_a + only_b).pvalue)
+
+
+# Calibration
+
+
+def loss(probs: np.ndarray, y_true: np.ndarray) -> float:
+    """Mean of minus the logarithm of the true label's probability, from 0.001 on."""
+    theirs = probs[np.arange(len(probs)), y_true] / probs.sum(axis=1)
+    return float(-np.log(np.maximum(theirs, 1e-3)).mean())
+
+
+def tempered(probs: np.ndarray, heat: float) -> np.ndarray:
+    """Make probabilities less sure (`heat` above 1) or surer; their order stays."""
+    logits = np.log(np.maximum(probs, 1e-4)) / heat
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+def temperature(probs: np.ndarray, y_true: np.ndarray) -> float:
+    """Fit the temperature that makes probabilities as sure as they are right.
+
+    Parameters
+    ----------
+    probs : ndarray, shape (n_examples, n_labels)
+        Of valid: test has to be judged with it.
+    y_true : ndarray of int, shape (n_examples,)
+
+    Returns
+    -------
+    float
+        Between 0.1 and 10 (Guo et al. 2017, arXiv:1706.04599).
+    """
+    found = minimize_scalar(
+        lambda power: loss(tempered(probs, np.exp(power)), y_true),
+        bounds=(np.log(0.1), np.log(10)),
+        method="bounded",
+    )
+    return float(np.exp(found.x))
+
+
+def reliability(probs: np.ndarray, y_true: np.ndarray, n_bins: int = 10) -> pd.DataFrame:
+    """How often answers are right, by how sure they are.
+
+    Returns
+    -------
+    DataFrame, one row per bin that is not empty
+        `sure` (mean probability of the answer), `right` (share), `n`.
+    """
+    sure, right = probs.max(axis=1), probs.argmax(axis=1) == y_true
+    bins = np.minimum((sure * n_bins).astype(int), n_bins - 1)
+    table = pd.DataFrame({"bin": bins, "sure": sure, "right": right.astype(float)})
+    grouped = table.groupby("bin")
+    return grouped[["sure", "right"]].mean().assign(n=grouped.size()).reset_index(drop=True)
+
+
+def calibration_error(probs: np.ndarray, y_true: np.ndarray, n_bins: int = 10) -> float:
+    """Expected calibration error: mean distance of `sure` and `right`, weighted by bin."""
+    bins = reliability(probs, y_true, n_bins)
+    return float((bins.n * (bins.sure - bins.right).abs()).sum() / bins.n.sum())

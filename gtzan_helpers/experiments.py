@@ -18,12 +18,17 @@ import numpy as np
 import pandas as pd
 
 from gtzan_helpers import (
+    audio,
     classical,
     config,
+    damage,
     dataset,
+    ensembles,
     evaluate,
     extract,
+    features,
     files,
+    packs,
     progress,
     splits,
     systems,
@@ -69,9 +74,10 @@ class Predictions:
     test_true: np.ndarray
     test_probs: np.ndarray
 
-    def tracks(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Ids, probabilities and true labels of the test tracks; see `evaluate.by_track`."""
-        return evaluate.by_track(self.test_id, self.test_probs.astype(float), self.test_true)
+    def tracks(self, part: str = "test") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Ids, probabilities and true labels of a part's tracks; see `evaluate.by_track`."""
+        ids, probs, truth = (getattr(self, f"{part}_{name}") for name in ("id", "probs", "true"))
+        return evaluate.by_track(ids, probs.astype(float), truth)
 
 
 def run_systems(
@@ -269,6 +275,14 @@ def yardstick(source: dataset.Source) -> tuple[str, str]:
     """
     whole = source.kind == "table" and not (dataset.read_table(source.path)[0].segment > 0).any()
     return "capstone_svm" if whole else YARDSTICK, extract.natural_table(source)
+
+
+def natural_features(source: dataset.Source, *, jobs: int | None = None) -> extract.Extraction:
+    """The feature table that a source gives without more ado, of segments where it has them."""
+    seconds = 0.0 if yardstick(source)[0] == "capstone_svm" else SEGMENT_SECONDS
+    return extract.extract(
+        source, extract.natural_table(source), segment_seconds=seconds, jobs=jobs
+    )
 
 
 def _inputs(system: systems.System, source: dataset.Source, jobs: int | None, network):
@@ -486,6 +500,286 @@ def accuracy_by_seconds(
         lines.append((system_id, heard, *accuracy))
     columns = ["system_id", "seconds", "track_accuracy", "track_ci_low", "track_ci_high"]
     return pd.DataFrame(lines, columns=columns)
+
+
+def robustness(
+    system_id: str,
+    source: dataset.Source,
+    *,
+    protocol: str,
+    seed: int = 0,
+    run_dir: str | Path = "",
+    doses: Mapping[str, Iterable[float]] | None = None,
+) -> pd.DataFrame:
+    """Accuracy of a trained network on damaged test tracks.
+
+    Parameters
+    ----------
+    system_id : str
+        A network over `log_mel`.
+    source : dataset.Source
+        Audio, or a pack.
+    protocol, seed, run_dir
+        As for `run_systems`, which has to have trained it.
+    doses : mapping or None
+        Doses by kind of damage; None for all of `damage.WAVEFORM`, of a pack `damage.LOG_MEL`.
+
+    Returns
+    -------
+    DataFrame
+        `kind`, `dose`, `track_accuracy`, `track_ci_low`, `track_ci_high`; the first line is
+        "none". Of a k-fold each network hears its own test tracks only.
+
+    Raises
+    ------
+    NotPossibleError
+        If the source is a table, or the network hears something else.
+    SourceError
+        If the network was not trained on this split.
+    """
+    system = systems.get(system_id)
+    if source.kind not in ("audio", "pack") or system.array != "log_mel":
+        raise NotPossibleError(f"{system_id} on {source.name}: damage is done to sound or log-mel")
+    from gtzan_helpers import training
+
+    folder = Path(run_dir or config.run_dir(source.name, source.profile.name))
+    task = _task(system, source, protocol, seed, None)
+    models = [
+        training.load(model_path(folder, task.stem, number)) for number in range(len(task.parts))
+    ]
+    for model in models:
+        model.inputs.refuse_other(task.inputs)
+    doses = doses or (damage.WAVEFORM if source.kind == "audio" else damage.LOG_MEL)
+    trials = [("none", 0.0), *((kind, dose) for kind in doses for dose in doses[kind])]
+    lines = []
+    for kind, dose in progress.bar(trials, total=len(trials), description="damage", unit="dose"):
+        found = [
+            _on_damaged(task, model, part, kind, dose)
+            for model, part in zip(models, task.parts, strict=True)
+        ]
+        ids, probs, truth = (np.concatenate(values) for values in zip(*found, strict=True))
+        scores = evaluate.scores(ids, probs, truth)
+        interval = (scores.track_ci_low, scores.track_ci_high)
+        lines.append((kind, dose, scores.track_accuracy, *interval))
+    columns = ["kind", "dose", "track_accuracy", "track_ci_low", "track_ci_high"]
+    return pd.DataFrame(lines, columns=columns)
+
+
+def _on_damaged(task: "_Task", model, part: splits.Split, kind: str, dose: float):
+    """Track of each test segment, what the model says of it damaged, and its label."""
+    segments = task.data.segments.iloc[part.test]
+    if kind == "none" or task.source.kind == "pack":
+        values = task.data.values[part.test]
+        if kind != "none":
+            decoded = packs.decode(values, *extract.DB_RANGE)
+            values = packs.encode(damage.log_mel(decoded, kind=kind, dose=dose), *extract.DB_RANGE)
+        return segments.track_id.to_numpy(str), model.predict_proba(values), task.y[part.test]
+    ids, probs, truth = [], [], []
+    tracks = task.data.tracks.set_index("track_id")
+    for track_id in segments.track_id.unique():
+        y, sr = audio.read(tracks.path[track_id], sr=config.SR)
+        if task.source.profile.seconds_limit:
+            y = y[: round(task.source.profile.seconds_limit * sr)]
+        y = damage.waveform(y, sr=sr, kind=kind, dose=dose)
+        _, values = extract.describe(
+            y, sr, task.data.what, segment_seconds=model.inputs.segment_seconds
+        )
+        probs.append(model.predict_proba(extract.of_length(values, model.inputs.shape[-1])))
+        ids += [track_id] * len(values)
+        truth += [model.inputs.labels.index(tracks.genre[track_id])] * len(values)
+    return np.array(ids), np.concatenate(probs), np.array(truth)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a saved model is worth on other music.
+
+    Attributes
+    ----------
+    scores : evaluate.Scores
+        Over tracks whose label the model knows.
+    confusion : DataFrame
+        Shares; rows are the source's labels, columns the model's.
+    n_tracks : int
+        Tracks that count.
+    unknown : DataFrame
+        Tracks of labels that the model does not know: `track_id`, `genre`.
+    failures : DataFrame
+        `track_id`, `path`, `reason`.
+    """
+
+    scores: evaluate.Scores
+    confusion: pd.DataFrame
+    n_tracks: int
+    unknown: pd.DataFrame
+    failures: pd.DataFrame
+
+
+def evaluate_model(
+    path: str | Path, source: str | Path, *, profile: str = "quick", jobs: int | None = None
+) -> Evaluation:
+    """Ask a saved network about every track of another source.
+
+    Parameters
+    ----------
+    path : str or Path
+        A `.keras` file of a run's `models/`.
+    source : str or Path
+        See `dataset.resolve`; none of its tracks should have been in the model's train part.
+    profile : {"smoke", "quick", "full"}
+    jobs : int or None
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    SourceError
+        If the file is no model, or there is no such source.
+    NotPossibleError
+        If the source does not give what the model hears, or shares no label with it.
+    """
+    from gtzan_helpers import training
+
+    model = training.load(path)
+    inputs = model.inputs
+    found = dataset.resolve(source, profile=profile)
+    if inputs.features not in (*extract.ARRAYS, *features.TABLES):
+        raise NotPossibleError(f"{path}: it hears {inputs.features}, which only notebook 06 makes")
+    data = extract.extract(
+        found, inputs.features, segment_seconds=inputs.segment_seconds, jobs=jobs
+    )
+    values = data.values
+    if inputs.frame_period and inputs.segment_seconds == 0:  # whole tracks differ in length
+        values = extract.of_length(values, inputs.shape[-1])
+    inputs.refuse_other(
+        replace(inputs, shape=tuple(values.shape[1:]), frame_period=data.frame_period)
+    )
+    genres = data.segments.genre.to_numpy(str)
+    known = np.isin(genres, inputs.labels)
+    if not known.any():
+        raise NotPossibleError(
+            f"{found.name} has none of the model's labels: {', '.join(inputs.labels)}"
+        )
+    truth = np.array([inputs.labels.index(genre) for genre in genres[known]])
+    ids = data.segments.track_id.to_numpy(str)
+    probs = model.predict_proba(values[known]).astype(float)
+    _, of_tracks, of_truth = evaluate.by_track(ids[known], probs, truth)
+    confusion = evaluate.confusion(of_truth, of_tracks.argmax(axis=1), list(inputs.labels))
+    unknown = data.tracks.loc[~data.tracks.genre.isin(inputs.labels), ["track_id", "genre"]]
+    return Evaluation(
+        evaluate.scores(ids[known], probs, truth),
+        confusion.loc[confusion.sum(axis=1) > 0],
+        len(of_tracks),
+        unknown.reset_index(drop=True),
+        data.failures,
+    )
+
+
+def members(
+    folders: Iterable[str | Path], protocol: str, *, sources: Iterable[str] | None = None
+) -> list[ensembles.Member]:
+    """Read what systems said of the tracks of a split, from the predictions of runs.
+
+    Parameters
+    ----------
+    folders : iterable of str or Path
+        Runs, or `figures`; of two files of one name the first counts.
+    protocol : str
+    sources : iterable of str or None
+        Names of sources; None takes all.
+
+    Returns
+    -------
+    list of Member
+        Sorted by name, `<system>__<source>__<protocol>__<seed>`; ensembles are no members.
+    """
+    found: dict[str, ensembles.Member] = {}
+    wanted = None if sources is None else set(sources)
+    for folder in folders:
+        for path in sorted((Path(folder) / "predictions").glob(f"*__{protocol}__*.npz")):
+            system_id, source, *_ = path.stem.split("__")
+            skipped = system_id == "ours_ensemble" or (wanted is not None and source not in wanted)
+            predictions = read_predictions(folder, path.stem)
+            if skipped or path.stem in found or predictions is None:
+                continue
+            found[path.stem] = ensembles.Member(
+                path.stem,
+                tuple(predictions.labels.tolist()),
+                *predictions.tracks("valid"),
+                *predictions.tracks("test"),
+            )
+    return [found[name] for name in sorted(found)]
+
+
+def run_ensemble(
+    joined: ensembles.Joined,
+    votes: Mapping[str, int],
+    *,
+    protocol: str,
+    run_dir: str | Path,
+    profile: str,
+    seed: int = 0,
+) -> Row:
+    """Score a vote on test, and keep its row and predictions as those of a system.
+
+    Parameters
+    ----------
+    joined : Joined
+    votes : mapping
+        See `ensembles.select`.
+    protocol : str
+        The members' split.
+    run_dir : str or Path
+    profile : str
+    seed : int
+
+    Returns
+    -------
+    Row
+        Its source joins the names of its members' sources.
+    """
+    valid, test = ensembles.vote(joined, votes)
+    sources = dict.fromkeys(name.split("__")[1] for name in votes)
+    predictions = Predictions(
+        np.array(joined.labels),
+        joined.valid_id,
+        np.zeros(len(joined.valid_id), int),
+        joined.valid_true,
+        valid.round(3).astype(np.float16),
+        joined.test_id,
+        np.zeros(len(joined.test_id), int),
+        joined.test_true,
+        test.round(3).astype(np.float16),
+    )
+    scores = evaluate.scores(joined.test_id, predictions.test_probs.astype(float), joined.test_true)
+    named = ", ".join(f"{n} x {name.split('__')[0]} ({name.split('__')[1]}, seed "
+                      f"{name.split('__')[3]})" for name, n in votes.items())  # fmt: skip
+    row = Row(
+        system_id="ours_ensemble",
+        source="+".join(sources),
+        features="probabilities",
+        segment_seconds=0.0,
+        protocol=protocol,
+        seed=seed,
+        status="measured",
+        note=f"chosen on valid: {named}",
+        n_valid=len(joined.valid_id),
+        n_test=len(joined.test_id),
+        valid_accuracy=float((valid.argmax(axis=1) == joined.valid_true).mean()),
+        segment_accuracy=scores.segment_accuracy,
+        track_accuracy=scores.track_accuracy,
+        track_ci_low=scores.track_ci_low,
+        track_ci_high=scores.track_ci_high,
+        macro_f1=scores.macro_f1,
+        profile=profile,
+        versions=f"scikit-learn {version('scikit-learn')}",
+    )
+    folder = Path(run_dir)
+    _write_predictions(folder, row.stem, predictions)
+    write_row(folder / "results", row, key="")
+    return row
 
 
 @dataclass(frozen=True)

@@ -326,6 +326,31 @@ def _analyse(path: Path, request: Request) -> _Part:
     return part
 
 
+def describe(
+    y: np.ndarray, sr: int, what: str, *, segment_seconds: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compute features of one recording that is in memory.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n_samples,)
+        Mono audio.
+    sr : int
+        Its sampling rate in Hz, `config.SR` for what models of this series were trained on.
+    what : str
+        A feature table, or one of `ARRAYS`.
+    segment_seconds : float
+        Length of a segment; 0 for the whole recording.
+
+    Returns
+    -------
+    starts_s : ndarray, shape (n_segments,)
+    values : ndarray, shape (n_segments, ...)
+    """
+    part = _describe(y, sr, Request(what, segment_seconds))
+    return part.starts_s, part.values
+
+
 def _describe(y: np.ndarray, sr: int, request: Request) -> _Part:
     if request.what == STACKED:
         values = features.Analysis(y, sr=sr).stacked().astype(np.float16)
@@ -551,7 +576,12 @@ def _assemble(tracks, parts: dict[str, _Part], failures, what: str) -> Extractio
 def _of_one_length(arrays: list[np.ndarray]) -> list[np.ndarray]:
     """Whole tracks differ in length; they get as many frames as the median, repeated or cut."""
     n_frames = int(np.median([values.shape[-1] for values in arrays]))
-    return [values[..., np.arange(n_frames) % values.shape[-1]] for values in arrays]
+    return [of_length(values, n_frames) for values in arrays]
+
+
+def of_length(values: np.ndarray, n_frames: int) -> np.ndarray:
+    """Repeat or cut arrays of shape (..., frames) to a number of frames."""
+    return values[..., np.arange(n_frames) % values.shape[-1]]
 
 
 # Files for others

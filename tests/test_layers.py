@@ -9,10 +9,10 @@ import gtzan_helpers
 
 FLOORS = {
     0: "errors config files systems audio median progress",
-    1: "features augment synth download packs",
+    1: "features augment damage synth download packs",
     2: "dataset extract audit splits",
     3: "classical backend networks musicnn training pretrained evaluate",
-    4: "scoreboard ensembles neighbours plots sketches",
+    4: "scoreboard ensembles neighbours plots sketches charts",
     5: "experiments",
     6: "reproduce publish predict cli",
 }

@@ -1,0 +1,130 @@
+"""Pictures of results: how sure, how robust, how related; published against honest.
+
+Each takes axes, or makes them, and returns them. Used by notebooks 08 and 09.
+"""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from scipy.cluster import hierarchy
+
+from gtzan_helpers import plots, scoreboard
+
+HONEST, LEAKY, PUBLISHED = "#023047", "#8ecae6", "#fb8500"
+
+
+def reliability(bins: pd.DataFrame, *, title: str = "", ax: Axes | None = None) -> Axes:
+    """How often answers are right, by how sure they are; on the diagonal is calibrated.
+
+    Parameters
+    ----------
+    bins : DataFrame
+        See `evaluate.reliability`.
+    title : str
+    """
+    ax = plots.given_or_new(ax, figsize=(4, 4))
+    ax.plot([0, 1], [0, 1], color="#555555", linestyle=":")
+    ax.plot(bins.sure, bins.right, color=HONEST)
+    ax.scatter(bins.sure, bins.right, s=10 + 200 * bins.n / bins.n.sum(), color=PUBLISHED, zorder=3)
+    ax.set(xlabel="how sure", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1), title=title)
+    ax.set_aspect("equal")
+    return ax
+
+
+def timeline(
+    probs: np.ndarray, edges_s: np.ndarray, labels: list[str], *, ax: Axes | None = None
+) -> Axes:
+    """Probabilities of genres over the seconds of a song, stacked.
+
+    Parameters
+    ----------
+    probs : ndarray, shape (n_segments, n_labels)
+    edges_s : ndarray, shape (n_segments + 1,)
+        Where each segment begins, and where the last one ends, in seconds.
+    labels : list of str
+        Those that are nowhere above a tenth are not named.
+    """
+    import matplotlib.pyplot as plt
+
+    ax = plots.given_or_new(ax, figsize=(9, 2.5))
+    below = np.zeros(len(probs))
+    colours = plt.get_cmap("tab20")(np.linspace(0, 1, len(labels)))
+    for label, share, colour in zip(labels, probs.T, colours, strict=True):
+        named = label if share.max() > 0.1 else None
+        ax.bar(edges_s[:-1], share, np.diff(edges_s), below, align="edge", color=colour,
+               edgecolor="white", linewidth=0.5, label=named)  # fmt: skip
+        below = below + share
+    ax.set(xlabel="time (s)", ylabel="probability", xlim=(edges_s[0], edges_s[-1]), ylim=(0, 1))
+    ax.grid(visible=False)
+    ax.legend(bbox_to_anchor=(1.01, 1), loc="upper left", fontsize=8)
+    return ax
+
+
+def robustness(table: pd.DataFrame, *, guess: float = 0.1, ax: Axes | None = None) -> Axes:
+    """Accuracy on damaged songs.
+
+    Parameters
+    ----------
+    table : DataFrame
+        See `experiments.robustness`.
+    guess : float
+        What guessing scores.
+    """
+    names = [
+        row.kind if row.kind == "none" else f"{row.kind} {row.dose:g}" for row in table.itertuples()
+    ]
+    ax = plots.with_intervals(table.assign(damage=names), names="damage", guess=guess, ax=ax)
+    ax.axvline(table.track_accuracy.iloc[0], color=PUBLISHED, linewidth=1)
+    return ax
+
+
+def dendrogram(linkage: np.ndarray, labels: list[str], *, title: str = "", ax: Axes | None = None):
+    """A tree of what is close to what."""
+    ax = plots.given_or_new(ax, figsize=(7, 0.22 * len(labels) + 1.2))
+    hierarchy.dendrogram(
+        linkage, labels=labels, orientation="left", ax=ax, color_threshold=0.0,
+        above_threshold_color=HONEST,
+    )  # fmt: skip
+    ax.grid(visible=False)
+    ax.tick_params(labelsize=8)
+    ax.set(title=title, xlabel="distance")
+    return ax
+
+
+def prices(compared: pd.DataFrame, *, guess: float = 0.1, ax: Axes | None = None) -> Axes:
+    """Published, reproduced and honest accuracy of each system, on one line each.
+
+    Parameters
+    ----------
+    compared : DataFrame
+        See `scoreboard.comparison`; one line a system.
+    guess : float
+        What guessing scores.
+    """
+    import seaborn as sns
+
+    ax = plots.given_or_new(ax, figsize=(9, 0.28 * len(compared) + 1.4))
+    ordered = compared.sort_values("honest", ascending=False, na_position="last")
+    names = {"published": "published", "reproduced": "reproduced", "honest": "honest"}
+    points = ordered.melt("system_id", list(names), var_name="figure", value_name="accuracy")
+    points = points.dropna(subset=["accuracy"])
+    places = {name: i for i, name in enumerate(ordered.system_id)}
+    ax.hlines(
+        list(places.values()), ordered[["reproduced", "honest"]].min(axis=1),
+        ordered[["reproduced", "honest"]].max(axis=1), color="#cccccc", linewidth=4, zorder=1,
+    )  # fmt: skip
+    ax.hlines(list(places.values()), ordered.low, ordered.high, color=HONEST, linewidth=1, zorder=2)
+    sns.scatterplot(
+        points.assign(place=points.system_id.map(places)), x="accuracy", y="place", hue="figure",
+        style="figure", palette={"published": PUBLISHED, "reproduced": LEAKY, "honest": HONEST},
+        markers={"published": "D", "reproduced": "o", "honest": "o"}, s=55, ax=ax, zorder=3,
+        hue_order=list(names), style_order=list(names),
+    )  # fmt: skip
+    ax.set_yticks(list(places.values()), list(places), fontsize=8)
+    ax.invert_yaxis()
+    for share, words in ((guess, "guessing"), (scoreboard.CEILING, "ceiling")):
+        ax.axvline(share, color="#555555", linestyle=":")
+        ax.text(share, -1.1, words, ha="center", va="bottom", fontsize=8, color="#555555")
+    ax.set(xlim=(0, 1.02), xlabel="accuracy", ylabel="")
+    ax.legend(loc="lower left", fontsize=9)
+    return ax
