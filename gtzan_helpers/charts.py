@@ -126,5 +126,5 @@ def prices(compared: pd.DataFrame, *, guess: float = 0.1, ax: Axes | None = None
         ax.axvline(share, color="#555555", linestyle=":")
         ax.text(share, -1.1, words, ha="center", va="bottom", fontsize=8, color="#555555")
     ax.set(xlim=(0, 1.02), xlabel="accuracy", ylabel="")
-    ax.legend(loc="lower left", fontsize=9)
+    ax.legend(bbox_to_anchor=(1.01, 1), loc="upper left", fontsize=9)
     return ax

@@ -1,6 +1,7 @@
 """Figures are what they are when worked out by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
@@ -148,3 +149,65 @@ def test_a_report_is_the_one_worked_out_by_hand():
     assert found.loc["blues"].tolist() == pytest.approx([1, 0.75, 6 / 7, 4])
     assert found.loc["jazz"].tolist() == pytest.approx([2 / 3, 1, 0.8, 2])
     assert found.loc["mean"].tolist() == pytest.approx([5 / 6, 0.875, (6 / 7 + 0.8) / 2, 6])
+
+
+# Errors
+
+
+def test_confused_pairs_come_with_the_largest_share_first():
+    matrix = pd.DataFrame([[0.5, 0.5, 0], [0.2, 0.8, 0], [0, 0, 1]], list("abc"), list("abc"))
+    pairs = evaluate.confused_pairs(matrix)
+    assert pairs.to_numpy().tolist() == [["a", "b", 0.5], ["b", "a", 0.2]]
+
+
+def test_the_second_likeliest_label_counts_for_top_2():
+    probs = np.array([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7]])
+    assert evaluate.top_accuracy(probs, np.array([1, 0])) == 0.5
+    assert evaluate.top_accuracy(probs, np.array([1, 0]), k=3) == 1
+
+
+def test_labels_that_are_mistaken_for_one_another_are_one_cluster():
+    matrix = pd.DataFrame(np.eye(4) * 0.5, list("abcd"), list("abcd"))
+    matrix.loc["a", "b"] = matrix.loc["b", "a"] = 0.5
+    matrix.loc["c", "d"] = matrix.loc["d", "c"] = 0.5
+    _, cluster_of = evaluate.clusters(matrix, n_clusters=2)
+    assert cluster_of["a"] == cluster_of["b"] != cluster_of["c"] == cluster_of["d"]
+    y_true, y_pred = np.array([0, 1, 2, 3]), np.array([1, 1, 0, 2])
+    assert evaluate.cluster_accuracy(y_true, y_pred, list("abcd"), cluster_of) == 0.75
+
+
+def test_mcnemar_agrees_with_the_binomial_by_hand():
+    right_a = np.array([True] * 10 + [False] * 90)
+    right_b = np.array([False] * 10 + [False] * 88 + [True] * 2)
+    # 10 against 2 of 12: twice the chance of at most 2 heads
+    assert evaluate.mcnemar(right_a, right_b) == pytest.approx(2 * (1 + 12 + 66) / 2**12)
+    assert evaluate.mcnemar(right_a, right_a) == 1
+
+
+# Calibration
+
+
+def test_a_temperature_mends_answers_that_are_too_sure(rng):
+    y = rng.integers(0, 4, 4000)
+    answers = np.where(rng.random(4000) < 0.6, y, (y + 1) % 4)
+    probs = np.full((4000, 4), 0.01)
+    probs[np.arange(4000), answers] = 0.97
+    heat = evaluate.temperature(probs, y)
+    mended = evaluate.tempered(probs, heat)
+    assert heat > 2
+    assert (mended.argmax(axis=1) == answers).all()
+    assert evaluate.calibration_error(probs, y) > 0.3
+    assert evaluate.calibration_error(mended, y) < 0.03
+    assert evaluate.loss(mended, y) < evaluate.loss(probs, y)
+
+
+def test_a_temperature_of_one_changes_nothing(rng):
+    probs = rng.dirichlet(np.ones(5), 10)
+    np.testing.assert_allclose(evaluate.tempered(probs, 1.0), probs, atol=1e-3)
+
+
+def test_reliability_counts_every_example_once(rng):
+    probs = rng.dirichlet(np.ones(3), 50)
+    bins = evaluate.reliability(probs, rng.integers(0, 3, 50))
+    assert bins.n.sum() == 50 and bins.right.between(0, 1).all()
+    assert (bins.sure.diff().dropna() > 0).all()
