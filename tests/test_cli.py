@@ -19,7 +19,7 @@ SR = 22_050
 
 HEAVY = {"tensorflow", "keras", "librosa", "matplotlib", "sklearn", "pandas", "numpy"}
 
-COMMANDS = ["run", "fetch", "check", "extract", "scoreboard"]
+COMMANDS = ["run", "fetch", "check", "extract", "evaluate", "scoreboard"]
 
 
 @pytest.fixture
@@ -325,3 +325,26 @@ def test_a_broken_result_is_one_line(gtzan, finished):
     path = next((finished / "results").glob("*.json"))
     path.write_text("{", encoding="utf-8")
     assert f"{path}: not a result of this version" in one_line(gtzan("scoreboard", finished))
+
+
+# evaluate
+
+
+@pytest.mark.filterwarnings("ignore:.*named like GTZAN's")
+def test_evaluate_says_how_many_are_right_and_what_was_left_out(gtzan, smoke_run, labelled_folder):
+    model = next((smoke_run / "models").glob("capstone_cnn__*fault_filtered*.keras"))
+    other = labelled_folder(("blues", "polka"), tracks=2, seconds=3.2)
+    done = gtzan("evaluate", model, other)
+    assert done.returncode == 0 and done.stdout.startswith("2 tracks: ")
+    assert "polka: 2 tracks left out" in done.stdout
+    (other / "blues" / "broken.wav").write_bytes(b"RIFF")
+    done = gtzan("evaluate", model, other)
+    assert done.returncode == 1 and "failed broken: " in done.stdout
+
+
+def test_evaluate_refuses_what_is_no_model_in_one_line(gtzan, tmp_path, labelled_folder):
+    (tmp_path / "no.keras").write_bytes(b"no model")
+    for path in (tmp_path / "no.keras", tmp_path / "none.keras"):
+        done = gtzan("evaluate", path, labelled_folder(name=path.stem))
+        assert done.returncode == 2 and done.stderr.startswith(f"error: {path}")
+        assert len(done.stderr.splitlines()) == 1
