@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-import h5py
+import h5py  # Keras brings it
 import matplotlib
 import numpy as np
 import pandas as pd

@@ -9,6 +9,7 @@ import base64
 import html
 import json
 import os
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -211,7 +212,23 @@ def _execute(notebook: Notebook, folder: Path, parameters: dict[str, str]) -> No
             else:
                 os.environ[name] = value
         if target.exists():
+            _embed_pictures(target, notebook.path.parent)
             _write_html(target, folder / "html" / f"{target.stem}.html")
+
+
+def _embed_pictures(executed: Path, folder: Path) -> None:
+    """Put the pictures that a notebook's text points to into its executed copy."""
+    import nbformat
+
+    book = nbformat.read(executed, 4)
+    for cell in (cell for cell in book.cells if cell.cell_type == "markdown"):
+        for address in re.findall(r"!\[[^\]]*\]\((\.\./figures/[^)]+\.png)\)", cell.source):
+            picture, name = folder / address, Path(address).name
+            if picture.exists():
+                code = base64.b64encode(picture.read_bytes()).decode()
+                cell.setdefault("attachments", {})[name] = {"image/png": code}
+                cell.source = cell.source.replace(address, f"attachment:{name}")
+    files.write_text(executed, nbformat.writes(book) + "\n")
 
 
 def _write_html(executed: Path, target: Path) -> None:
