@@ -693,7 +693,8 @@ def members(
     Returns
     -------
     list of Member
-        Sorted by name, `<system>__<source>__<protocol>__<seed>`; ensembles are no members.
+        Sorted by name, `<system>__<source>__<protocol>__<seed>`; ensembles are no members, and
+        damaged files are left out.
     """
     found: dict[str, ensembles.Member] = {}
     wanted = None if sources is None else set(sources)
@@ -701,8 +702,10 @@ def members(
         for path in sorted((Path(folder) / "predictions").glob(f"*__{protocol}__*.npz")):
             system_id, source, *_ = path.stem.split("__")
             skipped = system_id == "ours_ensemble" or (wanted is not None and source not in wanted)
-            predictions = read_predictions(folder, path.stem)
-            if skipped or path.stem in found or predictions is None:
+            if skipped or path.stem in found:
+                continue
+            predictions = _stored_predictions(Path(folder), path.stem)
+            if predictions is None:
                 continue
             found[path.stem] = ensembles.Member(
                 path.stem,

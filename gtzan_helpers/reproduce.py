@@ -193,8 +193,8 @@ def _execute(notebook: Notebook, folder: Path, parameters: dict[str, str]) -> No
             parameters=parameters,
             kernel_name=KERNEL,
             progress_bar=False,
-            # The kernel warns of every local connection.
-            extra_arguments=["--log-level=ERROR"],
+            # The kernel warns of every local connection, and of being told to stop.
+            extra_arguments=["--log-level=CRITICAL"],
             cwd=str(notebook.path.parent),
         )
     except PapermillExecutionError as error:

@@ -2,14 +2,16 @@
 
 import ast
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 
 import nbformat
+import numpy as np
 import pytest
 
-from gtzan_helpers import config
+from gtzan_helpers import config, experiments, reproduce
 
 PATHS = sorted((config.checkout() / "notebooks").glob("*.ipynb"))
 KNOWN = {"source", "profile", "protocols", "seed", "run_dir", "kaggle_csv"}
@@ -107,3 +109,29 @@ def test_a_notebook_runs_by_plain_papermill_from_any_folder(tmp_path):
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "figures" / "02_pca.png").stat().st_size > 0
     assert "All numbers are finite" in (tmp_path / "out.ipynb").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_damaged_run_still_gives_a_report_that_says_what_was_left_out(smoke_run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(smoke_run, folder)
+    honest = "synthetic__fault_filtered__0"
+    (folder / "results" / f"capstone_svm__{honest}.json").unlink()
+    (folder / "predictions" / f"slices_ann__{honest}.npz").write_bytes(b"")
+    for path in (folder / "predictions").glob(f"*__{honest}.npz"):
+        said = experiments.read_predictions(folder, path.stem) if path.stat().st_size else None
+        if said is None:
+            continue
+        # One track of test is left, and the first label is said of nothing.
+        mine = said.test_id == said.test_id[0]
+        probs = said.test_probs[mine].copy()
+        probs[:, 0] = 0
+        left = dict(vars(said), test_probs=probs)
+        left |= {name: getattr(said, name)[mine] for name in ("test_id", "test_segment")}
+        np.savez(path, **(left | {"test_true": said.test_true[mine]}))
+    page = reproduce.run(
+        "synthetic", profile="smoke", only=("08", "09"), out=folder, say=lambda line: None
+    )
+    executed = (folder / "notebooks" / "08_error_analysis.ipynb").read_text(encoding="utf-8")
+    assert f"slices_ann__{honest}.npz: damaged" in executed
+    assert "capstone_knn" in page.read_text(encoding="utf-8")
