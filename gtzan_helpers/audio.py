@@ -1,6 +1,8 @@
 """Reading, resampling and cutting audio. `y` is always mono, float32, nominally in [-1, 1]."""
 
+import contextlib
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import numpy as np
 from gtzan_helpers.errors import AudioError
 
 SUFFIXES = (".wav", ".au", ".flac", ".mp3", ".ogg")
+MIN_RATE, MAX_RATE = 1_000, 768_000
 MIN_SECONDS = 1.0
 """A shorter recording is refused: it holds too little music to name."""
 
@@ -49,20 +52,82 @@ def read(path: str | Path, *, sr: int | None = None) -> tuple[np.ndarray, int]:
     return resample(y, sr=native_sr, target_sr=sr), sr
 
 
+def stream(path: str | Path, *, sr: int, seconds: float) -> Iterator[np.ndarray]:
+    """Read a recording piece by piece, as mono float32; memory stays flat.
+
+    Parameters
+    ----------
+    path : str or Path
+        See `read`.
+    sr : int
+        Sampling rate to resample to, in Hz.
+    seconds : float
+        Length of a piece; the last one is what is left.
+
+    Yields
+    ------
+    ndarray, shape (n_samples,), float32
+
+    Raises
+    ------
+    AudioError
+        As for `read`, but for silence, of which a piece may consist.
+    """
+    import soundfile
+
+    path = Path(path)
+    with _refusing(path):
+        _check_size(path)
+        with soundfile.SoundFile(path) as file:
+            native_sr, total = file.samplerate, 0
+            if not MIN_RATE <= native_sr <= MAX_RATE:
+                raise AudioError(
+                    f"{path}: its sampling rate of {native_sr:,} Hz is beyond {MIN_RATE:,} to "
+                    f"{MAX_RATE:,} Hz; convert it"
+                )
+            for samples in file.blocks(round(seconds * native_sr), dtype="float32", always_2d=True):
+                y = samples.mean(axis=1)
+                total += y.size
+                fault = _fault(y, native_sr)
+                short = fault and fault.startswith("lasts")
+                if fault and not fault.startswith("silent") and not (short and total > y.size):
+                    raise AudioError(f"{path}: {fault}")
+                if y.size < MIN_SECONDS * native_sr:
+                    continue  # the last breath of a longer song
+                yield y if native_sr == sr else resample(y, sr=native_sr, target_sr=sr)
+            if total == 0:
+                raise AudioError(f"{path}: holds no sound; copy or fetch it again")
+
+
 def _decode(path: Path) -> tuple[np.ndarray, int]:
     import soundfile
 
-    try:
-        if path.stat().st_size == 0:
-            raise AudioError(f"{path}: an empty file (0 bytes); copy or fetch it again")
-        promised, held = _data_bytes(path)
-        if promised > held:
-            raise AudioError(
-                f"{path}: truncated: its header promises {promised:,} bytes of sound, the file "
-                f"holds {held:,}; copy or fetch it again"
-            )
+    with _refusing(path):
+        _check_size(path)
         # libsndfile scales 32-bit floats as they are and integers to [-1, 1).
         samples, sr = soundfile.read(path, dtype="float32", always_2d=True)
+    # The sum, not the mean, would clip what was in phase.
+    return samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1), sr
+
+
+def _check_size(path: Path) -> None:
+    if path.stat().st_size == 0:
+        raise AudioError(f"{path}: an empty file (0 bytes); copy or fetch it again")
+    promised, held = _data_bytes(path)
+    if promised > held:
+        raise AudioError(
+            f"{path}: truncated: its header promises {promised:,} bytes of sound, the file "
+            f"holds {held:,}; copy or fetch it again"
+        )
+
+
+@contextlib.contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """Say in one line why a file cannot be read."""
+    import soundfile
+
+    try:
+        yield
     except soundfile.LibsndfileError as error:
         raise AudioError(
             f"{path}: not audio that libsndfile can read ({error.error_string.strip(' .')}); "
@@ -70,8 +135,6 @@ def _decode(path: Path) -> tuple[np.ndarray, int]:
         ) from error
     except OSError as error:
         raise AudioError(f"{path}: cannot be opened ({error.strerror})") from error
-    # The sum, not the mean, would clip what was in phase.
-    return samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1), sr
 
 
 def _data_bytes(path: Path) -> tuple[int, int]:

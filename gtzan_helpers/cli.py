@@ -111,6 +111,36 @@ def check(source: str, jobs: int | None) -> int:
 
 
 @commands.command()
+@click.argument("paths", metavar="FILE...", nargs=-1, required=True)
+@click.option("--model", default="", help="A .keras file of a run; the carried model by default.")
+@click.option("--timeline", is_flag=True, help="Also say what each part of a song is.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for machines.")
+def predict(paths: tuple[str, ...], model: str, timeline: bool, as_json: bool) -> int:
+    """Say which genre songs are; exit code 1 if a file could not be used."""
+    import json
+
+    from gtzan_helpers import predict as prediction
+    from gtzan_helpers.errors import AudioError
+
+    loaded, failed = prediction.load(model), 0
+    for path in paths:
+        try:
+            found = prediction.predict(path, loaded)
+        except AudioError as error:
+            failed += 1
+            if as_json:
+                reason = str(error).removeprefix(f"{path}: ")
+                click.echo(json.dumps({"file": path, "error": reason}))
+            else:
+                click.echo(f"error: {' '.join(str(error).split())}", err=True)
+            continue
+        click.echo(prediction.as_json(path, found) if as_json else prediction.line(path, found))
+        for words in prediction.timeline(found) if timeline and not as_json else ():
+            click.echo(words)
+    return int(failed > 0)
+
+
+@commands.command()
 @click.argument("model", type=click.Path())
 @click.argument("source")
 @PROFILE

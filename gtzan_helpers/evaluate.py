@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.cluster import hierarchy
 from scipy.optimize import minimize_scalar
-from scipy.spatial.distance import squareform
 from scipy.stats import binomtest
 from sklearn import metrics
 
@@ -247,6 +245,10 @@ def clusters(matrix: pd.DataFrame, n_clusters: int = 4) -> tuple[np.ndarray, dic
     -----
     Distance is one minus the mean share of confusions in both directions; average linkage.
     """
+    # Here, because `gtzan predict` needs none of it and has to be quick.
+    from scipy.cluster import hierarchy
+    from scipy.spatial.distance import squareform
+
     confused = (matrix.to_numpy() + matrix.to_numpy().T) / 2
     distance = 1 - confused
     np.fill_diagonal(distance, 0)

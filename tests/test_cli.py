@@ -19,7 +19,7 @@ SR = 22_050
 
 HEAVY = {"tensorflow", "keras", "librosa", "matplotlib", "sklearn", "pandas", "numpy"}
 
-COMMANDS = ["run", "fetch", "check", "extract", "evaluate", "scoreboard"]
+COMMANDS = ["run", "fetch", "check", "extract", "predict", "evaluate", "scoreboard"]
 
 
 @pytest.fixture
