@@ -87,14 +87,12 @@ def stream(path: str | Path, *, sr: int, seconds: float) -> Iterator[np.ndarray]
                 )
             for samples in file.blocks(round(seconds * native_sr), dtype="float32", always_2d=True):
                 y = samples.mean(axis=1)
-                total += y.size
-                fault = _fault(y, native_sr)
-                short = fault and fault.startswith("lasts")
-                if fault and not fault.startswith("silent") and not (short and total > y.size):
+                fault = _not_finite(y) or (None if total else _too_short(y, native_sr))
+                if fault:
                     raise AudioError(f"{path}: {fault}")
-                if y.size < MIN_SECONDS * native_sr:
-                    continue  # the last breath of a longer song
-                yield y if native_sr == sr else resample(y, sr=native_sr, target_sr=sr)
+                total += y.size
+                if not _too_short(y, native_sr):  # else the last breath of a longer song
+                    yield y if native_sr == sr else resample(y, sr=native_sr, target_sr=sr)
             if total == 0:
                 raise AudioError(f"{path}: holds no sound; copy or fetch it again")
 
@@ -161,14 +159,21 @@ def _data_bytes(path: Path) -> tuple[int, int]:
 
 
 def _fault(y: np.ndarray, sr: int) -> str | None:
-    if not np.isfinite(y).all():
-        bad = np.count_nonzero(~np.isfinite(y))
-        return f"{bad:,} of {y.size:,} samples are not finite (NaN or infinite); encode it again"
-    if y.size < MIN_SECONDS * sr:
-        return f"lasts {y.size / sr:.2f} s; at least {MIN_SECONDS:g} s is needed"
-    if not y.any():
-        return "silent: every sample is zero; there is nothing to classify"
-    return None
+    silent = None if y.any() else "silent: every sample is zero; there is nothing to classify"
+    return _not_finite(y) or _too_short(y, sr) or silent
+
+
+def _not_finite(y: np.ndarray) -> str | None:
+    bad = np.count_nonzero(~np.isfinite(y))
+    if not bad:
+        return None
+    return f"{bad:,} of {y.size:,} samples are not finite (NaN or infinite); encode it again"
+
+
+def _too_short(y: np.ndarray, sr: int) -> str | None:
+    if y.size >= MIN_SECONDS * sr:
+        return None
+    return f"lasts {y.size / sr:.2f} s; at least {MIN_SECONDS:g} s is needed"
 
 
 def resample(y: np.ndarray, *, sr: int, target_sr: int) -> np.ndarray:
