@@ -48,7 +48,8 @@ SHAPES = {
     "walkthrough_dense_validated": (57,), "slices_ann": (57,), "images_cnn": (128, 100),
     "capstone_cnn": (128, 39), "capstone_cnn_regularized": (128, 39), "stacked_cnn": (87, 100),
     "stacked_cnn3d": (87, 100), "slices_cnn": (20, 39), "slices_cnn_augmented": (20, 39),
-    "ours_musicnn_dense": (1756,), "ours_texture": (128, 60), "capstone_crnn": (128, 39), "capstone_crnn_dropout": (128, 39),
+    "ours_musicnn_dense": (1756,), "ours_texture": (128, 60), "capstone_crnn": (128, 39),
+    "capstone_crnn_dropout": (128, 39),
 }  # fmt: skip
 
 
