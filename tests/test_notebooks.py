@@ -124,8 +124,9 @@ def test_a_damaged_run_still_gives_a_report_that_says_what_was_left_out(smoke_ru
             continue
         # One track of test is left, and the first label is said of nothing.
         mine = said.test_id == said.test_id[0]
-        probs = said.test_probs[mine].copy()
+        probs = said.test_probs[mine].astype(float) + 0.001
         probs[:, 0] = 0
+        probs /= probs.sum(axis=1, keepdims=True)
         left = dict(vars(said), test_probs=probs)
         left |= {name: getattr(said, name)[mine] for name in ("test_id", "test_segment")}
         np.savez(path, **(left | {"test_true": said.test_true[mine]}))
