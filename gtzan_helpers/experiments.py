@@ -468,17 +468,12 @@ def accuracy_by_seconds(
     """
     if segment_seconds(system_id) == 0 or "track" not in splits.PROTOCOLS[protocol]:
         raise SettingError(f"{system_id} under {protocol} does not hear tracks piece by piece")
-    from gtzan_helpers import training
 
     folder = Path(run_dir or config.run_dir(source.name, source.profile.name))
     task = _task(systems.get(system_id), source, protocol, seed, None)
     if read_row(folder / "results", task.stem, key=task.key()) is None:
         raise SourceError(f"{system_id} was not trained on this split yet; run_systems does that")
-    models = [
-        training.load(model_path(folder, task.stem, number)) for number in range(len(task.parts))
-    ]
-    for model in models:
-        model.inputs.refuse_other(task.inputs)
+    models = task.models(folder)
     longest = SEGMENT_SECONDS * (task.data.segments.segment.max() + 1)
     lines = []
     for heard in seconds:
@@ -540,15 +535,10 @@ def robustness(
     system = systems.get(system_id)
     if source.kind not in ("audio", "pack") or system.array != "log_mel":
         raise NotPossibleError(f"{system_id} on {source.name}: damage is done to sound or log-mel")
-    from gtzan_helpers import training
 
     folder = Path(run_dir or config.run_dir(source.name, source.profile.name))
     task = _task(system, source, protocol, seed, None)
-    models = [
-        training.load(model_path(folder, task.stem, number)) for number in range(len(task.parts))
-    ]
-    for model in models:
-        model.inputs.refuse_other(task.inputs)
+    models = task.models(folder)
     doses = doses or (damage.WAVEFORM if source.kind == "audio" else damage.LOG_MEL)
     trials = [("none", 0.0), *((kind, dose) for kind in doses for dose in doses[kind])]
     lines = []
@@ -976,6 +966,16 @@ class _Task:
             epochs_limit=self.source.profile.epochs_limit,
             description=f"{self.system.system_id}, {self.protocol}",
         )
+
+    def models(self, folder: Path) -> list:
+        """Load the networks that were trained for this row, one a fold."""
+        from gtzan_helpers import training
+
+        paths = [model_path(folder, self.stem, number) for number in range(len(self.parts))]
+        loaded = [training.load(path) for path in paths]
+        for model in loaded:
+            model.inputs.refuse_other(self.inputs)
+        return loaded
 
     def _fit_head(self, part: splits.Split, y: np.ndarray, folder: Path, number: int) -> _Fitted:
         from gtzan_helpers import networks, training
