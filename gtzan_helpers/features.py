@@ -15,6 +15,7 @@ from functools import cached_property, lru_cache
 from itertools import pairwise
 
 import librosa
+import numba
 import numpy as np
 import pandas as pd
 import scipy.fft
@@ -97,7 +98,9 @@ class LogMel:
         size = scipy.fft.next_fast_len(2 * n_lags - 1, real=True)
         spectrum = scipy.fft.rfft(windowed, size, axis=1)
         matches = scipy.fft.irfft(spectrum.real**2 + spectrum.imag**2, size, axis=1)[:, :n_lags]
-        return librosa.util.normalize(matches.T, axis=0)
+        best = np.abs(matches).max(axis=1, keepdims=True)
+        best[best < np.finfo(np.float32).tiny] = 1
+        return (matches / best).T
 
     @cached_property
     def tempogram_bands(self) -> np.ndarray:
@@ -197,30 +200,24 @@ class Analysis(LogMel):
     # The spectrum's shape
 
     @cached_property
-    def _moments(self) -> tuple[np.ndarray, np.ndarray]:
+    def _shape(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         frequencies = librosa.fft_frequencies(sr=self.sr, n_fft=self.n_fft)
-        total, first, second = np.vander(frequencies, 3, increasing=True).T @ self.magnitude
-        # A silent frame has no centre of mass; librosa says 0 there, and so do we.
-        total[total < np.finfo(np.float32).tiny] = np.inf
-        return first / total, second / total
+        return _spectrum_shape(self.magnitude.T, frequencies)
 
     @cached_property
     def centroid(self) -> np.ndarray:
         """Spectral centroid in Hz: the centre of mass of the magnitude spectrum."""
-        return self._moments[0]
+        return self._shape[0]
 
     @cached_property
     def bandwidth(self) -> np.ndarray:
         """Spectral bandwidth in Hz: how far the spectrum spreads around its centroid."""
-        centroid, second = self._moments
-        return np.sqrt(np.maximum(second - centroid**2, 0))
+        return self._shape[1]
 
     @cached_property
     def rolloff(self) -> np.ndarray:
         """Frequency in Hz below which 85 % of the magnitude lies."""
-        total = np.cumsum(self.magnitude, axis=0)
-        bins = (total >= np.float32(0.85) * total[-1]).argmax(axis=0)
-        return librosa.fft_frequencies(sr=self.sr, n_fft=self.n_fft)[bins]
+        return self._shape[2]
 
     @cached_property
     def flatness(self) -> np.ndarray:
@@ -234,28 +231,29 @@ class Analysis(LogMel):
 
     # The waveform
 
-    @cached_property
-    def _first_samples(self) -> np.ndarray:
+    def _per_frame(self, per_sample: np.ndarray) -> np.ndarray:
+        """Sums over each frame of what is given for each sample of the padded wave."""
+        n_hops = self.n_fft // self.hop_length
         n_frames = 1 + self.y.size // self.hop_length
-        return np.arange(n_frames) * self.hop_length
+        used = per_sample[: (n_frames + n_hops - 1) * self.hop_length]
+        # A frame is a whole number of hops, so each hop is summed up once.
+        hops = used.reshape(-1, self.hop_length).sum(axis=1, dtype=np.float64)
+        return np.lib.stride_tricks.sliding_window_view(hops, n_hops).sum(axis=1)
 
     @cached_property
     def zero_crossing_rate(self) -> np.ndarray:
         """Share of samples in each frame at which the wave changes its sign."""
-        padded = np.pad(self.y, self.n_fft // 2, mode="edge")
         # Values that are zero but for rounding count as positive, as in librosa.
-        negative = padded < -1e-10
-        crossings = np.concatenate([[0], np.cumsum(negative[1:] != negative[:-1])])
-        first = self._first_samples
-        return (crossings[first + self.n_fft - 1] - crossings[first]) / self.n_fft
+        negative = np.pad(self.y, self.n_fft // 2, mode="edge") < -1e-10
+        crossed = np.pad(negative[1:] != negative[:-1], (1, 0))
+        # What lies before a frame's first sample is outside of it.
+        at_start = crossed[: 1 + self.y.size : self.hop_length]
+        return (self._per_frame(crossed) - at_start) / self.n_fft
 
     @cached_property
     def rms(self) -> np.ndarray:
         """Root mean square of each frame."""
-        padded = np.pad(self.y.astype(np.float64), self.n_fft // 2)
-        energy = np.concatenate([[0.0], np.cumsum(padded**2)])
-        first = self._first_samples
-        return np.sqrt(np.maximum(energy[first + self.n_fft] - energy[first], 0) / self.n_fft)
+        return np.sqrt(self._per_frame(np.pad(self.y**2, self.n_fft // 2)) / self.n_fft)
 
     # Pitch
 
@@ -346,14 +344,15 @@ class Analysis(LogMel):
         keeps one and drops the other (Fitzgerald, "Harmonic/percussive separation using
         median filtering", DAFx 2010).
         """
-        harmonic = sliding_median(self.magnitude.T, HPSS_SIZE).T
+        harmonic = sliding_median(self.magnitude.T, HPSS_SIZE)
         percussive = sliding_median(self.magnitude, HPSS_SIZE)
-        harmonic, percussive = harmonic**2, percussive**2
+        # In one order of memory, else the sums below would jump about.
+        harmonic, percussive = harmonic**2, np.ascontiguousarray(percussive.T) ** 2
         total = harmonic + percussive
         silent = total < np.finfo(np.float32).tiny
         total[silent] = 1
         harmonic[silent] = 0.5
-        return harmonic / total
+        return (harmonic / total).T
 
     @cached_property
     def harmonic(self) -> np.ndarray:
@@ -454,19 +453,55 @@ def istft(spectrum: np.ndarray, *, hop_length: int, length: int) -> np.ndarray:
     ndarray, shape (length,)
     """
     frames = scipy.fft.irfft(spectrum.T, axis=1)
+    n_fft = frames.shape[1]
+    y = _overlap_add(frames, _hann(n_fft), hop_length)
+    return y[n_fft // 2 : n_fft // 2 + length]
+
+
+# Loops over frames, compiled
+
+
+@numba.njit(cache=True, nogil=True)
+def _overlap_add(frames, window, hop_length):
+    """Add windowed frames up where they lie, each sample weighted by the windows over it."""
     n_frames, n_fft = frames.shape
-    window = _hann(n_fft)
     n_hops = n_fft // hop_length
-    y = np.zeros((n_frames + n_hops, hop_length), dtype=frames.dtype)
-    weight = np.zeros_like(y)
-    frames = (frames * window).reshape(n_frames, n_hops, hop_length)
-    squares = (window**2).reshape(n_hops, hop_length)
-    for hop in range(n_hops):
-        y[hop : hop + n_frames] += frames[:, hop]
-        weight[hop : hop + n_frames] += squares[hop]
-    inside = slice(n_fft // 2, n_fft // 2 + length)
-    y, weight = y.ravel()[inside], weight.ravel()[inside]
-    return y / np.maximum(weight, np.finfo(np.float32).tiny)
+    y = np.zeros((n_frames - 1 + n_hops) * hop_length, dtype=np.float32)
+    for hop in range(n_frames - 1 + n_hops):
+        here = y[hop * hop_length : (hop + 1) * hop_length]
+        weight = np.full(hop_length, np.finfo(np.float32).tiny, dtype=np.float32)
+        for frame in range(max(0, hop - n_hops + 1), min(n_frames, hop + 1)):
+            first = (hop - frame) * hop_length
+            for k in range(hop_length):
+                here[k] += window[first + k] * frames[frame, first + k]
+                weight[k] += window[first + k] ** 2
+        here /= weight
+    return y
+
+
+@numba.njit(cache=True, nogil=True)
+def _spectrum_shape(magnitude, frequencies):
+    """Centroid, bandwidth and 85 % roll-off in Hz of each row of magnitudes."""
+    n_frames, n_bins = magnitude.shape
+    centroid, bandwidth, rolloff = np.zeros(n_frames), np.zeros(n_frames), np.zeros(n_frames)
+    below = np.empty(n_bins, dtype=np.float32)
+    for frame in range(n_frames):
+        # In single precision, as librosa adds it up: the roll-off is a bin, right or wrong.
+        running = np.float32(0)
+        total = first = second = 0.0
+        for k in range(n_bins):
+            value = magnitude[frame, k]
+            running += value
+            below[k] = running
+            total += value
+            first += value * frequencies[k]
+            second += value * frequencies[k] ** 2
+        rolloff[frame] = frequencies[np.argmax(below >= np.float32(0.85) * running)]
+        # A silent frame has no centre of mass; librosa says 0 there, and so do we.
+        if total >= np.finfo(np.float32).tiny:
+            centroid[frame] = first / total
+            bandwidth[frame] = np.sqrt(max(second / total - centroid[frame] ** 2, 0))
+    return centroid, bandwidth, rolloff
 
 
 @lru_cache(maxsize=8)
