@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from typing import Any
 
 import click
 
@@ -189,6 +190,9 @@ def evaluate(model: str, source: str, profile: str, jobs: int | None) -> int:
     type=click.FloatRange(min=0, min_open=True),
     help="Seconds between the frames of --pack.",
 )
+@click.option(
+    "--scheduler", default="", help="Address of a Dask scheduler (tcp://...) to compute on."
+)
 @PROFILE
 @JOBS
 def extract(
@@ -198,6 +202,7 @@ def extract(
     table: str,
     segment_seconds: float,
     frame_period: float | None,
+    scheduler: str,
     profile: str,
     jobs: int | None,
 ) -> int:
@@ -205,17 +210,14 @@ def extract(
     from gtzan_helpers import config
     from gtzan_helpers import extract as extraction
 
+    where: dict[str, Any] = {"profile": profile, "jobs": jobs, "scheduler": scheduler}
     if pack_path:
-        failures = extraction.write_pack(
-            pack_path, source, profile=profile, frame_period=frame_period, jobs=jobs
-        )
+        failures = extraction.write_pack(pack_path, source, frame_period=frame_period, **where)
         click.echo(f"pack -> {pack_path}; {len(failures)} failed")
         _list_failures(failures)
         if not csv_path:
             return int(len(failures) > 0)
-    result = extraction.extract(
-        source, table, segment_seconds=segment_seconds, profile=profile, jobs=jobs
-    )
+    result = extraction.extract(source, table, segment_seconds=segment_seconds, **where)
     if csv_path:
         extraction.write_csv(
             csv_path,

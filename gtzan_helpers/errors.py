@@ -33,5 +33,9 @@ class DownloadError(GtzanError):
     """An archive could not be fetched, or is not the one that was asked for."""
 
 
+class WriteError(GtzanError):
+    """A file cannot be written where it belongs."""
+
+
 class NotebookError(GtzanError):
     """A notebook stopped before its end."""

@@ -3,11 +3,9 @@
 import hashlib
 import json
 import os
-import time
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +27,7 @@ from gtzan_helpers import (
     progress,
 )
 from gtzan_helpers.errors import AudioError, GtzanError, NotPossibleError, SettingError
+from gtzan_helpers.workers import Workers
 
 DB_RANGE = (augment.SILENCE_DB, 0.0)
 """Range of a track's log-mel in dB, relative to its maximum."""
@@ -44,9 +43,6 @@ PATCH_SECONDS = 3.0
 
 FRAME_PERIOD = 0.0775
 """Seconds from one frame of `log_mel` and `mfcc` to the next, where audio has more of them."""
-
-WORTH_PROCESSES = 20.0
-"""Seconds of work below which further processes take longer to start than they save."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +127,7 @@ def extract(
     change: str = "",
     profile: str = "quick",
     jobs: int | None = None,
+    scheduler: str = "",
 ) -> Extraction:
     """Compute features of every track of a source, or load them where they are known.
 
@@ -149,6 +146,9 @@ def extract(
         How much of the source to take.
     jobs : int or None
         Processes; None for as many as there are cores.
+    scheduler : str
+        Address of a Dask scheduler, ``tcp://...``, whose workers compute instead of `jobs`
+        processes here; they must see the same files and the same cache. Empty for none.
 
     Returns
     -------
@@ -158,6 +158,8 @@ def extract(
     ------
     NotPossibleError
         If the source does not hold what these features need.
+    SettingError
+        If no scheduler answers there, or Dask is not installed.
     SourceError
         If there is no such source, or not one of its tracks could be used.
     """
@@ -174,9 +176,9 @@ def extract(
         raise SettingError(f"patches are {PATCH_SECONDS:g} s long; use segment_seconds=3")
     if segment_seconds < 0:
         raise SettingError(f"segment_seconds={segment_seconds} is negative; 0 means whole tracks")
-    jobs = jobs or joblib.cpu_count()
+    workers = Workers(jobs or joblib.cpu_count(), scheduler)
     if not isinstance(source, dataset.Source):
-        source = dataset.resolve(source, profile=profile, jobs=jobs)
+        source = dataset.resolve(source, profile=profile, jobs=workers.jobs)
     tracks = dataset.load(source)
     if source.kind == "pictures":
         raise NotPossibleError(
@@ -188,10 +190,10 @@ def extract(
     request = Request(what, segment_seconds, change, seconds_limit=source.profile.seconds_limit)
     period: float | None = FRAME_PERIOD
     if source.kind == "pack":
-        parts, period = _from_pack(source, tracks, request, jobs)
+        parts, period = _from_pack(source, tracks, request, workers)
         failures = []
     else:
-        parts, failures = _from_audio(tracks, request, jobs)
+        parts, failures = _from_audio(tracks, request, workers)
     if not parts:
         raise NotPossibleError(
             f"{source.name}: not one of {len(tracks)} tracks could be used; the first: "
@@ -237,13 +239,13 @@ class _Part:
     repeated: bool
 
 
-def _from_audio(tracks: pd.DataFrame, request: Request, jobs: int):
+def _from_audio(tracks: pd.DataFrame, request: Request, workers: Workers):
     folder = config.cache_dir() / "features" / request.key()
     entries = {track.track_id: _entry(folder, track) for track in tracks.itertuples()}
     missing = [track for track in tracks.itertuples() if not entries[track.track_id].exists()]
     tasks = [(t.track_id, t.path, entries[t.track_id], request) for t in missing]
     done = progress.bar(
-        _in_parallel(_compute, tasks, jobs), total=len(tasks), description="extract", unit="track"
+        workers.map(_compute, tasks), total=len(tasks), description="extract", unit="track"
     )
     reasons = dict(done)
     parts: dict[str, _Part] = {}
@@ -255,24 +257,6 @@ def _from_audio(tracks: pd.DataFrame, request: Request, jobs: int):
         else:
             failures.append((track.track_id, track.path, reason))
     return parts, failures
-
-
-def _in_parallel(function, tasks: list[tuple], jobs: int) -> Iterator:
-    """Yield the results of all tasks in order, on several processes where that pays.
-
-    The first two are done here: the second one, when everything is compiled, says how long the
-    rest will take.
-    """
-    started = time.perf_counter()
-    for task in tasks[:2]:
-        started = time.perf_counter()
-        yield function(*task)
-    rest = tasks[2:]
-    if jobs == 1 or (time.perf_counter() - started) * len(rest) < WORTH_PROCESSES:
-        yield from (function(*task) for task in rest)
-    else:
-        calls = (joblib.delayed(function)(*task) for task in rest)
-        yield from joblib.Parallel(n_jobs=jobs, return_as="generator")(calls)
 
 
 def _entry(folder: Path, track) -> Path:
@@ -460,7 +444,7 @@ def _describe_log_mel(log_mel: np.ndarray, frame_rate: float, request: Request) 
 
 
 def _from_pack(
-    source: dataset.Source, tracks: pd.DataFrame, request: Request, jobs: int
+    source: dataset.Source, tracks: pd.DataFrame, request: Request, workers: Workers
 ) -> tuple[dict[str, _Part], float]:
     given = ("logmel", *(what for what in ARRAYS if what != PATCHES))
     if request.what not in given:
@@ -480,7 +464,7 @@ def _from_pack(
         frame_rate = 1 / pack.frame_period
         tasks = [(stored, pack.db_min, pack.db_max, frame_rate, request) for stored in pack.stored]
         described = progress.bar(
-            _in_parallel(_describe_stored, tasks, jobs),
+            workers.map(_describe_stored, tasks),
             total=len(tasks),
             description="extract",
             unit="track",
@@ -648,6 +632,7 @@ def write_pack(
     profile: str = "quick",
     frame_period: float | None = None,
     jobs: int | None = None,
+    scheduler: str = "",
 ) -> pd.DataFrame:
     """Write a feature pack of an audio source.
 
@@ -664,26 +649,26 @@ def write_pack(
         How much of the source to take.
     frame_period : float or None
         Seconds from one kept frame to the next, at least 512 samples' worth; None keeps all.
-    jobs : int or None
-        Processes.
+    jobs, scheduler
+        See `extract`.
 
     Returns
     -------
     DataFrame
         The failures: `track_id`, `path`, `reason`.
     """
-    found = dataset.resolve(source, profile=profile, jobs=jobs or joblib.cpu_count())
+    workers = Workers(jobs or joblib.cpu_count(), scheduler)
+    found = dataset.resolve(source, profile=profile, jobs=workers.jobs)
     if found.kind != "audio":
         raise NotPossibleError(f"a pack is made from audio; {found.name} is a {found.kind}")
     hop_seconds = 512 / config.SR
     period = max(frame_period or 0, hop_seconds)
     tracks = dataset.load(found)
-    jobs = jobs or joblib.cpu_count()
     tasks = [
         (t.path, period / hop_seconds, found.profile.seconds_limit) for t in tracks.itertuples()
     ]
     results = progress.bar(
-        _in_parallel(_encode_track, tasks, jobs),
+        workers.map(_encode_track, tasks),
         total=len(tasks),
         description="extract",
         unit="track",

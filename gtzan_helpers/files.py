@@ -1,11 +1,18 @@
 """Files that are either whole or not there, and their hashes."""
 
 import contextlib
+import glob
 import hashlib
+import os
+import platform
 import secrets
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+
+import psutil
+
+from gtzan_helpers.errors import WriteError
 
 
 @contextlib.contextmanager
@@ -21,16 +28,44 @@ def replacing(path: str | Path) -> Iterator[Path]:
     ------
     Path
         The temporary name to write to. It ends as `path` does, because numpy and pandas
-        look at the ending; on an exception it is removed and `path` stays as it was.
+        look at the ending; on an exception it is removed and `path` stays as it was. What a
+        killed process left is removed by the next one that writes the same file.
+
+    Raises
+    ------
+    WriteError
+        If the file cannot be written: a full disk, a folder that must not be changed.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{secrets.token_hex(6)}.tmp{path.suffix}")
     try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
+        temporary = path.with_name(
+            f"{_prefix(path)}{os.getpid()}.{secrets.token_hex(4)}{path.suffix}"
+        )
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise WriteError(
+            f"{path}: cannot be written ({error.strerror or error}); make room there, or choose "
+            "another folder (GTZAN_CACHE, GTZAN_DATA, --out)"
+        ) from error
+
+
+def _prefix(path: Path) -> str:
+    # The machine, because folders are shared, and each counts its processes for itself.
+    return f".{path.name}.{platform.node()}.tmp."
+
+
+def _sweep(path: Path) -> None:
+    """Remove what writers of the same file left behind when they were killed."""
+    for stray in path.parent.glob(f"{glob.escape(_prefix(path))}*"):
+        pid = stray.name.removeprefix(_prefix(path)).split(".")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            stray.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> Path:

@@ -12,6 +12,7 @@ otherwise), wrong labels, and few artists. `plan` tells the truth about every tr
 Taught in notebook 00.
 """
 
+import io
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -685,5 +686,8 @@ def _path(folder: Path, track: pd.Series) -> Path:
 def _write(folder: Path, track: pd.Series, seconds: float, seed: int) -> None:
     import soundfile
 
+    # Encoded in memory, because libsndfile does not say when a disk is full.
+    coded = io.BytesIO()
+    soundfile.write(coded, render(track, seconds, seed=seed), SR, subtype="PCM_16", format="WAV")
     with files.replacing(_path(folder, track)) as temporary:
-        soundfile.write(temporary, render(track, seconds, seed=seed), SR, subtype="PCM_16")
+        temporary.write_bytes(coded.getvalue())

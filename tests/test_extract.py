@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from gtzan_helpers import dataset, extract, features, packs
+from gtzan_helpers import dataset, extract, features, packs, workers
 from gtzan_helpers.errors import NotPossibleError, SettingError
 
 SR = 22_050
@@ -247,6 +247,7 @@ def test_a_damaged_cache_entry_is_computed_again(four_songs, own_cache, damage):
 
 def test_one_and_two_processes_give_equal_values(four_songs, tmp_path, monkeypatch):
     results = []
+    monkeypatch.setattr(workers, "WORTH_PROCESSES", 0)
     for jobs in (1, 2):
         monkeypatch.setenv("GTZAN_CACHE", str(tmp_path / f"cache{jobs}"))
         results.append(extract.extract(four_songs, jobs=jobs))

@@ -8,7 +8,7 @@ import pytest
 import gtzan_helpers
 
 FLOORS = {
-    0: "errors config files systems audio median progress",
+    0: "errors config files systems audio median progress workers",
     1: "features augment damage synth download packs",
     2: "dataset extract audit splits",
     3: "classical backend networks musicnn training pretrained evaluate",

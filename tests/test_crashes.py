@@ -1,0 +1,235 @@
+"""Whatever happens to a process, nothing is lost, and nothing is left half written."""
+
+import multiprocessing
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from test_download import Handler, Host, big_tar, held, host  # noqa: F401
+
+from gtzan_helpers import download, files, scoreboard
+
+SR = 22_050
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["gtzan_helpers.cli", "gtzan_helpers.extract", "test_download"])
+
+
+def gtzan(places, words):
+    """The command line in a process of its own, as it is after its imports."""
+    from gtzan_helpers import cli
+
+    os.environ.update(places)
+    sys.argv = ["gtzan", *words]
+    cli.main()
+
+
+def start(target, *arguments):
+    process = PROCESSES.Process(target=target, args=arguments)
+    process.start()
+    return process
+
+
+def finish(target, *arguments):
+    """Run to the end; returns how many seconds that took."""
+    started = time.perf_counter()
+    process = start(target, *arguments)
+    process.join()
+    assert process.exitcode == 0
+    return time.perf_counter() - started
+
+
+def kill_after(seconds, target, *arguments):
+    process = start(target, *arguments)
+    process.join(seconds)
+    process.kill()
+    process.join()
+
+
+def temporary_files(folder):
+    return [path for path in Path(folder).rglob("*") if ".tmp" in path.name]
+
+
+@pytest.fixture
+def songs(tmp_path):
+    """Two labels of six songs each, 2 s long."""
+    for k in range(12):
+        path = tmp_path / "songs" / ("polka", "waltz")[k % 2] / f"{k}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, 0.2 * np.random.default_rng(k).standard_normal(2 * SR), SR)
+    return tmp_path / "songs"
+
+
+def extraction(songs, folder):
+    """Places and words of ``gtzan extract`` into a folder of its own."""
+    places = {"GTZAN_CACHE": str(folder / "cache"), "TQDM_DISABLE": "1"}
+    return places, ["extract", str(songs), "--csv", str(folder / "table.csv"), "--jobs", "1"]
+
+
+@pytest.mark.slow
+def test_an_extraction_killed_twenty_times_ends_as_an_undisturbed_one(songs, tmp_path):
+    finish(gtzan, *extraction(songs, tmp_path / "warm"))
+    seconds = finish(gtzan, *extraction(songs, tmp_path / "calm"))
+    expected = (tmp_path / "calm" / "table.csv").read_bytes()
+    cut_short = 0
+    for k, moment in enumerate(random.Random(0).uniform(0, seconds) for _ in range(20)):
+        folder = tmp_path / str(k)
+        kill_after(moment, gtzan, *extraction(songs, folder))
+        cut_short += not (folder / "table.csv").exists()
+        finish(gtzan, *extraction(songs, folder))
+        assert (folder / "table.csv").read_bytes() == expected
+        assert temporary_files(folder) == []
+    assert cut_short >= 10
+
+
+def fetch(to, address, n_bytes, sha256):
+    download.fetch("mini", to=to, sources=[download.Archive(address, n_bytes, sha256)])
+
+
+@pytest.mark.slow
+def test_a_download_killed_twenty_times_ends_as_an_undisturbed_one(host, tmp_path):  # noqa: F811
+    archive = host.offer("genres.tar.gz", big_tar())
+    words = (archive.address, archive.n_bytes, archive.sha256)
+    finish(fetch, tmp_path / "warm", *words)
+    seconds = finish(fetch, tmp_path / "calm", *words)
+    expected = held(tmp_path / "calm")
+    cut_short = 0
+    for k, moment in enumerate(random.Random(0).uniform(0, seconds) for _ in range(20)):
+        kill_after(moment, fetch, tmp_path / str(k), *words)
+        cut_short += not (tmp_path / str(k) / "mini").exists()
+        finish(fetch, tmp_path / str(k), *words)
+        assert held(tmp_path / str(k)) == expected
+        assert [path.name for path in (tmp_path / str(k)).iterdir()] == ["downloads", "mini"]
+    assert cut_short >= 10
+
+
+@pytest.mark.slow
+def test_a_run_killed_three_times_ends_as_an_undisturbed_one(tmp_path):
+    def run(name):
+        words = ["run", "--profile", "smoke", "--only", "03,04", "--out", str(tmp_path / name)]
+        return subprocess.Popen(
+            [sys.executable, "-m", "gtzan_helpers.cli", *words, "--resume"],
+            env={**os.environ, "GTZAN_CACHE": str(tmp_path / f"{name}-cache")},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    started = time.perf_counter()
+    assert run("calm").wait() == 0
+    seconds = time.perf_counter() - started
+    for share in (0.3, 0.5, 0.7):
+        process = run("killed")
+        try:
+            process.wait(share * seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)  # its kernels, too
+            process.wait()
+    assert run("killed").wait() == 0
+    for name in ("killed", "calm"):
+        assert temporary_files(tmp_path / name) == []
+    pd.testing.assert_frame_equal(*(results(tmp_path / name) for name in ("killed", "calm")))
+    predicted = [sorted((tmp_path / n / "predictions").iterdir()) for n in ("killed", "calm")]
+    assert [path.name for path in predicted[0]] == [path.name for path in predicted[1]]
+    for mine, theirs in zip(*predicted, strict=True):
+        with np.load(mine) as one, np.load(theirs) as other:
+            for name in one.files:
+                np.testing.assert_array_equal(one[name], other[name])
+
+
+def results(folder):
+    rows = scoreboard.read(folder).sort_values(["system_id", "protocol"], ignore_index=True)
+    return rows.drop(columns=["fit_seconds"])
+
+
+# Together, and without room
+
+
+def test_two_extractions_at_once_on_one_cache_both_succeed(songs, tmp_path):
+    places, words = extraction(songs, tmp_path)
+    words = [word.replace("table.csv", "{}.csv") for word in words]
+    both = [start(gtzan, places, [word.format(k) for word in words]) for k in range(2)]
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0]
+    assert (tmp_path / "0.csv").read_bytes() == (tmp_path / "1.csv").read_bytes()
+    assert temporary_files(tmp_path) == []
+
+
+def test_what_a_killed_writer_left_goes_when_the_file_is_written_again(tmp_path):
+    process = start(write_and_die, tmp_path / "a.txt")
+    process.join()
+    assert len(temporary_files(tmp_path)) == 1
+    with files.replacing(tmp_path / "a.txt") as mine:
+        mine.write_text("mine")
+        files.write_text(tmp_path / "a.txt", "another's")  # must not take mine away
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a.txt": "mine"}
+
+
+def write_and_die(path):
+    with files.replacing(path) as temporary:
+        temporary.write_text("half")
+        os._exit(9)
+
+
+@pytest.fixture
+def mounted(tmp_path):
+    """A function that mounts a small file system; skipped where that is not allowed."""
+    places = []
+
+    def mount(options):
+        place = tmp_path / f"disk{len(places)}"
+        place.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+        try:
+            subprocess.run(command, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip("no right to mount a file system")
+        places.append(place)
+        return place
+
+    yield mount
+    for place in places:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def said(places, words):
+    """Exit code and words of the command line where the cache is of no use."""
+    done = subprocess.run(
+        [sys.executable, "-m", "gtzan_helpers.cli", *words],
+        env={**os.environ, **places},
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [("size=16k", "No space left on device"), ("ro", "Read-only file system")],
+)
+def test_a_cache_that_takes_nothing_is_told_in_one_line(songs, tmp_path, mounted, options, reason):
+    disk = mounted(options)
+    places, words = extraction(songs, tmp_path)
+    code, message = said({**places, "GTZAN_CACHE": str(disk)}, words)
+    assert code == 2
+    assert message.count("\n") == 1 and message.startswith(f"error: {disk}")
+    assert reason in message and "GTZAN_CACHE" in message
+    assert temporary_files(disk) == [] and not (tmp_path / "table.csv").exists()
+
+
+def test_a_disk_that_is_full_halfway_keeps_what_is_whole(songs, tmp_path, mounted):
+    disk = mounted("size=40k")
+    places, words = extraction(songs, tmp_path)
+    assert said({**places, "GTZAN_CACHE": str(disk)}, words)[0] == 2
+    kept = [path for path in disk.rglob("*.npz")]
+    assert 0 < len(kept) < 12
+    for path in kept:
+        with np.load(path) as entry:
+            assert np.isfinite(entry["values"]).all()

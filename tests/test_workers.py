@@ -1,0 +1,99 @@
+"""Results are the same whoever computes them, a cluster that loses a worker included."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import soundfile
+
+from gtzan_helpers import extract, workers
+from gtzan_helpers.errors import SettingError
+
+distributed = pytest.importorskip("distributed")
+
+
+def double(x):
+    return 2 * x
+
+
+def computed_by(x):
+    return 2 * x, os.getpid()
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """A scheduler and two worker processes on loopback, each with one thread."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+    ):
+        yield cluster
+
+
+def test_several_processes_give_what_one_gives_in_the_same_order(monkeypatch):
+    tasks = [(k,) for k in range(8)]
+    monkeypatch.setattr(workers, "WORTH_PROCESSES", 0)
+    doubled, processes = zip(*workers.Workers(2).map(computed_by, tasks), strict=True)
+    assert doubled == tuple(2 * k for k in range(8))
+    assert os.getpid() in processes[:2] and os.getpid() not in processes[2:]
+    assert list(workers.Workers(2).map(double, [])) == []
+
+
+def test_little_work_stays_in_this_process():
+    assert dict(workers.Workers(2).map(computed_by, [(k,) for k in range(8)])) == {
+        2 * k: os.getpid() for k in range(8)
+    }
+
+
+@pytest.mark.slow
+def test_a_cluster_gives_what_this_machine_gives(cluster, labelled_folder, tmp_path, monkeypatch):
+    folder = labelled_folder(tracks=4)
+    soundfile.write(folder / "tone" / "short.wav", [0.1] * 100, 22_050)
+    monkeypatch.setenv("GTZAN_CACHE", str(tmp_path / "here"))
+    here = extract.extract(folder, "logmel", jobs=1)
+    monkeypatch.setenv("GTZAN_CACHE", str(tmp_path / "there"))
+    there = extract.extract(folder, "logmel", scheduler=cluster.scheduler_address)
+    assert (here.values == there.values).all()
+    assert here.segments.equals(there.segments) and here.failures.equals(there.failures)
+    assert len(there.failures) == 1
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_loses_nothing(cluster, tmp_path):
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    tasks = [(k, str(marks)) for k in range(12)]
+    found = list(workers.Workers(1, cluster.scheduler_address).map(once_deadly, tasks))
+    assert [doubled for doubled, _ in found] == [2 * k for k in range(12)]
+    assert os.getpid() not in {process for _, process in found[2:]}
+    assert len(list(marks.iterdir())) == 1
+
+
+def once_deadly(k, marks):
+    """Double `k`; the first process on the cluster to be given a 6 dies of it."""
+    import os
+    from pathlib import Path
+
+    mark = Path(marks) / "killed"
+    if k == 6 and not mark.exists():
+        mark.touch()
+        os._exit(9)
+    return 2 * k, os.getpid()
+
+
+def test_a_scheduler_that_does_not_answer_is_told_in_one_line():
+    with pytest.raises(SettingError, match=r"tcp://127.0.0.1:9' does not answer; start one"):
+        list(workers.Workers(1, "tcp://127.0.0.1:9").map(double, [(k,) for k in range(4)]))
+
+
+def test_without_dask_the_way_to_install_it_is_told():
+    code = (
+        "import sys; sys.modules['distributed'] = None\n"
+        "from gtzan_helpers import workers\n"
+        "list(workers.Workers(1, 'tcp://127.0.0.1:9').map(abs, [(1,), (2,), (3,)]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert 'pip install "gtzan-helpers[dask]"' in done.stderr
