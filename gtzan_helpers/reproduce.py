@@ -6,12 +6,14 @@ A run leaves in its folder `notebooks/` (executed), `html/` (the same, pictures 
 """
 
 import base64
+import contextlib
 import html
 import json
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -29,6 +31,9 @@ SECONDS_A_NOTEBOOK = {
     **dict.fromkeys(["00", "01", "02", "03"], 25),
     **{"04": 90, "05": 240, "06": 105, "07": 70, "08": 60, "09": 15},
 }
+LOOKING_BACK = ("08", "09", "10")
+"""Notebooks that look at what the others left in the run's folder."""
+
 SECONDS_A_TRACK = {"smoke": 0.3, "quick": 1.5, "full": 2.0}
 """What runs took on two cores, extraction from audio included."""
 
@@ -105,7 +110,8 @@ def run(
     out : str or Path
         Folder of the run; empty for `config.run_dir`.
     jobs : int or None
-        Processes for extraction.
+        Processes for extraction; with 1, notebooks are executed one after the other, else two
+        at a time where they do not build on each other.
     resume : bool
         Keep notebooks that were executed already with the same parameters. Result rows that
         are still true are kept in any case.
@@ -141,21 +147,75 @@ def run(
     say(_forecast(found, len(tracks), chosen))
     say(f"{found.name}: {len(tracks)} tracks, {tracks.genre.nunique()} labels -> {folder}")
     report = _Report(folder, found.name, profile, tracks)
-    bar = tqdm(chosen, desc="notebooks", unit="notebook", disable=None)
-    for notebook in bar:
-        bar.set_postfix_str(notebook.title)
-        if resume and report.has(notebook, parameters):
-            continue
-        started = time.perf_counter()
-        try:
-            _execute(notebook, folder, parameters)
-        except NotebookError as error:
-            report.add(notebook, parameters, time.perf_counter() - started, str(error))
+    waiting = [one for one in chosen if not (resume and report.has(one, parameters))]
+    stopped = None
+    with tqdm(total=len(waiting), desc="notebooks", unit="notebook", disable=None) as bar:
+        for notebook, seconds, error in _executed(waiting, folder, parameters, jobs):
+            report.add(notebook, parameters, seconds, str(error or ""))
             report.write()
-            raise
-        report.add(notebook, parameters, time.perf_counter() - started, "")
-        report.write()
+            bar.set_postfix_str(notebook.title)
+            bar.update()
+            stopped = stopped or error
+    if stopped:
+        raise stopped
     return report.write()
+
+
+def _executed(
+    waiting: list[Notebook], folder: Path, parameters: dict[str, str], jobs: int | None
+) -> Iterator[tuple[Notebook, float, NotebookError | None]]:
+    """Execute notebooks; yields each when it is done, with its seconds and what stopped it.
+
+    After one that stopped, no other is begun.
+    """
+    # Half of a notebook's time is spent by one thread, on imports and on tracing networks.
+    at_once = min(2, jobs or os.cpu_count() or 1)
+    with _silenced(), ThreadPoolExecutor(at_once) as pool:
+        for wave in _waves(waiting):
+            running = {pool.submit(_timed, one, folder, parameters): one for one in wave}
+            stopped = False
+            for future in as_completed(running):
+                if future.cancelled():
+                    continue
+                seconds, error = future.result()
+                yield running[future], seconds, error
+                if error and not stopped:
+                    stopped = True
+                    pool.shutdown(wait=False, cancel_futures=True)
+            if stopped:
+                return
+
+
+def _waves(waiting: list[Notebook]) -> list[list[Notebook]]:
+    """Notebooks that do not need each other, before those that look at what they left."""
+    own = [notebook for notebook in waiting if notebook.number not in LOOKING_BACK]
+    return [own, *([one] for one in waiting if one.number in LOOKING_BACK)]
+
+
+def _timed(
+    notebook: Notebook, folder: Path, parameters: dict[str, str]
+) -> tuple[float, NotebookError | None]:
+    started, stopped = time.perf_counter(), None
+    try:
+        _execute(notebook, folder, parameters)
+    except NotebookError as error:
+        stopped = error
+    return time.perf_counter() - started, stopped
+
+
+@contextlib.contextmanager
+def _silenced() -> Iterator[None]:
+    """Bars move in a terminal; on a page they are a wall of lines."""
+    words = {"TQDM_DISABLE": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    before = {name: os.environ.get(name) for name in words}
+    os.environ.update(words)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _forecast(source: dataset.Source, n_tracks: int, chosen: list[Notebook]) -> str:
@@ -182,10 +242,6 @@ def _execute(notebook: Notebook, folder: Path, parameters: dict[str, str]) -> No
 
     target = folder / "notebooks" / notebook.path.name
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Bars move in a terminal; on a page they are a wall of lines.
-    silenced = {"TQDM_DISABLE": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    before = {name: os.environ.get(name) for name in silenced}
-    os.environ.update(silenced)
     try:
         papermill.execute_notebook(
             str(notebook.path),
@@ -206,11 +262,6 @@ def _execute(notebook: Notebook, folder: Path, parameters: dict[str, str]) -> No
             f"what was done is in {target}"
         ) from error
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name)
-            else:
-                os.environ[name] = value
         if target.exists():
             _embed_pictures(target, notebook.path.parent)
             _write_html(target, folder / "html" / f"{target.stem}.html")
@@ -335,11 +386,11 @@ class _Report:
         return f"{self._chart()}<div class='wide' tabindex='0'>{cells}</div>"
 
     def _linked(self, system_id: str) -> str:
-        """A system's name, as a link to the notebook that runs it where that was executed."""
-        number = systems.get(system_id).notebook
+        """A system's name, as a link to where its notebook runs it, if that was executed."""
+        system = systems.get(system_id)
         for name in self.state["notebooks"]:
-            if name.startswith(f"{number}_"):
-                return f"<a href='html/{Path(name).stem}.html'>{system_id}</a>"
+            if name.startswith(f"{system.notebook}_"):
+                return f"<a href='html/{Path(name).stem}.html{system.anchor}'>{system_id}</a>"
         return system_id
 
     def _chart(self) -> str:

@@ -32,6 +32,8 @@ class System:
         What is split and scored: "track" or "segment".
     notebook : str
         Number of the notebook that runs it.
+    section : str
+        Heading under which that notebook does so.
     """
 
     system_id: str
@@ -47,12 +49,18 @@ class System:
     valid_size: float
     unit: str
     notebook: str
+    section: str
     note: str
 
     @property
     def study(self) -> str:
         """Name of the study, ``ours`` for our own."""
         return self.system_id.split("_")[0]
+
+    @property
+    def anchor(self) -> str:
+        """The section as it stands in an address, in JupyterLab and on pages: ``#Run-them``."""
+        return f"#{self.section.replace(' ', '-')}"
 
     @property
     def array(self) -> str:
@@ -96,6 +104,7 @@ def _system(line: dict[str, str]) -> System:
         valid_size=(1 - test_size) / 3 if validated else 0.1,
         unit=line["unit"],
         notebook=line["notebook"],
+        section=line["section"],
         note=line["note"],
     )
 

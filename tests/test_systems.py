@@ -1,8 +1,11 @@
 """The table of systems: all 28 of the studies, and ours."""
 
+import re
+
+import nbformat
 import pytest
 
-from gtzan_helpers import classical, splits, systems
+from gtzan_helpers import classical, config, splits, systems
 from gtzan_helpers.errors import SettingError
 
 
@@ -38,6 +41,21 @@ def test_every_classical_system_of_the_table_can_be_built():
     on_networks = {"stacked_cnn_svm", "stacked_cnn_gmm"}  # on what a network's layers give
     on_networks |= {"ours_musicnn_svm", "ours_musicnn_logistic_regression"}
     assert listed | on_networks == set(classical.names())
+
+
+def test_every_system_has_its_section_in_its_notebook():
+    folder = config.checkout() / "notebooks"
+    headings = {
+        path.stem[:2]: re.findall(r"^## (.+)$", markdown(path), re.MULTILINE)
+        for path in folder.glob("*.ipynb")
+    }
+    for system in systems.all_systems().values():
+        assert system.section in headings[system.notebook], system.system_id
+
+
+def markdown(path):
+    cells = nbformat.read(path, 4).cells
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
 
 
 def test_an_unknown_system_is_named():

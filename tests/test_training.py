@@ -57,7 +57,17 @@ def test_every_network_is_trained_here():
     assert set(SHAPES) == set(networks.names())
 
 
-@pytest.mark.parametrize("system_id", SHAPES)
+KIN = {
+    "walkthrough_dense_validated", "capstone_cnn_regularized", "slices_cnn_augmented",
+    "capstone_crnn_dropout", "images_cnn",
+}  # fmt: skip
+"""Networks of the same layers as another one, but for their sizes and dropout."""
+
+
+@pytest.mark.parametrize(
+    "system_id",
+    [pytest.param(name, marks=pytest.mark.slow) if name in KIN else name for name in SHAPES],
+)
 def test_a_network_learns_twenty_examples_by_heart_and_says_the_same_when_loaded(
     system_id, tmp_path
 ):

@@ -58,7 +58,7 @@ print(json.dumps({"seconds": seconds, "memory": peak() - built}))
 
 @pytest.mark.slow
 def test_training_from_bytes_on_disk_is_as_fast_as_plain_fit_and_takes_half_the_memory(
-    tmp_path, rng
+    tmp_path, rng, record
 ):
     np.save(tmp_path / "x.npy", rng.integers(0, 256, (4000, 128, 39), dtype=np.uint8))
     (tmp_path / "script.py").write_text(SCRIPT)
@@ -69,10 +69,11 @@ def test_training_from_bytes_on_disk_is_as_fast_as_plain_fit_and_takes_half_the_
         result = json.loads(said.splitlines()[-1])
         best = found.get(how, result)
         found[how] = {name: min(best[name], result[name]) for name in result}
-    print(found)
+    ours, plain = found["ours"], found["plain"]
+    record(**{f"{name}_ratio": ours[name] / plain[name] for name in ours})
     # Two runs of the very same network differ by a tenth on a busy machine.
-    assert found["ours"]["seconds"] <= 1.1 * found["plain"]["seconds"]
-    assert found["ours"]["memory"] <= 0.5 * found["plain"]["memory"]
+    assert ours["seconds"] <= 1.1 * plain["seconds"]
+    assert ours["memory"] <= 0.5 * plain["memory"]
 
 
 def fastest(function, *, times=3):
@@ -87,7 +88,9 @@ def fastest(function, *, times=3):
 
 
 @pytest.mark.slow
-def test_embedding_many_tracks_at_once_is_faster_than_one_a_call(rng, tmp_path, monkeypatch):
+def test_embedding_many_tracks_at_once_is_faster_than_one_a_call(
+    rng, tmp_path, monkeypatch, record
+):
     monkeypatch.setenv("GTZAN_CACHE", str(tmp_path))
     musicnn = pytest.importorskip("gtzan_helpers.musicnn")
     model = musicnn.build(musicnn.read_weights())
@@ -103,12 +106,12 @@ def test_embedding_many_tracks_at_once_is_faster_than_one_a_call(rng, tmp_path, 
 
     found = [(fastest(together, times=2), fastest(one_by_one, times=2)) for _ in range(2)]
     many, single = np.min(found, axis=0)
-    print(f"at once {many:.1f} s, one by one {single:.1f} s: {many / single:.2f}")
+    record(at_once_s=many, one_by_one_s=single, ratio=many / single)
     assert many <= 0.85 * single
 
 
 @pytest.mark.slow
-def test_a_head_on_kept_embeddings_trains_ten_times_faster_than_through_the_backbone(rng):
+def test_a_head_on_kept_embeddings_trains_ten_times_faster_than_through_the_backbone(rng, record):
     # At the size of the study's pictures.
     transfer = replace(pretrained.get("images_mobilenetv2"), weights="random", epochs=3, depth=0)
     y = np.arange(192) % 10
@@ -132,5 +135,5 @@ def test_a_head_on_kept_embeddings_trains_ten_times_faster_than_through_the_back
         inputs=replace(inputs, shape=pictures.shape[1:]), seed=0, epochs_limit=3, model=model,
     ).history  # fmt: skip
     ratio = whole.seconds[1:].min() / kept.seconds[1:].min()
-    print(f"through the backbone an epoch takes {ratio:.0f} times as long")
+    record(ratio=ratio)
     assert ratio >= 10

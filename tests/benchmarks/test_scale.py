@@ -1,0 +1,95 @@
+"""What many tracks cost: time, memory and disk, on one process, on two, and by the thousand."""
+
+import itertools
+import json
+import subprocess
+import sys
+import time
+
+import joblib
+import numpy as np
+import pytest
+import soundfile
+
+from gtzan_helpers import config, extract, synth
+
+SR = config.SR
+
+SCRIPT = """
+import json, resource, sys, time
+from pathlib import Path
+from gtzan_helpers import extract
+
+folder, table = sys.argv[1:]
+found = extract.extract(folder, segment_seconds=0, jobs=1)  # and everything is imported
+started = time.perf_counter()
+found = extract.extract(folder, "logmel", segment_seconds=0, jobs=1)
+seconds = time.perf_counter() - started
+extract.write_csv(table, found, segment_seconds=0)
+written = [line.split() for line in Path("/proc/self/io").read_text().splitlines()]
+print(json.dumps({
+    "tracks": len(found.tracks),
+    "seconds": seconds,
+    "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    "written_mb": dict(written)["wchar:"] and int(dict(written)["wchar:"]) / 2**20,
+}))
+"""
+
+
+def write_songs(folder, n_songs):
+    """Songs of 5 s, no two files alike: few tunes, each in many gains."""
+    tunes = [
+        synth.play(synth.song(genre, k, k, seed=config.SYNTHETIC_SEED), 5.0)
+        for genre, k in itertools.product(config.GENRES, range(2))
+    ]
+    for k in range(n_songs):
+        genre = config.GENRES[k % len(tunes) // 2]
+        path = folder / genre / f"{genre}.{k:05d}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, (0.5 + 0.4 * k / n_songs) * tunes[k % len(tunes)], SR)
+
+
+@pytest.mark.scale
+def test_time_is_linear_memory_flat_and_the_disk_is_written_once(tmp_path, monkeypatch, record):
+    found = {}
+    for n_songs in (100, 1000, 5000):
+        folder = tmp_path / str(n_songs)
+        write_songs(folder, n_songs)
+        monkeypatch.setenv("GTZAN_CACHE", str(tmp_path / f"cache {n_songs}"))
+        command = [sys.executable, "-c", SCRIPT, folder, tmp_path / "table.csv"]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        found[n_songs] = json.loads(said)
+        kept = (
+            sum(path.stat().st_size for path in (tmp_path / f"cache {n_songs}").rglob("*.npz"))
+            + (tmp_path / "table.csv").stat().st_size
+        )
+        found[n_songs]["kept_mb"] = kept / 2**20
+        record(**{f"{name}_{n_songs}": value for name, value in found[n_songs].items()})
+    thousand, five = found[1000], found[5000]
+    day = 24 * 3600
+    record(days_for_100_000_tracks_of_30_s=five["seconds"] / 5000 * 6 * 100_000 / day)
+    assert five["seconds"] <= 5 * 1.3 * thousand["seconds"]
+    assert five["peak_mb"] <= thousand["peak_mb"] + 4000 * 0.02  # a row of the table, twice over
+    assert five["written_mb"] <= 1.2 * five["kept_mb"] + 1
+
+
+def seconds_for(tracks, jobs, folder, monkeypatch):
+    monkeypatch.setenv("GTZAN_CACHE", str(folder))
+    calls = [joblib.delayed(extract.describe)(y, SR, "kaggle", segment_seconds=3.0) for y in tracks]
+    started = time.perf_counter()
+    joblib.Parallel(n_jobs=jobs)(calls)
+    return time.perf_counter() - started
+
+
+@pytest.mark.scale
+def test_two_processes_are_nearly_twice_as_fast_as_one(tmp_path, monkeypatch, record):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    tunes = [synth.play(synth.song("rock", k, k, seed=0), 15.0) for k in range(8)]
+    tracks = [tunes[k % 8].astype(np.float32) for k in range(64)]
+    seconds_for(tracks[:8], 2, tmp_path, monkeypatch)  # processes are there, and compiled
+    taken = {1: [], 2: []}
+    for _, jobs in itertools.product(range(3), (1, 2)):
+        taken[jobs].append(seconds_for(tracks, jobs, tmp_path, monkeypatch))
+    ratio = np.median(taken[1]) / np.median(taken[2])
+    record(ratio=ratio)
+    assert ratio >= 1.8
