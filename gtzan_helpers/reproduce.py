@@ -235,7 +235,8 @@ def _write_html(executed: Path, target: Path) -> None:
     import nbformat
     from nbconvert import HTMLExporter
 
-    body, _ = HTMLExporter(embed_images=True).from_notebook_node(nbformat.read(executed, 4))
+    exporter = HTMLExporter(embed_images=True, raw_template=_FOLDING)
+    body, _ = exporter.from_notebook_node(nbformat.read(executed, 4))
     files.write_text(target, body)
 
 
@@ -391,3 +392,14 @@ given the wrong labels of GTZAN nothing beyond {ceiling} is to be believed there
 </body>
 </html>
 """
+
+_FOLDING = """{%- extends "lab/index.html.j2" -%}
+{%- block codecell -%}
+{%- if "solution" in cell.metadata.get("tags", []) -%}
+<details style="margin: 1em 0"><summary>Solution</summary>{{ super() }}</details>
+{%- else -%}
+{{ super() }}
+{%- endif -%}
+{%- endblock codecell -%}
+"""
+"""nbconvert's page, with cells tagged `solution` folded, what they say included."""
