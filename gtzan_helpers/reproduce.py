@@ -287,7 +287,7 @@ class _Report:
         warning = (
             "<p class='note'>The embedded dataset is synthetic: these figures show how the "
             "protocols behave. They are no results on GTZAN.</p>"
-            if source == "synthetic"
+            if source.startswith("synthetic")
             else ""
         )
         return _PAGE.format(
