@@ -12,7 +12,7 @@ Taught in notebook 00.
 
 import re
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -62,17 +62,16 @@ class Source:
         The folder that holds the labels' folders, or the file.
     profile : Profile
         How much of it is taken.
+    synthetic : bool
+        Whether it is the embedded dataset, or features of it: no results on GTZAN. Its name then
+        begins with that word.
     """
 
     name: str
     kind: str
     path: Path
     profile: config.Profile
-
-    @property
-    def synthetic(self) -> bool:
-        """Whether this is the embedded dataset, whose figures are no results on GTZAN."""
-        return self.name == "synthetic"
+    synthetic: bool = False
 
 
 def resolve(source: str | Path, *, profile: str = "quick", jobs: int = 1) -> Source:
@@ -99,7 +98,7 @@ def resolve(source: str | Path, *, profile: str = "quick", jobs: int = 1) -> Sou
     settings = config.profile(profile)
     name = str(source)
     if name == "synthetic":
-        return Source(name, "audio", _synthetic(settings, jobs), settings)
+        return Source(name, "audio", _synthetic(settings, jobs), settings, synthetic=True)
     if name in ("mini", "gtzan"):
         folder = config.data_dir() / name
         if not folder.is_dir():
@@ -118,11 +117,13 @@ def resolve(source: str | Path, *, profile: str = "quick", jobs: int = 1) -> Sou
             f"{name}: no such folder or file, and no dataset of that name; use synthetic, mini, "
             "gtzan, a folder of labelled folders, a .npz pack or a .csv table"
         )
-    if path.suffix == ".npz":
-        return Source(path.stem, "pack", path, settings)
-    if path.suffix == ".csv":
-        return Source(path.stem, "table", path, settings)
-    raise SourceError(f"{name}: neither a folder nor a .npz pack nor a .csv table")
+    kinds = {".npz": "pack", ".csv": "table"}
+    if path.suffix not in kinds:
+        raise SourceError(f"{name}: neither a folder nor a .npz pack nor a .csv table")
+    found = Source(path.stem, kinds[path.suffix], path, settings)
+    if _planned(_listed(found)) is None:
+        return found
+    return replace(found, name=f"synthetic_{path.stem}", synthetic=True)
 
 
 def _synthetic(settings: config.Profile, jobs: int) -> Path:
@@ -196,7 +197,7 @@ def load(source: str | Path | Source, *, profile: str = "quick") -> pd.DataFrame
     of_files = found.kind in ("audio", "pictures")
     tracks = _file_tracks(found) if of_files else _known_tracks(found)
     tracks = tracks.sort_values(["genre", "track_id"], ignore_index=True)[list(COLUMNS)]
-    if found.synthetic or found.profile.track_limit is None:
+    if found.profile.track_limit is None:
         return tracks
     return _sample(tracks, found.profile.track_limit)
 
@@ -349,20 +350,36 @@ def _present_originals(facts: pd.DataFrame, names: dict[str, str]) -> pd.DataFra
 # Packs and tables
 
 
-def _known_tracks(source: Source) -> pd.DataFrame:
+def _listed(source: Source) -> pd.DataFrame:
+    """Ids and labels of a pack's or a table's tracks."""
     if source.kind == "pack":
         pack = packs.read(source.path)
-        tracks = pd.DataFrame({"track_id": pack.track_id, "genre": pack.genre})
-    else:
-        rows = read_table(source.path)[0]
-        tracks = rows[["track_id", "genre"]].drop_duplicates("track_id", ignore_index=True)
+        return pd.DataFrame({"track_id": pack.track_id, "genre": pack.genre})
+    rows = read_table(source.path)[0]
+    return rows[["track_id", "genre"]].drop_duplicates("track_id", ignore_index=True)
+
+
+def _planned(tracks: pd.DataFrame) -> pd.DataFrame | None:
+    """Facts about tracks that are all of the embedded dataset, by id and label; else None."""
+    if len(tracks) not in {profile.synthetic_tracks for profile in config.PROFILES.values()}:
+        return None
+    plan = synth.plan(len(tracks), seed=config.SYNTHETIC_SEED)
+    mine, theirs = (set(zip(t.track_id, t.genre, strict=True)) for t in (tracks, plan))
+    return _typed(plan)[["track_id", *FACTS]] if mine == theirs else None
+
+
+def _known_tracks(source: Source) -> pd.DataFrame:
+    tracks = _listed(source)
     tracks["path"] = pd.array([pd.NA] * len(tracks), dtype="string")
     tracks["md5"] = pd.array([pd.NA] * len(tracks), dtype="string")
     return _with_facts_by_id(tracks)
 
 
 def _with_facts_by_id(tracks: pd.DataFrame) -> pd.DataFrame:
-    """Add facts where every track is called, and labelled, as one of GTZAN's; else NA."""
+    """Add facts where every track is called, and labelled, as in a dataset we know; else NA."""
+    planned = _planned(tracks)
+    if planned is not None:
+        return tracks.merge(planned, on="track_id", validate="1:1")
     facts = _facts().set_index("track_id")
     theirs = tracks.track_id.isin(facts.index)
     if theirs.all() and (facts.genre[tracks.track_id].to_numpy() == tracks.genre.to_numpy()).all():

@@ -96,7 +96,7 @@ def browse(tracks: pd.DataFrame):
     import ipywidgets
 
     menu = ipywidgets.Dropdown(options=list(paths.index), description="track")
-    return ipywidgets.interact(lambda track_id: _one_track(track_id, paths), track_id=menu)
+    return ipywidgets.interactive(lambda track_id: _one_track(track_id, paths), track_id=menu)
 
 
 def _one_track(track_id: str, paths: pd.Series) -> None:

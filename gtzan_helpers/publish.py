@@ -38,7 +38,7 @@ def write(rows: pd.DataFrame, runs: Iterable[str]) -> pd.DataFrame:
     SourceError
         If a row is synthetic: those are no results on music.
     """
-    if (rows.source == "synthetic").any():
+    if rows.source.str.startswith("synthetic").any():
         raise SourceError("synthetic results are not for figures/; name runs on real data")
     figures = _figures()
     board = figures / "scoreboard.csv"

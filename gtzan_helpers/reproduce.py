@@ -286,8 +286,10 @@ def _write_html(executed: Path, target: Path) -> None:
     import nbformat
     from nbconvert import HTMLExporter
 
-    body, _ = HTMLExporter(embed_images=True).from_notebook_node(nbformat.read(executed, 4))
-    files.write_text(target, body)
+    exporter = HTMLExporter(embed_images=True, raw_template=_FOLDING)
+    body, _ = exporter.from_notebook_node(nbformat.read(executed, 4))
+    # Notebooks link to notebooks, pages to pages.
+    files.write_text(target, re.sub(r'href="(\d\d_\w+)\.ipynb', r'href="\1.html', body))
 
 
 class _Report:
@@ -337,7 +339,7 @@ class _Report:
         warning = (
             "<p class='note'>The embedded dataset is synthetic: these figures show how the "
             "protocols behave. They are no results on GTZAN.</p>"
-            if source == "synthetic"
+            if source.startswith("synthetic")
             else ""
         )
         return _PAGE.format(
@@ -442,3 +444,14 @@ given the wrong labels of GTZAN nothing beyond {ceiling} is to be believed there
 </body>
 </html>
 """
+
+_FOLDING = """{%- extends "lab/index.html.j2" -%}
+{%- block codecell -%}
+{%- if "solution" in cell.metadata.get("tags", []) -%}
+<details style="margin: 1em 0"><summary>Solution</summary>{{ super() }}</details>
+{%- else -%}
+{{ super() }}
+{%- endif -%}
+{%- endblock codecell -%}
+"""
+"""nbconvert's page, with cells tagged `solution` folded, what they say included."""

@@ -1,87 +1,220 @@
-"""The report in headless Chromium, where there is one: links lead somewhere, pictures are there."""
+"""The report and JupyterLab in headless Chromium, where there is one, as a reader sees them."""
 
 import json
+import os
 import shutil
 import subprocess
-from html.parser import HTMLParser
+import sys
+import threading
+import time
 from urllib.parse import unquote
 
+import nbformat
 import pytest
+import websocket  # comes with jupyter-server
+
+from gtzan_helpers import config, reproduce
 
 pytestmark = pytest.mark.browser
 
-# Pages of the disk may only be looked into by a page that the browser trusts.
-WRAPPER = """<!doctype html><title>wrapper</title><script>
-async function look(address) {
-  const frame = document.createElement("iframe");
-  frame.width = 390;
-  const loaded = new Promise(done => { frame.onload = done; });
-  frame.src = address;
-  document.body.append(frame);
-  await loaded;
-  const page = frame.contentDocument;
-  return {
-    title: page.title,
-    images: page.images.length,
-    broken: [...page.images].filter(image => !image.naturalWidth).length,
-    links: [...page.querySelectorAll("a[href]")].map(link => link.getAttribute("href")),
-    focusable: page.querySelectorAll("a[href], [tabindex]").length,
-    wide: page.documentElement.scrollWidth,
-  };
-}
-window.onload = async () => {
-  const found = await look("index.html");
-  document.body.innerHTML = "<pre></pre>";
-  document.querySelector("pre").textContent = JSON.stringify(found);
-};
-</script><body></body>"""
+
+def until(ask, seconds=120):
+    """Ask again until the answer is true; returns it."""
+    deadline = time.monotonic() + seconds
+    while not (answer := ask()):
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        threading.Event().wait(0.1)
+    return answer
 
 
-class Said(HTMLParser):
-    """The text of the page's only <pre>."""
+class Page:
+    """A page of a browser, moved by the Chrome DevTools protocol."""
 
-    def __init__(self):
-        super().__init__()
-        self.inside, self.text = False, ""
+    def __init__(self, address):
+        self.socket = websocket.create_connection(address, suppress_origin=True, timeout=120)
+        self.n = 0
 
-    def handle_starttag(self, tag, attrs):
-        self.inside = tag == "pre"
+    def call(self, method, **params):
+        self.n += 1
+        self.socket.send(json.dumps({"id": self.n, "method": method, "params": params}))
+        while (said := json.loads(self.socket.recv())).get("id") != self.n:
+            pass  # news that nobody asked for
+        return said["result"]
 
-    def handle_data(self, data):
-        if self.inside:
-            self.text += data
+    def open(self, address):
+        assert "errorText" not in self.call("Page.navigate", url=address)
+        until(lambda: self.ask("document.readyState === 'complete'"))
+
+    def ask(self, expression):
+        """What a JavaScript expression gives."""
+        said = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in said, said["exceptionDetails"]
+        return said["result"].get("value")
+
+    def press_enter(self):
+        words = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"}
+        for kind in ("keyDown", "keyUp"):
+            self.call("Input.dispatchKeyEvent", type=kind, **words)
+
+    def save_picture(self, path):
+        import base64
+
+        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
 
 
 @pytest.fixture
-def chromium(tmp_path):
-    """Load a page of the disk in Chromium; returns its document when scripts have run."""
+def page(tmp_path):
+    """An empty page; what it shows in the end is kept in `page.png` of the test's folder."""
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), "")
     if not program:
         pytest.skip("there is no Chromium")
+    profile = tmp_path / "profile"
+    flags = ["--headless", "--no-sandbox", "--remote-debugging-port=0", "--window-size=1200,1000"]
+    with subprocess.Popen(
+        [program, *flags, f"--user-data-dir={profile}", "about:blank"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ):
+        at = profile / "DevToolsActivePort"
+        port, path = until(lambda: at.exists() and at.read_text().split())
+        browser = Page(f"ws://127.0.0.1:{port}{path}")
+        try:
+            targets = until(lambda: browser.call("Target.getTargets")["targetInfos"])
+            (target,) = [each["targetId"] for each in targets if each["type"] == "page"]
+            page = Page(f"ws://127.0.0.1:{port}/devtools/page/{target}")
+            page.call("Emulation.setFocusEmulationEnabled", enabled=True)
+            yield page
+            page.save_picture(tmp_path / "page.png")
+        finally:
+            browser.call("Browser.close")
 
-    def load(path):
-        flags = ["--headless", "--no-sandbox", "--allow-file-access-from-files"]
-        flags += ["--disable-web-security", f"--user-data-dir={tmp_path / 'profile'}"]
-        command = [program, *flags, "--virtual-time-budget=30000", "--dump-dom", path.as_uri()]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-        return done.stdout
 
-    return load
+# The report
 
 
-def test_the_report_is_whole_links_lead_somewhere_and_it_fits_a_phone(chromium, smoke_run):
-    wrapper = smoke_run / "wrapper.html"
-    wrapper.write_text(WRAPPER, encoding="utf-8")
-    said = Said()
-    said.feed(chromium(wrapper))
-    wrapper.unlink()
-    page = json.loads(said.text)
-    assert page["images"] >= 1 and page["broken"] == 0
-    assert page["wide"] <= 400  # the table scrolls, the page does not
-    assert page["focusable"] > len(set(page["links"]))  # the table can be scrolled by keys
-    assert len(set(page["links"])) >= 10
-    for link in page["links"]:
+LOOK = """({
+  images: document.images.length,
+  broken: [...document.images].filter(image => !image.naturalWidth).length,
+  links: [...document.querySelectorAll("a[href]")].map(link => link.getAttribute("href")),
+  focusable: document.querySelectorAll("a[href], [tabindex]").length,
+  wide: document.documentElement.scrollWidth,
+})"""
+
+
+def test_the_report_is_whole_links_lead_somewhere_and_it_fits_a_phone(page, smoke_run):
+    phone = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    page.call("Emulation.setDeviceMetricsOverride", **phone)
+    page.open((smoke_run / "index.html").as_uri())
+    found = page.ask(LOOK)
+    assert found["images"] >= 1 and found["broken"] == 0
+    assert found["wide"] <= 400  # the table scrolls, the page does not
+    assert found["focusable"] > len(set(found["links"]))  # the table can be scrolled by keys
+    assert len(set(found["links"])) >= 10
+    for link in found["links"]:
         name, _, anchor = unquote(link).partition("#")
         target = (smoke_run / name).read_text(encoding="utf-8")
         assert len(target) > 10_000, link
         assert not anchor or f'id="{anchor}"' in target, link
+
+
+def test_a_solution_is_folded_and_keys_open_it(page, tmp_path):
+    (path,) = (config.checkout() / "notebooks").glob("02_*.ipynb")
+    reproduce._write_html(path, tmp_path / "page.html")
+    page.open((tmp_path / "page.html").as_uri())
+    code = "document.querySelector('details .jp-Cell').checkVisibility()"
+    assert not page.ask(code)
+    page.ask("document.querySelector('summary').focus()")
+    assert page.ask("document.activeElement.textContent") == "Solution"
+    page.press_enter()
+    assert until(lambda: page.ask(code))
+
+
+# JupyterLab
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """The address of notebook 01 at smoke in a JupyterLab of its own."""
+    root = tmp_path / "root"
+    for name in ("notebooks", "figures/mini"):
+        shutil.copytree(config.checkout() / name, root / name)
+    (path,) = (root / "notebooks").glob("01_*.ipynb")
+    book = nbformat.read(path, 4)
+    book.cells[1].source += f'\nprofile = "smoke"\nrun_dir = {str(tmp_path / "run")!r}'
+    nbformat.write(book, path)
+    places = {f"JUPYTER_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "DATA", "RUNTIME")}
+    places |= {
+        f"JUPYTERLAB_{name}_DIR": str(tmp_path / name) for name in ("SETTINGS", "WORKSPACES")
+    }
+    options = ["--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0"]
+    options += [f"--ServerApp.root_dir={root}", "--IdentityProvider.token=known"]
+    options += ["--LabApp.expose_app_in_browser=True"]
+    with (
+        (tmp_path / "lab.log").open("w") as log,
+        subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *options],
+            env={**os.environ, **places, "IPYTHONDIR": str(tmp_path / "ipython")},
+            cwd=tmp_path,
+            stdout=log,
+            stderr=log,
+        ) as server,
+    ):
+        try:
+            (said,) = until(lambda: list((tmp_path / "RUNTIME").glob("jpserver-*.json")))
+            url = json.loads(until(said.read_text))["url"]
+            yield f"{url}lab/tree/notebooks/{path.name}?token=known"
+        finally:
+            server.terminate()
+
+
+NOTEBOOK = "jupyterapp.shell.currentWidget"
+
+IDLE = """
+window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === "idle"
+"""
+
+RUN = """
+jupyterapp.commands.execute("notebook:run-all-cells").finally(() => { window.ran = true; });
+"""
+
+OUTPUTS = f"""
+[...{NOTEBOOK}.content.model.cells].map(cell => cell.type === "code" ? cell.outputs.toJSON() : [])
+"""
+
+
+CHOOSE_THE_SECOND = """
+const menu = document.querySelector(".widget-dropdown select");
+menu.selectedIndex = 1;
+menu.dispatchEvent(new Event("change", {bubbles: true}));  // as a click does
+"""
+
+
+def shown(page, number, what):
+    """Bring a cell to sight, and wait until each picture or player in it is loaded."""
+    loaded = {"img": "each.naturalWidth > 0", "audio": "each.duration > 0"}[what]
+    found = f"[...{NOTEBOOK}.content.widgets[{number}].node.querySelectorAll('{what}')]"
+    page.ask(f"void {NOTEBOOK}.content.scrollToItem({number})")
+    until(lambda: page.ask(f"{found}.length > 0 && {found}.every(each => {loaded})"))
+    return page.ask(f"{found}.map(each => each.currentSrc)")
+
+
+def test_in_jupyterlab_notebook_01_plays_and_its_menu_of_tracks_moves(lab, page):
+    page.open(lab)
+    until(lambda: page.ask(IDLE))
+    assert shown(page, 0, "img")
+    page.ask(RUN)
+    until(lambda: page.ask("window.ran"), seconds=300)
+    outputs = page.ask(OUTPUTS)
+    assert [o for of_cell in outputs for o in of_cell if o["output_type"] == "error"] == []
+    assert [o for of_cell in outputs for o in of_cell if o.get("name") == "stderr"] == []
+    kinds = [" ".join(kind for o in of_cell for kind in o.get("data", {})) for of_cell in outputs]
+    assert "<lambda>" not in json.dumps(outputs)  # what a widget's function looks like
+    (menu,) = [i for i, found in enumerate(kinds) if "widget-view" in found]
+    picture = next(i for i, found in enumerate(kinds) if "image/png" in found)
+    players = next(i for i, of_cell in enumerate(outputs) if "<audio" in json.dumps(of_cell))
+    assert shown(page, picture, "img") and len(shown(page, players, "audio")) == 2
+
+    before = shown(page, menu, "img"), shown(page, menu, "audio")
+    page.ask(CHOOSE_THE_SECOND)
+    until(lambda: shown(page, menu, "img") != before[0])
+    until(lambda: shown(page, menu, "audio") != before[1])

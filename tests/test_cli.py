@@ -273,6 +273,18 @@ def test_a_pack_with_a_bad_file_exits_with_1(gtzan, songs, tmp_path):
     assert packs.read(tmp_path / "p.npz").track_id.tolist() == ["p1", "p2", "w1"]
 
 
+def test_a_class_without_audio_works_on_a_pack_of_the_embedded_dataset(gtzan, tmp_path):
+    pack = tmp_path / "class.npz"
+    assert gtzan("extract", "synthetic", "--profile", "smoke", "--pack", pack).returncode == 0
+    ran = gtzan("run", pack, "--profile", "smoke", "--only", "02", "--out", tmp_path / "run")
+    assert ran.returncode == 0, ran.stderr
+    assert "synthetic_class: 40 tracks, 10 labels" in ran.stdout
+    page = (tmp_path / "run" / "html" / "02_feature_extraction.html").read_text(encoding="utf-8")
+    assert "Synthetic music" in page
+    index = (tmp_path / "run" / "index.html").read_text(encoding="utf-8")
+    assert "They are no results on GTZAN" in index
+
+
 # scoreboard
 
 

@@ -92,6 +92,26 @@ def test_only_the_embedded_dataset_says_that_it_is_synthetic(tmp_path):
     assert not dataset.resolve(tmp_path).synthetic
 
 
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_pack_or_table_of_the_embedded_dataset_keeps_its_facts_and_says_what_it_is(
+    tmp_path, name
+):
+    heard = dataset.load("synthetic", profile="smoke")
+    path = write_known(tmp_path / name, heard.track_id.tolist())
+    found = dataset.resolve(path, profile="smoke")
+    assert found.synthetic and found.name == f"synthetic_{path.stem}"
+    columns = ["track_id", "genre", *dataset.FACTS]
+    pd.testing.assert_frame_equal(dataset.load(found)[columns], heard[columns])
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_forty_tracks_of_other_names_are_not_the_embedded_dataset(tmp_path, name):
+    heard = dataset.load("synthetic", profile="smoke")
+    path = write_known(tmp_path / name, [*heard.track_id[:-1], "rock.mine"])
+    assert not dataset.resolve(path).synthetic
+    assert dataset.load(path)[list(dataset.FACTS)].isna().all(axis=None)
+
+
 # Folders
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from gtzan_helpers import config, experiments, reproduce
 
 PATHS = sorted((config.checkout() / "notebooks").glob("*.ipynb"))
+FOLDED = {"source_hidden": True, "outputs_hidden": True}
 KNOWN = {"source", "profile", "protocols", "seed", "run_dir", "kaggle_csv"}
 
 
@@ -23,6 +25,10 @@ def cells(path, kind=None):
 
 def lines(cell):
     return [line for line in cell.source.splitlines() if line.strip()]
+
+
+def is_solution(cell):
+    return "solution" in cell.metadata.get("tags", [])
 
 
 notebook = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
@@ -41,14 +47,27 @@ def test_a_notebook_is_stripped(path):
 
 
 @notebook
-def test_a_notebook_begins_with_its_question_and_ends_with_exercises(path):
-    first, last = cells(path)[0].source, cells(path)[-1].source
+def test_a_notebook_begins_with_its_question_and_ends_with_a_check_and_exercises(path):
+    first = cells(path)[0].source
     assert first.startswith(f"# {path.stem[:2]} · ")
     assert "?**" in first and "You will learn" in first and "*Needs*" in first
-    for word in ("Summary", "Limits", "Exercises", "Next", "References"):
-        assert word in last, word
+    *_, check, summary, _, outlook = cells(path)
+    assert check.cell_type == "code" and "assert " in check.source
+    for word in ("Summary", "Limits", "Exercises"):
+        assert word in summary.source, word
+    for word in ("Next", "References"):
+        assert word in outlook.source, word
     assert any("### Check" in cell.source for cell in cells(path, "markdown"))
-    assert "assert " in cells(path, "code")[-1].source
+
+
+@notebook
+def test_one_exercise_has_a_folded_solution_right_below(path):
+    *_, exercises, solution, _ = cells(path)
+    assert [cell.id for cell in cells(path) if is_solution(cell)] == [solution.id]
+    assert solution.cell_type == "code" and len(lines(solution)) <= 15
+    assert solution.metadata.jupyter == FOLDED
+    (number,) = re.findall(r"The cell below solves exercise (\d)\.", exercises.source)
+    assert f"\n{number}. " in exercises.source
 
 
 @notebook
@@ -77,14 +96,17 @@ def test_a_notebook_runs_without_error_or_complaint(path, smoke_run):
         for output in cell.outputs:
             assert output.output_type != "error"
             assert output.get("name") != "stderr", output.text
+    (solution,) = filter(is_solution, cells(executed))
+    assert solution.execution_count and solution.outputs
     assert executed.stat().st_size < 10e6
 
 
 @notebook
-def test_the_page_of_a_notebook_has_its_pictures_inside(path, smoke_run):
+def test_the_page_of_a_notebook_has_its_pictures_inside_and_its_solution_folded(path, smoke_run):
     page = (smoke_run / "html" / f"{path.stem}.html").read_text(encoding="utf-8")
     assert "data:image/png;base64," in page
     assert "Synthetic music" in page
+    assert page.count("<summary>Solution</summary>") == 1
 
 
 def test_the_runs_page_links_every_notebook_and_shows_the_scoreboard(smoke_run):

@@ -93,7 +93,7 @@ def test_the_browser_is_a_menu_where_somebody_can_click(labelled_folder, monkeyp
     shown = plots.browse(tracks)
     assert (shown is not None) == served
     if served:
-        assert shown.widget.children[0].options == tuple(tracks.track_id)
+        assert shown.children[0].options == tuple(tracks.track_id)
 
 
 def test_a_figure_is_saved_under_the_runs_figures(tmp_path):

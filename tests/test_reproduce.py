@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gtzan_helpers import dataset, reproduce, scoreboard
+from gtzan_helpers import dataset, extract, reproduce, scoreboard
 from gtzan_helpers.errors import NotebookError, SettingError, SourceError
 
 
@@ -31,9 +31,17 @@ def test_two_labels_of_the_users_own_are_classified(tmp_path, music_and_speech):
     assert "capstone_random_forest" in page.read_text(encoding="utf-8")
 
 
+@pytest.fixture
+def pack(tmp_path):
+    """The embedded dataset without its audio."""
+    extract.write_pack(tmp_path / "class.npz", "synthetic", profile="smoke")
+    return tmp_path / "class.npz"
+
+
 @pytest.mark.slow
-def test_the_whole_series_runs_on_two_labels(tmp_path, music_and_speech):
-    run(music_and_speech, tmp_path / "run")
+@pytest.mark.parametrize("source", ["music_and_speech", "pack"])
+def test_the_whole_series_runs_on_two_labels_and_on_a_pack(tmp_path, request, source):
+    run(request.getfixturevalue(source), tmp_path / "run")
     state = json.loads((tmp_path / "run" / "run.json").read_text())
     assert {entry["error"] for entry in state["notebooks"].values()} == {""}
     assert len(state["notebooks"]) == len(reproduce.notebooks())
