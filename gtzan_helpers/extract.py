@@ -243,7 +243,7 @@ def _from_audio(tracks: pd.DataFrame, request: Request, jobs: int):
     missing = [track for track in tracks.itertuples() if not entries[track.track_id].exists()]
     tasks = [(t.track_id, t.path, entries[t.track_id], request) for t in missing]
     done = progress.bar(
-        _in_parallel(_compute, tasks, jobs), total=len(tasks), description="extract", unit="track"
+        in_parallel(_compute, tasks, jobs), total=len(tasks), description="extract", unit="track"
     )
     reasons = dict(done)
     parts: dict[str, _Part] = {}
@@ -257,11 +257,23 @@ def _from_audio(tracks: pd.DataFrame, request: Request, jobs: int):
     return parts, failures
 
 
-def _in_parallel(function, tasks: list[tuple], jobs: int) -> Iterator:
+def in_parallel(function, tasks: list[tuple], jobs: int) -> Iterator:
     """Yield the results of all tasks in order, on several processes where that pays.
 
     The first two are done here: the second one, when everything is compiled, says how long the
     rest will take.
+
+    Parameters
+    ----------
+    function : callable
+    tasks : list of tuple
+        Its arguments, once for each task.
+    jobs : int
+        Processes at most.
+
+    Yields
+    ------
+    What `function` returns.
     """
     started = time.perf_counter()
     for task in tasks[:2]:
@@ -480,7 +492,7 @@ def _from_pack(
         frame_rate = 1 / pack.frame_period
         tasks = [(stored, pack.db_min, pack.db_max, frame_rate, request) for stored in pack.stored]
         described = progress.bar(
-            _in_parallel(_describe_stored, tasks, jobs),
+            in_parallel(_describe_stored, tasks, jobs),
             total=len(tasks),
             description="extract",
             unit="track",
@@ -683,7 +695,7 @@ def write_pack(
         (t.path, period / hop_seconds, found.profile.seconds_limit) for t in tracks.itertuples()
     ]
     results = progress.bar(
-        _in_parallel(_encode_track, tasks, jobs),
+        in_parallel(_encode_track, tasks, jobs),
         total=len(tasks),
         description="extract",
         unit="track",
