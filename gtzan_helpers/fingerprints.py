@@ -58,8 +58,7 @@ class Match:
     one, other : int
         Their places among those that were searched; `one` comes first.
     lag : int
-        Frames of `one` before the stretch's frames of `other`: `other` begins that much later
-        in the music, or earlier where it is negative.
+        Frames by which `other` begins later in the music than `one`; earlier where negative.
     error_rate : float
         Share of the bits in common that differ, 0 (equal) to 0.5 (unrelated).
     """
@@ -117,8 +116,8 @@ def _averaged(bands: np.ndarray, frame_rate: float) -> np.ndarray:
     return np.diff(until, axis=1)[:, 0] / WINDOW
 
 
-def compare(one: np.ndarray, other: np.ndarray, lag: int) -> tuple[float, float]:
-    """Count the bits in which two fingerprints differ.
+def overlap(one: np.ndarray, other: np.ndarray, lag: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cut two fingerprints to the frames that lie against one another.
 
     Parameters
     ----------
@@ -129,13 +128,28 @@ def compare(one: np.ndarray, other: np.ndarray, lag: int) -> tuple[float, float]
 
     Returns
     -------
+    ndarray, ndarray, both of shape (n_frames_in_common, 32)
+    """
+    n_frames = max(0, min(len(one) - max(lag, 0), len(other) + min(lag, 0)))
+    return one[max(lag, 0) :][:n_frames], other[max(-lag, 0) :][:n_frames]
+
+
+def compare(one: np.ndarray, other: np.ndarray, lag: int) -> tuple[float, float]:
+    """Count the bits in which two fingerprints differ.
+
+    Parameters
+    ----------
+    one, other, lag
+        See `overlap`.
+
+    Returns
+    -------
     error_rate : float
         Share that differs of the bits that both have, 0.5 where there is none.
     n_frames : float
         Frames' worth of bits that both have.
     """
-    n_frames = max(0, min(len(one) - max(lag, 0), len(other) + min(lag, 0)))
-    both = one[max(lag, 0) :][:n_frames] * other[max(-lag, 0) :][:n_frames]
+    both = np.multiply(*overlap(one, other, lag))
     n_bits = np.count_nonzero(both)
     return (np.count_nonzero(both < 0) / n_bits if n_bits else 0.5), n_bits / BITS
 
