@@ -95,18 +95,18 @@ def fetch(name: str, to: str) -> None:
 @click.argument("source")
 @JOBS
 def check(source: str, jobs: int | None) -> int:
-    """Look for unreadable, odd, duplicate and missing tracks; exit code 1 if there are any."""
+    """Look for unreadable, odd, duplicate, near-replica and missing tracks; exit code 1 if any."""
     from gtzan_helpers import audit
 
     report = audit.check(source, jobs=jobs)
     for finding in report.findings.itertuples():
-        click.echo(f"{finding.fault:10} {finding.track_id}: {finding.what}")
+        click.echo(f"{finding.fault:12} {finding.track_id}: {finding.what}")
     for path in report.skipped:
-        click.echo(f"{'skipped':10} {path}: no audio by its name")
+        click.echo(f"{'skipped':12} {path}: no audio by its name")
+    if report.left_out:
+        click.echo(f"{'left out':12} {report.left_out}")
     counts = report.findings.fault.value_counts()
-    said = ", ".join(
-        f"{counts.get(fault, 0)} {fault}" for fault in ("unreadable", "odd", "duplicate", "missing")
-    )
+    said = ", ".join(f"{counts.get(fault, 0)} {fault}" for fault in audit.FAULTS)
     click.echo(f"{report.n_tracks} tracks: {said}")
     return int(len(report.findings) > 0)
 

@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gtzan_helpers import audio, scoreboard, splits
+from gtzan_helpers import audio, fingerprints, scoreboard, splits
 from gtzan_helpers.features import STACKED_FRAMES, Analysis
 
 PLAYER_SECONDS = 5.0
@@ -197,6 +197,24 @@ def mel_spectrogram(analysis: Analysis, *, bar: bool = True, ax: Axes | None = N
     ax.set(ylabel="frequency (Hz, mel)")
     if bar:
         ax.figure.colorbar(image, ax=ax, label="dB")
+    return ax
+
+
+def bits(values: np.ndarray, *, ax: Axes | None = None) -> Axes:
+    """A fingerprint (light 1, dark -1, between them neither), or where two differ (light).
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_frames, 32)
+        See `fingerprints.take`.
+    """
+    ax = given_or_new(ax, figsize=(9, 1.8))
+    extent = (0, len(values) * fingerprints.PERIOD, 0, values.shape[1])
+    ax.imshow(
+        values.T, origin="lower", aspect="auto", cmap="magma", extent=extent, interpolation="none"
+    )
+    ax.grid(False)
+    ax.set(xlabel="time (s)", ylabel="bit")
     return ax
 
 

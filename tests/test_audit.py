@@ -1,5 +1,6 @@
-"""What `gtzan check` finds: unreadable, odd, duplicate, missing and skipped files."""
+"""What `gtzan check` finds: unreadable, odd, duplicate, missing and skipped files; replicas."""
 
+import re
 import shutil
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from gtzan_helpers import audit, dataset
+from gtzan_helpers import audio, audit, dataset, extract, synth
 from gtzan_helpers.errors import NotPossibleError, SourceError
 
 SR = 22_050
@@ -74,8 +75,9 @@ def test_a_recording_that_is_of_no_use_is_unreadable(clean, y, reason):
         (tone(330, seconds=2), SR, "lasts 2.00 s"),
         (np.clip(4 * tone(330), -1, 1), SR, "clipped"),
         (tone(330) + 0.1, SR, "DC offset of +0.100"),
+        (np.append(tone(330), np.zeros(3 * SR)), SR, "silent for 3.0 s of 6.5 s"),
     ],
-    ids=["rate", "channels", "short", "clipped", "offset"],
+    ids=["rate", "channels", "short", "clipped", "offset", "silent"],
 )
 def test_a_recording_that_is_odd_is_told_in_one_way(clean, y, sr, words):
     write(clean / "polka" / "odd.wav", y, sr=sr)
@@ -145,15 +147,80 @@ def test_every_fault_of_a_folder_is_found_at_once(clean):
     assert faults == {("unreadable", "a"), ("odd", "b"), ("duplicate", "c")}
 
 
-def test_the_exact_replicas_of_the_embedded_dataset_are_all_found():
+# Replicas
+
+
+@pytest.fixture(scope="module")
+def song():
+    return synth.play(synth.song("blues", 0, 0, seed=1), 8.0)
+
+
+def test_a_song_that_was_cut_levelled_and_encoded_anew_is_a_near_replica(clean, song):
+    write(clean / "polka" / "a.wav", song)
+    y = audio.resample(0.3 * song[2 * SR :], sr=SR, target_sr=16_000)
+    write(clean / "polka" / "b.mp3", y, sr=16_000)
+    write(clean / "waltz" / "c.ogg", song)
+    (odd, *replicas) = found(clean)
+    assert odd[:2] == ("odd", "b")
+    assert [(fault, track_id) for fault, track_id, _ in replicas] == [
+        ("near replica", "b"),
+        ("near replica", "c"),
+    ]
+    assert re.fullmatch(
+        r"sounds like a \(bit error rate 0\.\d\d, shifted by \+2\.\d s\)", replicas[0][2]
+    )
+    assert replicas[1][2].endswith("shifted by +0.0 s), under another label")
+
+
+def test_an_exact_copy_is_told_once_and_not_as_a_near_one_too(clean, song):
+    write(clean / "polka" / "a.wav", song)
+    write(clean / "polka" / "b.wav", 0.5 * song)
+    shutil.copy(clean / "polka" / "a.wav", clean / "polka" / "c.wav")
+    assert [(fault, track_id) for fault, track_id, _ in found(clean)] == [
+        ("duplicate", "c"),
+        ("near replica", "b"),
+    ]
+
+
+def test_of_several_the_likest_is_named(clean, song):
+    write(clean / "polka" / "a.mp3", song)
+    write(clean / "polka" / "b.wav", 0.5 * song)
+    write(clean / "polka" / "c.wav", song)
+    assert [what.split()[2] for *_, what in found(clean)] == ["a", "b"]
+
+
+def replicas(source):
+    """Pairs that were found, by kind."""
+    pairs = {"duplicate": set(), "near replica": set()}
+    for fault, track_id, what in found(source):
+        if fault in pairs:
+            pairs[fault].add((re.search(r"(?:as|like) ([^ ,]+)", what)[1], track_id))
+    return pairs
+
+
+def planted(tracks, kinds):
+    """Pairs of one song in a plan of which the later one is such a replica, by their ids."""
+    songs = tracks.groupby("song").track_id.agg(sorted)
+    exact = set(tracks.track_id[tracks.replica != "near"])
+    pairs = {(ids[0], later) for ids in songs for later in ids[1:]}
+    return {pair for pair in pairs if ("exact" if set(pair) <= exact else "near") in kinds}
+
+
+def test_the_replicas_of_the_embedded_dataset_are_all_found_and_nothing_else():
     folder = dataset.resolve("synthetic", profile="smoke").path
     plan = pd.read_csv(folder / "plan.csv")
-    planted = plan.track_id[plan.replica == "exact"]
-    duplicates = {track_id for fault, track_id, _ in found(folder) if fault == "duplicate"}
-    assert len(planted) > 0
-    # Read as any folder, of two equal files the first by name passes for the original.
-    assert duplicates <= set(planted) | set(plan.duplicate_of.dropna())
-    assert len(duplicates) == len(planted)
+    pairs = replicas(folder)
+    assert pairs["duplicate"] == planted(plan, {"exact"}) != set()
+    assert pairs["near replica"] == planted(plan, {"near"}) != set()
+
+
+def test_a_pack_tells_the_same_replicas_as_its_audio(tmp_path):
+    folder = dataset.resolve("synthetic", profile="smoke").path
+    extract.write_pack(tmp_path / "p.npz", folder, frame_period=0.0775, jobs=1)
+    assert replicas(tmp_path / "p.npz") == replicas(folder)
+    report = audit.check(tmp_path / "p.npz")
+    assert report.n_tracks == 40 and report.skipped == []
+    assert "a pack holds no sound" in report.left_out
 
 
 def test_real_tracks_are_all_readable_and_different(real_data):
@@ -162,14 +229,25 @@ def test_real_tracks_are_all_readable_and_different(real_data):
     assert set(report.findings.fault) <= {"odd"}
 
 
-def test_a_pack_cannot_be_checked(real_data):
-    with pytest.raises(NotPossibleError, match="is a pack; only audio can be checked"):
-        audit.check(real_data / "gtzan_log_mel.npz")
+def test_the_real_pack_holds_the_replicas_that_are_known_and_others_by_the_same_artists(real_data):
+    source = real_data / "gtzan_log_mel.npz"
+    pairs = replicas(source)
+    facts = dataset.gtzan_facts().set_index("track_id")
+    here = dataset.load(source).track_id
+    known = facts.loc[here].duplicate_of.dropna()
+    known = known[known.isin(here)]
+    assert pairs["duplicate"] == set(zip(known, known.index, strict=True))
+    near = np.array(sorted(pairs["near replica"]))
+    assert len(near) > 30
+    artists = facts.artist_group
+    assert (artists[near[:, 0]].to_numpy() == artists[near[:, 1]].to_numpy()).all()
+    listed = facts.sturm_removed[near[:, 0]].to_numpy() | facts.sturm_removed[near[:, 1]].to_numpy()
+    assert listed.mean() > 0.9
 
 
 def test_a_table_cannot_be_checked(tmp_path):
     (tmp_path / "t.csv").write_text("filename,label\n", encoding="utf-8")
-    with pytest.raises(NotPossibleError, match="t is a table; only audio can be checked"):
+    with pytest.raises(NotPossibleError, match="t is a table; only audio and packs are checked"):
         audit.check(tmp_path / "t.csv")
 
 

@@ -190,7 +190,9 @@ def test_a_csv_that_cannot_be_written_is_one_line(gtzan, songs, tmp_path):
 
 def test_check_of_a_clean_folder_exits_with_0(gtzan, songs):
     process = gtzan("check", songs, "--jobs", "1")
-    assert process.stdout == "3 tracks: 0 unreadable, 0 odd, 0 duplicate, 0 missing\n"
+    assert process.stdout == (
+        "3 tracks: 0 unreadable, 0 odd, 0 duplicate, 0 near replica, 0 missing\n"
+    )
     assert (process.stderr, process.returncode) == ("", 0)
 
 
@@ -201,14 +203,23 @@ def test_check_tells_each_finding_and_exits_with_1(gtzan_process, songs):
     (songs / "polka" / "README.md").write_text("words", encoding="utf-8")
     process = gtzan_process("check", songs, "--jobs", "1")
     *lines, summary = process.stdout.splitlines()
-    assert [re.match(r"(\w+) +(\S+):", line).groups() for line in lines] == [
+    assert [re.match(r"(\w+(?: \w+)?) +(\S+):", line).groups() for line in lines] == [
         ("unreadable", "bad"),
         ("odd", "short"),
         ("duplicate", "w2"),
         ("skipped", str(songs / "polka" / "README.md")),
     ]
-    assert summary == "6 tracks: 1 unreadable, 1 odd, 1 duplicate, 0 missing"
+    assert summary == ("6 tracks: 1 unreadable, 1 odd, 1 duplicate, 0 near replica, 0 missing")
     assert (process.stderr, process.returncode) == ("", 1)
+
+
+def test_check_of_a_pack_says_what_it_left_out(gtzan, songs, tmp_path):
+    assert gtzan("extract", songs, "--pack", tmp_path / "p.npz", "--jobs", "1").returncode == 0
+    process = gtzan("check", tmp_path / "p.npz")
+    left_out, summary = process.stdout.splitlines()
+    assert re.match(r"left out +clipping, .*: a pack holds no sound", left_out)
+    assert summary == "3 tracks: 0 unreadable, 0 odd, 0 duplicate, 0 near replica, 0 missing"
+    assert (process.stderr, process.returncode) == ("", 0)
 
 
 def test_a_skipped_file_alone_is_no_fault(gtzan, songs):

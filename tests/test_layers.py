@@ -9,7 +9,7 @@ import gtzan_helpers
 
 FLOORS = {
     0: "errors config files systems audio median progress workers",
-    1: "features augment damage synth download packs",
+    1: "features fingerprints augment damage synth download packs",
     2: "dataset extract audit splits",
     3: "classical backend networks musicnn training pretrained evaluate",
     4: "scoreboard ensembles neighbours plots sketches charts",

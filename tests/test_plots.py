@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gtzan_helpers import dataset, plots
+from gtzan_helpers import dataset, fingerprints, plots
 from gtzan_helpers.features import Analysis
 
 SR = 22_050
@@ -52,6 +52,12 @@ def test_every_public_picture_takes_axes_and_names_its_return():
 
 def test_a_waveform_spans_its_seconds(analysis):
     assert plots.waveform(analysis.y, SR).get_xlim() == (0, 2)
+
+
+def test_bits_span_their_seconds():
+    ax = plots.bits(np.eye(32)[:20] > 0)
+    assert ax.get_xlim() == pytest.approx((0, 20 * fingerprints.PERIOD))
+    assert ax.get_images()[0].get_array().shape == (32, 20)
 
 
 def test_zero_crossings_are_counted_in_the_title():
