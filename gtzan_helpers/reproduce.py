@@ -27,7 +27,7 @@ KERNEL = "python3"
 
 SECONDS_A_NOTEBOOK = {
     **dict.fromkeys(["00", "01", "02", "03"], 25),
-    **{"04": 90, "05": 240, "06": 105, "07": 70, "08": 60, "09": 15},
+    **{"04": 90, "05": 240, "06": 105, "07": 70, "08": 60, "09": 15, "10": 30},
 }
 SECONDS_A_TRACK = {"smoke": 0.3, "quick": 1.5, "full": 2.0}
 """What runs took on two cores, extraction from audio included."""
