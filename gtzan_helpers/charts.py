@@ -1,12 +1,13 @@
 """Pictures of results: how sure, how robust, how related; published against honest.
 
-Each takes axes, or makes them, and returns them. Used by notebooks 08 and 09.
+Each takes axes, or makes them, and returns them. Used by notebooks 08 to 10.
 """
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from scipy.cluster import hierarchy
+from scipy.stats import binom
 
 from gtzan_helpers import plots, scoreboard
 
@@ -127,4 +128,52 @@ def prices(compared: pd.DataFrame, *, guess: float = 0.1, ax: Axes | None = None
         ax.text(share, -1.1, words, ha="center", va="bottom", fontsize=8, color="#555555")
     ax.set(xlim=(0, 1.02), xlabel="accuracy", ylabel="")
     ax.legend(bbox_to_anchor=(1.01, 1), loc="upper left", fontsize=9)
+    return ax
+
+
+def precisions(table: pd.DataFrame, *, names: str, ax: Axes | None = None) -> Axes:
+    """Precision at k among all songs and among those by other artists, with intervals.
+
+    Parameters
+    ----------
+    table : DataFrame
+        See `neighbours.averaged`; its column `among` tells the bars of one name apart.
+    names : str
+        Column that names the bars.
+    """
+    groups = list(table.groupby("among", sort=False))
+    labels = list(dict.fromkeys(table[names]))
+    height = 0.8 / len(groups)
+    ax = plots.given_or_new(ax, figsize=(9, 0.32 * len(table) + 1.4))
+    for number, ((among, lines), colour) in enumerate(zip(groups, (LEAKY, HONEST), strict=False)):
+        place = np.array([labels.index(name) for name in lines[names]]) + height * number
+        error = [lines.precision - lines.low, lines.high - lines.precision]
+        ax.barh(place, lines.precision, height, xerr=error, color=colour, ecolor=PUBLISHED,
+                label=f"among {among}")  # fmt: skip
+        ax.vlines(lines.guess, place - height / 2, place + height / 2, color="#c1121f",
+                  linestyle=":", label="_" * number + "drawn by lot")  # fmt: skip
+    ax.set_yticks(np.arange(len(labels)) + height * (len(groups) - 1) / 2, labels)
+    ax.invert_yaxis()
+    ax.set(xlabel="share of the neighbours, 95 % interval", xlim=(0, 1))
+    ax.legend(bbox_to_anchor=(1.01, 1), loc="upper left", fontsize=9)
+    return ax
+
+
+def hubs(counts: np.ndarray, *, title: str = "", ax: Axes | None = None) -> Axes:
+    """How often songs are named as neighbours, against neighbours drawn by lot.
+
+    Parameters
+    ----------
+    counts : ndarray of int, shape (n_songs,)
+        See `neighbours.occurrences`.
+    title : str
+    """
+    ax = plots.given_or_new(ax, figsize=(5, 3.5))
+    times = np.arange(counts.max() + 1)
+    others = len(counts) - 1
+    by_lot = binom.pmf(times, others, counts.mean() / others)
+    ax.bar(times, np.bincount(counts), color=HONEST, label="songs")
+    ax.plot(times, len(counts) * by_lot, color=PUBLISHED, label="drawn by lot")
+    ax.set(xlabel="times named as a neighbour", ylabel="songs", title=title)
+    ax.legend(fontsize=9)
     return ax

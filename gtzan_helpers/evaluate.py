@@ -123,6 +123,30 @@ def accuracy_interval(
     return float(low), float(high)
 
 
+def mean_interval(values: np.ndarray, *, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
+    """Bootstrap interval of a mean, such as that of shares; see `accuracy_interval`.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_tracks,)
+    level : float
+        Share of resamples inside.
+    seed : int
+        Random seed of the resamples.
+
+    Returns
+    -------
+    low, high : float
+    """
+    if len(values) == 0:
+        raise ValueError("values is empty: there is no mean of nothing")
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(0, len(values), (N_BOOTSTRAP, len(values)))
+    means = np.asarray(values)[drawn].mean(axis=1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
 def scores(track_ids: np.ndarray, probs: np.ndarray, y_true: np.ndarray) -> Scores:
     """Score predictions by segment and by track.
 

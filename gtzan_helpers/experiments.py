@@ -497,6 +497,55 @@ def accuracy_by_seconds(
     return pd.DataFrame(lines, columns=columns)
 
 
+def embed(
+    system_id: str,
+    source: dataset.Source,
+    *,
+    protocol: str,
+    seed: int = 0,
+    run_dir: str | Path = "",
+) -> tuple[extract.Extraction, np.ndarray]:
+    """What a trained network makes of a source's segments, in the layer below its answers.
+
+    Parameters
+    ----------
+    system_id : str
+        A network.
+    source : dataset.Source
+    protocol, seed, run_dir
+        As for `run_systems`, which has to have trained it. Of a k-fold the first network is
+        asked.
+
+    Returns
+    -------
+    Extraction
+        Values of shape (n_segments, n_units), of all its segments but changed copies.
+    test : ndarray of str
+        Tracks that had no part in its training.
+
+    Raises
+    ------
+    SourceError
+        If the network was not trained on this split.
+    """
+    folder = Path(run_dir or config.run_dir(source.name, source.profile.name))
+    task = _task(systems.get(system_id), source, protocol, seed, None)
+    if read_row(folder / "results", task.stem, key=task.key()) is None:
+        raise SourceError(f"{system_id} was not trained on this split yet; run_systems does that")
+    trained, segments = task.models(folder)[0], task.data.segments
+    originals = np.flatnonzero(~segments.duplicated(["track_id", "segment"]))
+    below = trained.model.layers[-2].name
+    found = replace(
+        task.data,
+        segments=segments.iloc[originals].reset_index(drop=True),
+        values=trained.hidden(task.data.values[originals], below),
+        columns=(),
+        what=system_id,
+        frame_period=None,
+    )
+    return found, np.unique(segments.track_id.iloc[task.parts[0].test].to_numpy(str))
+
+
 def robustness(
     system_id: str,
     source: dataset.Source,

@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gtzan_helpers import audio, fingerprints, scoreboard, splits
+from gtzan_helpers import audio, config, fingerprints, scoreboard, splits
 from gtzan_helpers.features import STACKED_FRAMES, Analysis
 
 PLAYER_SECONDS = 5.0
@@ -75,6 +75,27 @@ def player(y: np.ndarray, sr: int, *, start: float = 0.0, seconds: float = PLAYE
 
     first = round(start * sr)
     return Audio(y[first : first + round(min(seconds, PLAYER_SECONDS) * sr)], rate=sr)
+
+
+def playlist(table: pd.DataFrame, paths: pd.Series):
+    """A table of tracks with a player in each line, for as many seconds as `player` gives.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The track in its column `track`.
+    paths : Series
+        Where the audio of each lies, by track; where that is not known there are no players.
+
+    Returns
+    -------
+    pandas Styler
+    """
+    shown = table
+    if paths[table.track].notna().all():
+        sounds = [player(*audio.read(paths[track], sr=config.SR)) for track in table.track]
+        shown = table.assign(listen=[sound._repr_html_() for sound in sounds])
+    return shown.style.hide(axis="index").format({"distance": "{:.2f}"}, na_rep="not known")
 
 
 def browse(tracks: pd.DataFrame):

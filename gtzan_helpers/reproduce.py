@@ -29,7 +29,7 @@ KERNEL = "python3"
 
 SECONDS_A_NOTEBOOK = {
     **dict.fromkeys(["00", "01", "02", "03"], 25),
-    **{"04": 90, "05": 240, "06": 105, "07": 70, "08": 60, "09": 15},
+    **{"04": 90, "05": 240, "06": 105, "07": 70, "08": 60, "09": 15, "10": 30},
 }
 LOOKING_BACK = ("08", "09", "10")
 """Notebooks that look at what the others left in the run's folder."""

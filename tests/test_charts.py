@@ -58,3 +58,29 @@ def test_prices_show_each_system_from_the_best_down_with_guessing_and_ceiling(ax
     charts.prices(compared, ax=ax)
     assert [text.get_text() for text in ax.get_yticklabels()] == ["high", "unpublished", "low"]
     assert {"guessing", "ceiling"} <= {text.get_text() for text in ax.texts}
+
+
+def test_precisions_have_a_bar_for_each_name_and_choice_and_a_line_for_chance(ax):
+    table = pd.DataFrame(
+        [(name, among, 0.6, 0.5, 0.7, 0.1) for name in ("x", "y") for among in ("all", "others")],
+        columns=["description", "among", "precision", "low", "high", "guess"],
+    )
+    table.loc[3, ["precision", "low", "high"]] = [0.3, 0.2, 0.5]
+    charts.precisions(table, names="description", ax=ax)
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx([0.6, 0.6, 0.6, 0.3])
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["x", "y"]
+    legend = {text.get_text() for text in ax.get_legend().get_texts()}
+    assert legend == {"drawn by lot", "among all", "among others"}
+    ends = [s[:, 0] for c in ax.collections for s in c.get_segments()]
+    assert any(np.allclose(end, [0.2, 0.5]) for end in ends)
+    assert sum(np.allclose(end, [0.1, 0.1]) for end in ends) == 4
+
+
+def test_hubs_are_counted_beside_what_lot_would_give(ax):
+    counts = np.array([0, 1, 1, 2, 6])
+    charts.hubs(counts, title="t", ax=ax)
+    assert [bar.get_height() for bar in ax.patches] == [1, 2, 1, 0, 0, 0, 1]
+    by_lot = ax.lines[0].get_ydata()
+    # Of four others each names two of its four candidates.
+    assert by_lot[:5] == pytest.approx(5 * np.array([1, 4, 6, 4, 1]) / 16)
+    assert by_lot[5:] == pytest.approx([0, 0])

@@ -128,6 +128,25 @@ def test_no_track_has_no_interval():
         evaluate.accuracy_interval(np.array([], dtype=bool))
 
 
+def test_the_interval_of_a_mean_is_that_of_an_accuracy_where_values_are_hits():
+    correct = np.arange(290) < 0.55 * 290
+    np.testing.assert_allclose(
+        evaluate.mean_interval(correct), evaluate.accuracy_interval(correct), atol=0.01
+    )
+
+
+def test_the_interval_of_a_mean_of_shares_is_narrower_than_that_of_hits(rng):
+    shares = rng.binomial(5, 0.5, 300) / 5  # a fifth of the variance of a hit or a miss
+    low, high = evaluate.mean_interval(shares)
+    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(0.25 / 5 / 300), rel=0.1)
+    assert low < shares.mean() < high
+
+
+def test_no_value_has_no_mean():
+    with pytest.raises(ValueError, match="values is empty"):
+        evaluate.mean_interval(np.array([]))
+
+
 # Confusions
 
 

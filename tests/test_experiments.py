@@ -18,7 +18,7 @@ from gtzan_helpers import (
     systems,
     training,
 )
-from gtzan_helpers.errors import NotPossibleError, SettingError
+from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
 
 
 def run(folder, system_id="capstone_svm", protocol="track_random", **changes):
@@ -243,6 +243,22 @@ def test_all_seconds_heard_give_the_accuracy_of_the_row(tmp_path):
     )
     assert list(heard.seconds) == [1, 2, 3, 6]  # the tracks have 6 s
     assert heard.track_accuracy.iloc[-1] == row.track_accuracy
+
+
+def test_an_embedding_is_what_the_last_layer_reads_and_leaves_copies_out(tmp_path):
+    arguments = {"protocol": "fault_filtered", "run_dir": tmp_path}
+    with pytest.raises(SourceError, match="slices_cnn_augmented was not trained on this split"):
+        experiments.embed("slices_cnn_augmented", source(), **arguments)
+    row, predictions = run(tmp_path, "slices_cnn_augmented", "fault_filtered")
+    found, test = experiments.embed("slices_cnn_augmented", source(), **arguments)
+    plain = extract.extract(source(), "mfcc", segment_seconds=3)
+    assert found.segments.equals(plain.segments) and found.values.shape[1] == 256
+    assert sorted(test) == sorted(set(predictions.test_id))
+    trained = training.load(experiments.model_path(tmp_path, row.stem))
+    weights, bias = trained.model.layers[-1].get_weights()
+    scores = np.exp(found.values @ weights + bias)
+    said = scores / scores.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(said, trained.predict_proba(plain.values), atol=1e-4)
 
 
 # Damage, and other music

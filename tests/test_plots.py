@@ -90,6 +90,15 @@ def test_a_player_holds_at_most_five_seconds():
     assert (rate, samples.size) == (SR, 5 * SR)
 
 
+def test_a_playlist_has_a_player_in_each_line_where_there_is_audio(labelled_folder):
+    paths = dataset.load(labelled_folder(tracks=1)).set_index("track_id").path
+    table = pd.DataFrame({"track": paths.index, "artist": [3, pd.NA], "distance": [0.123, 1.0]})
+    page = plots.playlist(table, paths).to_html()
+    assert page.count("<audio") == 2 and "0.12<" in page and "not known" in page
+    silent = plots.playlist(table, paths.map(lambda path: pd.NA)).to_html()
+    assert "<audio" not in silent and paths.index[0] in silent
+
+
 @pytest.mark.parametrize("served", [True, False])
 def test_the_browser_is_a_menu_where_somebody_can_click(labelled_folder, monkeypatch, served):
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
