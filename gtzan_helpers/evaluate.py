@@ -281,6 +281,29 @@ def clusters(matrix: pd.DataFrame, n_clusters: int = 4) -> tuple[np.ndarray, dic
     return linkage, {str(k): int(v) for k, v in zip(matrix.index, numbers, strict=True)}
 
 
+def tree(values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Join classes by the distance of their means, all columns on one scale.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_examples, n_columns)
+    labels : array of str, shape (n_examples,)
+
+    Returns
+    -------
+    linkage : ndarray
+        For `scipy.cluster.hierarchy.dendrogram`; average linkage.
+    names : list of str
+        The classes in its order.
+    """
+    from scipy.cluster import hierarchy
+
+    deviation = values.std(axis=0)
+    scaled = (values - values.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
+    means = pd.DataFrame(scaled).groupby(np.asarray(labels)).mean()
+    return hierarchy.linkage(means, "average"), means.index.tolist()
+
+
 def cluster_accuracy(
     y_true: np.ndarray, y_pred: np.ndarray, labels: list[str], cluster_of: dict[str, int]
 ) -> float:

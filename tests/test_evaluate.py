@@ -188,6 +188,15 @@ def test_the_second_likeliest_label_counts_for_top_2():
     assert evaluate.top_accuracy(probs, np.array([1, 0]), k=3) == 1
 
 
+def test_classes_with_near_means_are_joined_first_whatever_the_columns_scale(rng):
+    labels = np.repeat(["a", "b", "c"], 20)
+    centres = {"a": [0, 5e6], "b": [9, 0], "c": [1, 4e6]}
+    values = np.array([centres[label] for label in labels]) + rng.normal(size=(60, 2))
+    linkage, names = evaluate.tree(np.column_stack([values, np.ones(60)]), labels)
+    assert {names[int(k)] for k in linkage[0, :2]} == {"a", "c"}
+    assert np.isfinite(linkage).all()
+
+
 def test_labels_that_are_mistaken_for_one_another_are_one_cluster():
     matrix = pd.DataFrame(np.eye(4) * 0.5, list("abcd"), list("abcd"))
     matrix.loc["a", "b"] = matrix.loc["b", "a"] = 0.5
