@@ -4,6 +4,8 @@ Every pipeline begins with a scaler that sees train only. Taught in notebook 03.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,16 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils.validation import check_is_fitted
 
+from gtzan_helpers import evaluate, files
 from gtzan_helpers.errors import NotPossibleError, SettingError
+from gtzan_helpers.inputs import Inputs, reading
+
+TRUSTED = (
+    "sklearn.tree._tree.Tree",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBClassifier",
+)
+"""Types that skops does not trust by itself, of which our models are made."""
 
 N_COMPONENTS = 900
 """Principal components of the stacked study; a train part of fewer tracks allows fewer."""
@@ -141,6 +152,50 @@ SEARCH: Mapping[str, tuple[dict[str, Any], ...]] = {
     "stacked_svm": tuple({"C": c} for c in (0.001, 0.01, 1.0)),
 }
 """Settings tried on valid in `full` under the honest protocol; other systems have none to try."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted model, and what it was fitted to.
+
+    Attributes
+    ----------
+    model : scikit-learn classifier
+    inputs : Inputs
+    """
+
+    model: Any
+    inputs: Inputs
+
+    def predict_proba(self, values: np.ndarray) -> np.ndarray:
+        """Probabilities of each example, shape (n_examples, n_labels)."""
+        return evaluate.probabilities(self.model, values)
+
+    def save(self, path: str | Path) -> Path:
+        """Write a `.skops` file that also says what the model was fitted to."""
+        import skops.io
+
+        with files.replacing(path) as temporary:
+            skops.io.dump(self.model, temporary)
+            self.inputs.put_into(temporary)
+        return Path(path)
+
+
+def load(path: str | Path) -> Fitted:
+    """Read a model that `Fitted.save` wrote.
+
+    Raises
+    ------
+    SourceError
+        If there is none, it is damaged, or it holds more than models of this series.
+    """
+    import skops.io
+
+    with reading(path):
+        strange = skops.io.get_untrusted_types(file=path)
+        return Fitted(
+            skops.io.load(path, [t for t in strange if t in TRUSTED]), Inputs.out_of(path)
+        )
 
 
 def build(system_id: str, *, n_train: int, seed: int, **settings) -> Pipeline:

@@ -113,7 +113,9 @@ def check(source: str, jobs: int | None) -> int:
 
 @commands.command()
 @click.argument("paths", metavar="FILE...", nargs=-1, required=True)
-@click.option("--model", default="", help="A .keras file of a run; the carried model by default.")
+@click.option(
+    "--model", default="", help="A model of a run (.keras, .skops); the carried one by default."
+)
 @click.option("--timeline", is_flag=True, help="Also say what each part of a song is.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for machines.")
 def predict(paths: tuple[str, ...], model: str, timeline: bool, as_json: bool) -> int:
@@ -147,7 +149,7 @@ def predict(paths: tuple[str, ...], model: str, timeline: bool, as_json: bool) -
 @PROFILE
 @JOBS
 def evaluate(model: str, source: str, profile: str, jobs: int | None) -> int:
-    """Ask a saved network (.keras) about another labelled source; exit code 1 on failures."""
+    """Ask a model of a run (.keras, .skops) about another labelled source; 1 on failures."""
     from gtzan_helpers import experiments
 
     found = experiments.evaluate_model(model, source, profile=profile, jobs=jobs)

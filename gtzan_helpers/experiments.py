@@ -39,6 +39,7 @@ from gtzan_helpers.errors import (
     SettingError,
     SourceError,
 )
+from gtzan_helpers.inputs import Inputs
 from gtzan_helpers.scoreboard import YARDSTICK, Row, read_row, stem, table, write_row
 
 SEGMENT_SECONDS = 3.0
@@ -657,12 +658,12 @@ class Evaluation:
 def evaluate_model(
     path: str | Path, source: str | Path, *, profile: str = "quick", jobs: int | None = None
 ) -> Evaluation:
-    """Ask a saved network about every track of another source.
+    """Ask a saved model about every track of another source.
 
     Parameters
     ----------
     path : str or Path
-        A `.keras` file of a run's `models/`.
+        A file of a run's `models/`.
     source : str or Path
         See `dataset.resolve`; none of its tracks should have been in the model's train part.
     profile : {"smoke", "quick", "full"}
@@ -679,9 +680,7 @@ def evaluate_model(
     NotPossibleError
         If the source does not give what the model hears, or shares no label with it.
     """
-    from gtzan_helpers import training
-
-    model = training.load(path)
+    model = load_model(path)
     inputs = model.inputs
     found = dataset.resolve(source, profile=profile)
     if inputs.features not in (*extract.ARRAYS, *features.TABLES):
@@ -879,10 +878,8 @@ class _Task:
 
     @property
     def inputs(self):
-        """What a network is fed."""
-        from gtzan_helpers import training
-
-        return training.Inputs(
+        """What a model is fed."""
+        return Inputs(
             features=self.data.what,
             segment_seconds=segment_seconds(self.system.system_id),
             shape=tuple(self.data.values.shape[1:]),
@@ -973,7 +970,11 @@ class _Task:
             return self._fit_head(part, y, folder, number)
         if self.network is not None:
             return self._fit_network(part, y, folder, number)
-        return self._fit_classical(part, y)
+        found = self._fit_classical(part, y)
+        if not self.system.array:  # on whole spectrograms a model takes hundreds of megabytes
+            kept = classical.Fitted(found.model, self.inputs)
+            kept.save(model_path(folder, self.stem, number, suffix=".skops"))
+        return found
 
     def _fit_classical(self, part: splits.Split, y: np.ndarray) -> _Fitted:
         """Fit to train; where settings are searched, the best on valid stays as it was fitted."""
@@ -1104,9 +1105,28 @@ class _OnConvolutions:
         return evaluate.probabilities(self.head, self.trained.hidden(values, self.layer))
 
 
-def model_path(folder: str | Path, stem: str, fold: int = 0) -> Path:
-    """Where the network of a row lies; each fold of a k-fold has its own."""
-    return Path(folder) / "models" / f"{stem}__{fold}.keras"
+def model_path(folder: str | Path, stem: str, fold: int = 0, *, suffix: str = ".keras") -> Path:
+    """Where the model of a row lies, a network's or a classical one; each fold has its own."""
+    return Path(folder) / "models" / f"{stem}__{fold}{suffix}"
+
+
+def load_model(path: str | Path) -> Any:
+    """Load a model of a run, `.keras` or `.skops`; it has `inputs` and `predict_proba`.
+
+    Raises
+    ------
+    SettingError
+        If the name ends otherwise.
+    SourceError
+        If there is none, or it is damaged.
+    """
+    if Path(path).suffix == ".skops":
+        return classical.load(path)
+    if Path(path).suffix != ".keras":
+        raise SettingError(f"{path}: models of a run end in .keras or .skops")
+    from gtzan_helpers import training
+
+    return training.load(path)
 
 
 def read_history(folder: str | Path, stem: str) -> pd.DataFrame | None:

@@ -94,8 +94,8 @@ class Model:
 
 
 @dataclass(frozen=True)
-class _Network:
-    """A network of a run, asked about windows of sound."""
+class _OfRun:
+    """A model of a run, asked about windows of sound."""
 
     trained: Any
     threshold = 0.0
@@ -129,7 +129,8 @@ def load(path: str | Path = ""):
     Parameters
     ----------
     path : str or Path
-        A `.keras` file of a run's `models/`; empty for the model that the package carries.
+        A file of a run's `models/`, a network (`.keras`) or a classical model (`.skops`); empty
+        for the model that the package carries.
 
     Raises
     ------
@@ -140,9 +141,9 @@ def load(path: str | Path = ""):
     """
     if not path:
         return _carried()
-    from gtzan_helpers import extract, training
+    from gtzan_helpers import experiments, extract
 
-    trained = training.load(path)
+    trained = experiments.load_model(path)
     known = (*extract.ARRAYS, *features.TABLES)
     if trained.inputs.features not in known:
         raise SettingError(f"{path}: it was trained on {trained.inputs.features}, not on sound")
@@ -152,7 +153,7 @@ def load(path: str | Path = ""):
             f"{path}: it was trained on a frame every {period:g} s; songs give one every "
             f"{extract.FRAME_PERIOD:g} s"
         )
-    return _Network(trained)
+    return _OfRun(trained)
 
 
 def _carried() -> Model:

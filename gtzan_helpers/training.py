@@ -4,13 +4,10 @@ Arrays stay as small as they were stored (bytes, half precision); only the batch
 turned into 32-bit numbers. Taught in notebook 04.
 """
 
-import json
 import math
 import time
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,68 +18,11 @@ from gtzan_helpers import augment, classical, files, networks, progress
 from gtzan_helpers.backend import keras
 from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
 from gtzan_helpers.extract import DB_RANGE
+from gtzan_helpers.inputs import Inputs, reading
 from gtzan_helpers.splits import Split
 
-_INPUTS_FILE = "gtzan.json"
-_DAMAGED = (
-    *(OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error),
-)
 _CHUNK = 2**22
 """Numbers that are turned into 32 bits at a time where nothing is trained."""
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a model was trained on, and so what it may be asked about.
-
-    Attributes
-    ----------
-    features : str
-        A feature table (`features.TABLES`) or an array (`extract.ARRAYS`).
-    segment_seconds : float
-        Length of a segment; 0 for whole tracks.
-    shape : tuple of int
-        Of one example.
-    labels : tuple of str
-        In the order of the model's outputs.
-    frame_period : float or None
-        Seconds from one frame to the next; None for tables.
-    """
-
-    features: str
-    segment_seconds: float
-    shape: tuple[int, ...]
-    labels: tuple[str, ...]
-    frame_period: float | None = None
-
-    def __post_init__(self) -> None:
-        if any(not label.strip() for label in self.labels):
-            raise SourceError(f"a label is empty: {list(self.labels)}; name the folder it is from")
-        if len(self.labels) < 2:
-            raise NotPossibleError(
-                f"there is nothing to tell apart: the only label is {', '.join(self.labels)!r}"
-            )
-
-    def refuse_other(self, other: "Inputs") -> None:
-        """Hold other inputs to these.
-
-        Raises
-        ------
-        SettingError
-            If they were made otherwise; labels may differ.
-        """
-        for name in ("features", "segment_seconds", "frame_period", "shape"):
-            mine, theirs = getattr(self, name), getattr(other, name)
-            same = mine == theirs
-            if name == "frame_period" and mine and theirs:
-                # A pack keeps it in single precision, rounded.
-                same = math.isclose(mine, theirs, rel_tol=0.01)
-            if not same:
-                raise SettingError(
-                    f"the model was trained with {name}={mine}, the input has {theirs}; "
-                    "extract it with the model's settings"
-                )
 
 
 @dataclass(frozen=True)
@@ -146,8 +86,7 @@ class Trained:
             raise SettingError(f"{path}: a model's file ends in .keras")
         with files.replacing(path) as temporary:
             self.model.save(temporary)
-            with zipfile.ZipFile(temporary, "a") as archive:
-                archive.writestr(_INPUTS_FILE, json.dumps(asdict(self.inputs), indent=1))
+            self.inputs.put_into(temporary)
         return Path(path)
 
 
@@ -159,17 +98,8 @@ def load(path: str | Path) -> Trained:
     SourceError
         If there is none, or it is damaged.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            stored = json.loads(archive.read(_INPUTS_FILE))
-        model = keras.saving.load_model(path)
-        stored |= {"shape": tuple(stored["shape"]), "labels": tuple(stored["labels"])}
-        return Trained(model, Inputs(**stored), pd.DataFrame())
-    except FileNotFoundError as error:
-        raise SourceError(f"{path}: there is no such model; `gtzan run` makes models") from error
-    except _DAMAGED as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise SourceError(f"{path}: not a model of this series ({reason})") from error
+    with reading(path):
+        return Trained(keras.saving.load_model(path), Inputs.out_of(path), pd.DataFrame())
 
 
 def fit(

@@ -10,7 +10,7 @@ import gtzan_helpers
 FLOORS = {
     0: "errors config files systems audio median progress workers",
     1: "features fingerprints augment damage synth download packs",
-    2: "dataset extract audit splits",
+    2: "dataset extract audit splits inputs",
     3: "classical backend networks musicnn training pretrained evaluate",
     4: "scoreboard ensembles neighbours plots sketches charts",
     5: "experiments",

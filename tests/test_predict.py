@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from gtzan_helpers import audio, config, evaluate, experiments, predict
+from gtzan_helpers import audio, classical, config, evaluate, experiments, extract, predict
 from gtzan_helpers.errors import AudioError, SourceError
 
 SR = 22_050
@@ -144,13 +144,46 @@ def test_a_song_of_the_real_collection_is_like_its_row_of_the_table(real_data):
 # Other models
 
 
-def test_a_network_of_a_run_is_asked_in_the_same_way(write, tmp_path):
+@pytest.mark.parametrize(
+    ("system_id", "suffix", "n_pieces"),
+    [
+        ("capstone_cnn", ".keras", 13),
+        ("ours_svm_segments", ".skops", 13),
+        ("capstone_random_forest", ".skops", 1),
+        ("capstone_xgboost", ".skops", 1),
+    ],
+)
+def test_a_model_of_a_run_is_asked_in_the_same_way(write, tmp_path, system_id, suffix, n_pieces):
     arguments = {"protocol": "fault_filtered", "profile": "smoke", "run_dir": tmp_path, "jobs": 1}
-    row, _ = experiments.run_system("capstone_cnn", "synthetic", **arguments)
-    model = predict.load(experiments.model_path(tmp_path, row.stem))
+    row, _ = experiments.run_system(system_id, "synthetic", **arguments)
+    model = predict.load(experiments.model_path(tmp_path, row.stem, suffix=suffix))
     found = predict.predict(write(seconds=40), model)
-    assert found.pieces.shape[1] == 10 and len(found.pieces) == 13
+    assert found.pieces.shape == (n_pieces, 10)
+    np.testing.assert_allclose(found.pieces.sum(axis=1), 1, atol=1e-5)
     assert (np.diff(found.starts_s) > 0).all()
+
+
+def test_a_model_on_disk_says_what_it_said_in_its_run(tmp_path):
+    arguments = {"protocol": "fault_filtered", "profile": "smoke", "run_dir": tmp_path, "jobs": 1}
+    row, said = experiments.run_system("capstone_svm", "synthetic", **arguments)
+    model = classical.load(experiments.model_path(tmp_path, row.stem, suffix=".skops"))
+    assert model.inputs.labels == tuple(said.labels) and model.inputs.features == "capstone"
+    data = extract.extract("synthetic", "capstone", profile="smoke", segment_seconds=0)
+    of_test = data.segments.set_index("track_id").index.get_indexer(said.test_id)
+    probs = model.predict_proba(data.values[of_test])
+    np.testing.assert_allclose(probs, said.test_probs.astype(float), atol=1e-3)
+
+
+def test_a_skops_file_with_strange_types_is_refused(tmp_path):
+    import skops.io
+
+    skops.io.dump({"reader": Strange()}, tmp_path / "strange.skops")
+    with pytest.raises(SourceError, match=r"strange\.skops: not a model of this series"):
+        predict.load(tmp_path / "strange.skops")
+
+
+class Strange:
+    """A type that models of the series are not made of."""
 
 
 def test_what_hears_no_sound_is_refused(tmp_path):

@@ -1,0 +1,101 @@
+"""What a model was trained on, kept inside its file, whatever kind of model it is."""
+
+import contextlib
+import json
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
+
+_NAME = "gtzan.json"
+_DAMAGED = (
+    *(OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a model was trained on, and so what it may be asked about.
+
+    Attributes
+    ----------
+    features : str
+        A feature table (`features.TABLES`) or an array (`extract.ARRAYS`).
+    segment_seconds : float
+        Length of a segment; 0 for whole tracks.
+    shape : tuple of int
+        Of one example.
+    labels : tuple of str
+        In the order of the model's outputs.
+    frame_period : float or None
+        Seconds from one frame to the next; None for tables.
+    """
+
+    features: str
+    segment_seconds: float
+    shape: tuple[int, ...]
+    labels: tuple[str, ...]
+    frame_period: float | None = None
+
+    def __post_init__(self) -> None:
+        if any(not label.strip() for label in self.labels):
+            raise SourceError(f"a label is empty: {list(self.labels)}; name the folder it is from")
+        if len(self.labels) < 2:
+            raise NotPossibleError(
+                f"there is nothing to tell apart: the only label is {', '.join(self.labels)!r}"
+            )
+
+    def refuse_other(self, other: "Inputs") -> None:
+        """Hold other inputs to these.
+
+        Raises
+        ------
+        SettingError
+            If they were made otherwise; labels may differ.
+        """
+        for name in ("features", "segment_seconds", "frame_period", "shape"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            same = mine == theirs
+            if name == "frame_period" and mine and theirs:
+                # A pack keeps it in single precision, rounded.
+                same = math.isclose(mine, theirs, rel_tol=0.01)
+            if not same:
+                raise SettingError(
+                    f"the model was trained with {name}={mine}, the input has {theirs}; "
+                    "extract it with the model's settings"
+                )
+
+    def put_into(self, path: str | Path) -> None:
+        """Add these lines to the file of a model, `.keras` or `.skops`: both are archives."""
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr(_NAME, json.dumps(asdict(self), indent=1))
+
+    @classmethod
+    def out_of(cls, path: str | Path) -> "Inputs":
+        """Read them from the file of a model; for use inside `reading`."""
+        with zipfile.ZipFile(path) as archive:
+            stored = json.loads(archive.read(_NAME))
+        return cls(**stored | {"shape": tuple(stored["shape"]), "labels": tuple(stored["labels"])})
+
+
+@contextlib.contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """Say in one line why the file of a model cannot be read.
+
+    Raises
+    ------
+    SourceError
+        If there is none, or it is damaged.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise SourceError(f"{path}: there is no such model; `gtzan run` makes models") from error
+    except _DAMAGED as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise SourceError(f"{path}: not a model of this series ({reason})") from error
