@@ -1,18 +1,37 @@
 """Reading, resampling and cutting audio. `y` is always mono, float32, nominally in [-1, 1]."""
 
 import contextlib
+import os
 import struct
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import soundfile
 
 from gtzan_helpers.errors import AudioError
 
 SUFFIXES = (".wav", ".au", ".flac", ".mp3", ".ogg")
 MIN_RATE, MAX_RATE = 1_000, 768_000
+MAX_CHANNELS = 32
+MAX_LEVEL = 2.0**31
+"""A louder sample, full scale being 1, is damage; 32-bit integers taken for floats stay below."""
+
+MAX_SAMPLES = 1 << 29
+"""The most that is read at once, 6 h at 22,050 Hz; of a small file, silence may be longer."""
+
 MIN_SECONDS = 1.0
 """A shorter recording is refused: it holds too little music to name."""
+
+MAX_CHUNKS = 1000
+"""How many chunks of a WAV are looked through for its sound."""
+
+BLOCK = 1 << 18
 
 
 def read(path: str | Path, *, sr: int | None = None) -> tuple[np.ndarray, int]:
@@ -36,14 +55,16 @@ def read(path: str | Path, *, sr: int | None = None) -> tuple[np.ndarray, int]:
     ------
     AudioError
         If the file is missing, unreadable, empty, truncated, silent, shorter than
-        `MIN_SECONDS`, or holds samples that are not finite.
+        `MIN_SECONDS` or longer than `MAX_SAMPLES`, if it holds samples that are not finite, or
+        if its sampling rate or number of channels is absurd.
 
     Notes
     -----
     Taught in notebook 01.
     """
     path = Path(path)
-    y, native_sr = _decode(path)
+    with _opened(path) as file:
+        y, native_sr = _whole(path, file), file.samplerate
     fault = _fault(y, native_sr)
     if fault:
         raise AudioError(f"{path}: {fault}")
@@ -71,41 +92,66 @@ def stream(path: str | Path, *, sr: int, seconds: float) -> Iterator[np.ndarray]
     Raises
     ------
     AudioError
-        As for `read`, but for silence, of which a piece may consist.
+        As for `read`, but for silence, of which a piece may consist, and for length.
     """
-    import soundfile
-
     path = Path(path)
-    with _refusing(path):
-        _check_size(path)
-        with soundfile.SoundFile(path) as file:
-            native_sr, total = file.samplerate, 0
-            if not MIN_RATE <= native_sr <= MAX_RATE:
-                raise AudioError(
-                    f"{path}: its sampling rate of {native_sr:,} Hz is beyond {MIN_RATE:,} to "
-                    f"{MAX_RATE:,} Hz; convert it"
-                )
-            for samples in file.blocks(round(seconds * native_sr), dtype="float32", always_2d=True):
-                y = samples.mean(axis=1)
-                fault = _not_finite(y) or (None if total else _too_short(y, native_sr))
-                if fault:
-                    raise AudioError(f"{path}: {fault}")
-                total += y.size
-                if not _too_short(y, native_sr):  # else the last breath of a longer song
-                    yield y if native_sr == sr else resample(y, sr=native_sr, target_sr=sr)
-            if total == 0:
-                raise AudioError(f"{path}: holds no sound; copy or fetch it again")
+    with _opened(path) as file:
+        native_sr, total = file.samplerate, 0
+        for y in _pieces(file, round(seconds * native_sr)):
+            fault = _damage(y) or (None if total else _too_short(y, native_sr))
+            if fault:
+                raise AudioError(f"{path}: {fault}")
+            total += y.size
+            if not _too_short(y, native_sr):  # else the last breath of a longer song
+                yield y if native_sr == sr else resample(y, sr=native_sr, target_sr=sr)
+        if total == 0:
+            raise AudioError(f"{path}: holds no sound; copy or fetch it again")
 
 
-def _decode(path: Path) -> tuple[np.ndarray, int]:
+def channels(path: str | Path) -> int:
+    """Number of channels of a recording; raises as `read` does."""
+    with _opened(Path(path)) as file:
+        return file.channels
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator["soundfile.SoundFile"]:
+    """Open a recording, and say in one line why it cannot be opened or read on."""
     import soundfile
 
-    with _refusing(path):
+    try:
         _check_size(path)
-        # libsndfile scales 32-bit floats as they are and integers to [-1, 1).
-        samples, sr = soundfile.read(path, dtype="float32", always_2d=True)
-    # The sum, not the mean, would clip what was in phase.
-    return samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1), sr
+        with _muted():
+            file = soundfile.SoundFile(path)
+        with file:
+            _check_header(path, file)
+            yield file
+    except (soundfile.SoundFileError, TypeError) as error:  # of a .raw the latter
+        reason = getattr(error, "error_string", str(error)).strip(" .")
+        raise AudioError(
+            f"{path}: not audio that libsndfile can read ({reason}); convert it to WAV or FLAC"
+        ) from error
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be opened ({error.strerror})") from error
+
+
+_MUTED = threading.Lock()
+
+
+@contextlib.contextmanager
+def _muted() -> Iterator[None]:
+    """Keep libmpg123 from telling of every damaged frame on the process's stderr."""
+    if sys.__stderr__ is None:  # closed: its number may be that of any file
+        yield
+        return
+    with _MUTED, Path(os.devnull).open("wb") as nowhere:
+        stderr = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 def _check_size(path: Path) -> None:
@@ -119,20 +165,41 @@ def _check_size(path: Path) -> None:
         )
 
 
-@contextlib.contextmanager
-def _refusing(path: Path) -> Iterator[None]:
-    """Say in one line why a file cannot be read."""
-    import soundfile
-
-    try:
-        yield
-    except soundfile.LibsndfileError as error:
+def _check_header(path: Path, file: "soundfile.SoundFile") -> None:
+    if not MIN_RATE <= file.samplerate <= MAX_RATE:
         raise AudioError(
-            f"{path}: not audio that libsndfile can read ({error.error_string.strip(' .')}); "
-            "convert it to WAV or FLAC"
-        ) from error
-    except OSError as error:
-        raise AudioError(f"{path}: cannot be opened ({error.strerror})") from error
+            f"{path}: its sampling rate of {file.samplerate:,} Hz is beyond {MIN_RATE:,} to "
+            f"{MAX_RATE:,} Hz; convert it"
+        )
+    if file.channels > MAX_CHANNELS:
+        raise AudioError(
+            f"{path}: its {file.channels} channels are more than {MAX_CHANNELS}; mix them down"
+        )
+
+
+def _pieces(file: "soundfile.SoundFile", length: int) -> Iterator[np.ndarray]:
+    """Read as mono until nothing comes any more: a header may lie about the length."""
+    while True:
+        with _muted():
+            # libsndfile scales 32-bit floats as they are and integers to [-1, 1).
+            samples = file.read(length, dtype="float32", always_2d=True)
+        if not len(samples):
+            return
+        with np.errstate(over="ignore", invalid="ignore"):  # damage is told by its own name
+            # The sum, not the mean, would clip what was in phase.
+            yield samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
+
+
+def _whole(path: Path, file: "soundfile.SoundFile") -> np.ndarray:
+    pieces: list[np.ndarray] = [np.zeros(0, np.float32)]
+    total = 0
+    for piece in _pieces(file, BLOCK):
+        pieces.append(piece)
+        total += piece.size
+        if total > MAX_SAMPLES:
+            hours = MAX_SAMPLES / file.samplerate / 3600
+            raise AudioError(f"{path}: lasts more than {hours:.1f} h; cut it into pieces")
+    return np.concatenate(pieces)
 
 
 def _data_bytes(path: Path) -> tuple[int, int]:
@@ -149,7 +216,9 @@ def _data_bytes(path: Path) -> tuple[int, int]:
             return (0, 0) if length >= 0x7FFFF000 else (length, size - offset)
         if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
             return 0, 0
-        while len(header := file.read(8)) == 8:
+        for _ in range(MAX_CHUNKS):
+            if len(header := file.read(8)) < 8:
+                break
             name, length = struct.unpack("<4sI", header)
             if name == b"data":
                 open_ended = length == 0 or length >= 0x7FFFF000
@@ -160,14 +229,14 @@ def _data_bytes(path: Path) -> tuple[int, int]:
 
 def _fault(y: np.ndarray, sr: int) -> str | None:
     silent = None if y.any() else "silent: every sample is zero; there is nothing to classify"
-    return _not_finite(y) or _too_short(y, sr) or silent
+    return _damage(y) or _too_short(y, sr) or silent
 
 
-def _not_finite(y: np.ndarray) -> str | None:
-    bad = np.count_nonzero(~np.isfinite(y))
+def _damage(y: np.ndarray) -> str | None:
+    bad = y.size - np.count_nonzero(np.abs(y) <= MAX_LEVEL)
     if not bad:
         return None
-    return f"{bad:,} of {y.size:,} samples are not finite (NaN or infinite); encode it again"
+    return f"{bad:,} of {y.size:,} samples are not finite, or beyond all bounds; encode it again"
 
 
 def _too_short(y: np.ndarray, sr: int) -> str | None:

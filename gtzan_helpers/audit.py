@@ -134,8 +134,6 @@ def _heard_in(pack: packs.Pack, tracks: pd.DataFrame) -> tuple[list[_Heard], pd.
 
 
 def _listen(path: str) -> _Heard:
-    import soundfile
-
     try:
         y, sr = audio.read(path)
     except AudioError as error:
@@ -143,7 +141,7 @@ def _listen(path: str) -> _Heard:
     faults = []
     if sr != config.SR:
         faults.append(f"{sr} Hz, not {config.SR}; it will be resampled")
-    if (channels := soundfile.info(path).channels) > 1:
+    if (channels := audio.channels(path)) > 1:
         faults.append(f"{channels} channels; their mean will be taken")
     if y.size < 3 * sr:
         faults.append(f"lasts {y.size / sr:.2f} s; a segment of 3 s repeats it")

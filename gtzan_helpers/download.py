@@ -5,9 +5,11 @@ fetched stays with the user.
 """
 
 import csv
+import lzma
 import shutil
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,7 +20,16 @@ from gtzan_helpers import config
 from gtzan_helpers.errors import DownloadError, SettingError
 
 MAX_UNPACKED = 4 * 2**30
-"""Bytes that an archive may unpack to; GTZAN takes 1.3 GB."""
+"""Bytes that an archive may unpack to, or hold itself; GTZAN takes 1.3 GB."""
+
+MAX_MEMBERS = 20_000
+"""Files that an archive may hold; GTZAN's has 2000."""
+
+DAMAGE = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(EOFError, OSError, LookupError, RuntimeError, ValueError),
+)
+"""What the standard library raises when it reads an archive that is damaged."""
 
 TIMEOUT = 30
 """Seconds to wait for a server's next word."""
@@ -132,9 +143,11 @@ def _transfer(archive: Archive, part: Path) -> None:
         reply.raise_for_status()
         resumed = reply.status_code == 206
         have = have if resumed else 0
-        offered = int(reply.headers.get("Content-Length", 0)) or None
+        said = reply.headers.get("Content-Length", "")
+        offered = int(said) if said.isdecimal() else None
         _refuse_other_size(archive, offered and have + offered)
         total = archive.n_bytes or offered
+        most = archive.n_bytes or MAX_UNPACKED
         with (
             part.open("ab" if resumed else "wb") as file,
             tqdm(
@@ -144,7 +157,7 @@ def _transfer(archive: Archive, part: Path) -> None:
             for block in reply.iter_content(BLOCK):
                 file.write(block)
                 bar.update(len(block))
-                if archive.n_bytes and file.tell() > archive.n_bytes:
+                if file.tell() > most:
                     break  # not what was asked for; the check says so
 
 
@@ -172,9 +185,10 @@ def _verify(archive: Archive, part: Path) -> None:
     host = archive.address.split("/")[2]
     if archive.n_bytes and size < archive.n_bytes:
         raise DownloadError(f"{host} broke off after {size:,} of {archive.n_bytes:,} bytes")
+    most = archive.n_bytes or MAX_UNPACKED
     wrong = None
-    if archive.n_bytes and size > archive.n_bytes:
-        wrong = f"{host} sent more than {archive.n_bytes:,} bytes"
+    if size > most:
+        wrong = f"{host} sent more than {most:,} bytes"
     elif archive.sha256 and pooch.file_hash(str(part)) != archive.sha256:
         wrong = f"{host} sent another file (its sha256 is not {archive.sha256[:12]}...)"
     if wrong:
@@ -200,7 +214,7 @@ def _unpack(path: Path, target: Path) -> None:
         if genres is None:
             raise DownloadError(f"{path.name} holds no folder `genres`")
         genres.parent.replace(target)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+    except DAMAGE as error:
         raise DownloadError(f"{path.name} cannot be unpacked ({error})") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -208,17 +222,18 @@ def _unpack(path: Path, target: Path) -> None:
 
 def _unpack_tar(path: Path, folder: Path) -> None:
     with tarfile.open(path) as archive:
-        members = archive.getmembers()
-        _refuse_harm(path, sum(m.size for m in members), [m.name for m in members])
+        _refuse_harm(path, ((m.name, m.size) for m in archive))
         # The `data` filter also refuses links out of the folder, and devices.
-        archive.extractall(folder, members=[m for m in members if _wanted(m.name)], filter="data")
+        members = [m for m in archive.getmembers() if _wanted(m.name)]
+        archive.extractall(folder, members=members, filter="data")
 
 
 def _unpack_zip(path: Path, folder: Path) -> None:
     with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-        _refuse_harm(path, sum(m.file_size for m in members), [m.filename for m in members])
-        archive.extractall(folder, members=[m for m in members if _wanted(m.filename)])
+        _refuse_harm(path, ((m.filename, m.file_size) for m in archive.infolist()))
+        # No more is unpacked than was declared, and links become plain files.
+        members = [m for m in archive.infolist() if _wanted(m.filename)]
+        archive.extractall(folder, members=members)
 
 
 def _wanted(name: str) -> bool:
@@ -226,9 +241,14 @@ def _wanted(name: str) -> bool:
     return not PurePosixPath(name).name.startswith("._")
 
 
-def _refuse_harm(path: Path, n_bytes: int, names: list[str]) -> None:
-    if n_bytes > MAX_UNPACKED:
-        raise DownloadError(f"{path.name} would unpack to {n_bytes:,} bytes; refused")
-    for name in names:
+def _refuse_harm(path: Path, members: Iterable[tuple[str, int]]) -> None:
+    """Look at names and declared sizes one by one: in a tar the next is behind all the bytes."""
+    n_bytes = 0
+    for n_members, (name, size) in enumerate(members, start=1):
+        n_bytes += size
+        if size < 0 or n_bytes > MAX_UNPACKED:
+            raise DownloadError(f"{path.name} would unpack to {n_bytes:,} bytes or more; refused")
+        if n_members > MAX_MEMBERS:
+            raise DownloadError(f"{path.name} holds more than {MAX_MEMBERS:,} files; refused")
         if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
             raise DownloadError(f"{path.name} would write outside its folder: {name}")

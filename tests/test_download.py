@@ -5,7 +5,9 @@ import hashlib
 import http.server
 import io
 import re
+import shutil
 import socket
+import stat
 import tarfile
 import threading
 import zipfile
@@ -32,6 +34,11 @@ class Host:
     break_after : {path: int}
         Bytes after which the connection is cut; once, then the path is whole.
     ignores_ranges : bool
+    lengths : {path: str}
+        What the server says of a file's length instead of the truth; empty for nothing at all.
+    redirects : {path: path}
+    hanging : set of paths
+        To which the server never answers.
     requests : list of (path, value of the Range header or None)
     """
 
@@ -41,6 +48,10 @@ class Host:
         self.statuses = {}
         self.break_after = {}
         self.ignores_ranges = False
+        self.lengths = {}
+        self.redirects = {}
+        self.hanging = set()
+        self.closing = threading.Event()
         self.requests = []
 
     def offer(self, path, content, *, n_bytes=None, sha256=None, checked=True):
@@ -62,6 +73,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         path = self.path.lstrip("/")
         wanted = self.headers.get("Range")
         host.requests.append((path, wanted))
+        if path in host.hanging:
+            host.closing.wait()
+            return
+        if path in host.redirects:
+            self.send_response(302)
+            self.send_header("Location", f"/{host.redirects[path]}")
+            self.end_headers()
+            return
         content = host.files.get(path)
         status = host.statuses.get(path, 404 if content is None else 200)
         first = 0
@@ -73,7 +92,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if status == 206:
             whole = len(host.files[path])
             self.send_header("Content-Range", f"bytes {first}-{whole - 1}/{whole}")
-        self.send_header("Content-Length", str(len(content)))
+        if said := host.lengths.get(path, str(len(content))):
+            self.send_header("Content-Length", said)
         self.end_headers()
         cut = host.break_after.pop(path, None)
         with contextlib.suppress(ConnectionError):  # a client may have seen enough
@@ -91,6 +111,7 @@ def host(monkeypatch):
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server.host
+    server.host.closing.set()
     server.shutdown()
     server.server_close()
     thread.join()
@@ -302,6 +323,53 @@ def test_a_page_to_log_in_does_not_spoil_the_next_try(host, tmp_path):
     assert held(download.fetch("mini", to=tmp_path, sources=[archive])) == TRACKS
 
 
+@pytest.mark.parametrize("said", ["", "0", "none", "-5", "99999999"])
+def test_a_server_that_lies_about_a_length_is_passed_over(host, tmp_path, said):
+    content = tar_of(TRACKS)
+    page = host.offer("login.tar.gz", HTML, n_bytes=len(content), sha256=sha256_of(content))
+    host.lengths["login.tar.gz"] = said
+    archive = host.offer("genres.tar.gz", content)
+    assert held(download.fetch("mini", to=tmp_path, sources=[page, archive])) == TRACKS
+
+
+def test_a_page_of_the_right_length_is_passed_over(host, tmp_path):
+    content = tar_of(TRACKS)
+    page = HTML.ljust(len(content))
+    first = host.offer("login.tar.gz", page, sha256=sha256_of(content))
+    archive = host.offer("genres.tar.gz", content)
+    assert held(download.fetch("mini", to=tmp_path, sources=[first, archive])) == TRACKS
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_an_address_that_leads_to_a_page_to_log_in_is_passed_over(host, tmp_path, checked):
+    archive = host.offer("genres.tar.gz", tar_of(TRACKS))
+    moved = host.offer("moved.tar.gz", tar_of(TRACKS), checked=checked)
+    host.redirects["moved.tar.gz"] = "login"
+    host.offer("login", HTML)
+    assert held(download.fetch("mini", to=tmp_path, sources=[moved, archive])) == TRACKS
+    assert host.asked == ["moved.tar.gz", "login", "genres.tar.gz"]
+
+
+def test_an_address_that_leads_to_another_is_followed(host, tmp_path):
+    archive = host.offer("old.tar.gz", tar_of(TRACKS))
+    host.offer("new.tar.gz", tar_of(TRACKS))
+    host.redirects["old.tar.gz"] = "new.tar.gz"
+    assert held(download.fetch("mini", to=tmp_path, sources=[archive])) == TRACKS
+
+
+def test_an_address_that_leads_in_circles_is_refused(host, tmp_path):
+    archive = host.offer("a.tar.gz", tar_of(TRACKS))
+    host.redirects.update({"a.tar.gz": "b.tar.gz", "b.tar.gz": "a.tar.gz"})
+    assert "answered 302" in refusal(tmp_path, archive)
+
+
+def test_a_server_that_never_answers_is_passed_over(host, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "TIMEOUT", 0.2)
+    archive = host.offer("genres.tar.gz", tar_of(TRACKS))
+    host.hanging.add("genres.tar.gz")
+    assert "did not answer within 0.2 s" in refusal(tmp_path, archive)
+
+
 def test_an_address_without_a_machine_is_passed_over(host, tmp_path):
     archive = host.offer("genres.tar.gz", tar_of(TRACKS))
     nobody = Archive(f"http://127.0.0.1:{closed_port()}/genres.tar.gz")
@@ -359,10 +427,43 @@ def test_a_file_with_another_hash_is_refused_and_removed(host, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["cut.tar.gz", "cut.zip"])
-def test_an_archive_cut_short_is_refused(host, tmp_path, name):
+@pytest.mark.parametrize("said", [True, False])
+def test_an_archive_cut_short_is_refused(host, tmp_path, name, said):
     whole = tar_of(TRACKS) if name.endswith("gz") else zip_of(TRACKS)
-    archive = host.offer(name, whole[: len(whole) // 2], checked=False)
-    assert name in refusal(tmp_path, archive)
+    archive = host.offer(name, whole, checked=False)
+    host.break_after[name] = len(whole) // 2
+    if not said:  # then the end of the connection is that of the file
+        host.lengths[name] = ""
+    assert ("broke off" if said else name) in refusal(tmp_path, archive)
+
+
+def test_an_archive_of_no_known_size_has_a_bound(host, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "MAX_UNPACKED", 10_000)
+    archive = host.offer("endless.tar.gz", big_tar(), checked=False)
+    host.lengths["endless.tar.gz"] = ""
+    assert "sent more than 10,000 bytes" in refusal(tmp_path, archive)
+    assert list((tmp_path / "downloads").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz", "a.tar.xz", "a.zip"])
+def test_a_damaged_archive_is_refused_in_one_line(tmp_path, rng, name):
+    """Or it was damaged where it does not matter; no other exception gets out."""
+    kind = name.rpartition(".")[2].replace("tar", "")
+    whole = zip_of(TRACKS) if kind == "zip" else tar_of(TRACKS, mode=f"w:{kind}")
+    lines = []
+    for _ in range(40):
+        damaged = bytearray(whole)
+        for place in rng.integers(len(damaged), size=rng.integers(1, 50)):
+            damaged[place] = rng.integers(256)
+        (tmp_path / name).write_bytes(damaged[: rng.integers(len(damaged) // 2, 2 * len(damaged))])
+        try:
+            download._unpack(tmp_path / name, tmp_path / "mini")
+            shutil.rmtree(tmp_path / "mini")
+        except DownloadError as error:
+            lines.append(str(error))
+        assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert len(lines) > 10
+    assert [line for line in lines if "\n" in line or not line.startswith(f"{name} ")] == []
 
 
 def test_a_file_that_is_no_archive_is_refused(host, tmp_path):
@@ -379,6 +480,33 @@ def test_an_archive_that_would_fill_the_disk_is_refused(host, tmp_path, monkeypa
     monkeypatch.setattr(download, "MAX_UNPACKED", 10_000)
     for name, content in (("bomb.tar.gz", tar_of(TRACKS)), ("bomb.zip", zip_of(TRACKS))):
         assert "would unpack to" in refusal(tmp_path / name, host.offer(name, content))
+
+
+@pytest.mark.parametrize("n_bytes", [2**40, -512])
+def test_a_tar_that_declares_a_bomb_is_refused_before_it_is_read(host, tmp_path, n_bytes):
+    """Its bytes are not even there: whoever looked for the next member would trip over that."""
+    bomb = tarfile.TarInfo("genres/blues/bomb.wav")
+    bomb.size = n_bytes
+    content = bomb.tobuf(tarfile.GNU_FORMAT) + b"x" * 512
+    archive = host.offer("bomb.tar", content)
+    assert "would unpack to" in refusal(tmp_path, archive)
+
+
+def test_a_zip_that_declares_less_than_it_holds_is_refused(host, tmp_path):
+    """A megabyte of zeros that passes for ten bytes, in both places that say so."""
+    content = bytearray(zip_of({"genres/blues/bomb.wav": bytes(10**6)}))
+    for signature, place in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
+        at = content.index(signature) + place
+        assert content[at : at + 4] == (10**6).to_bytes(4, "little")
+        content[at : at + 4] = (10).to_bytes(4, "little")
+    archive = host.offer("bomb.zip", bytes(content))
+    assert "cannot be unpacked (Bad CRC-32" in refusal(tmp_path, archive)
+
+
+def test_an_archive_of_too_many_files_is_refused(host, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "MAX_MEMBERS", 1)
+    for name, content in (("many.tar.gz", tar_of(TRACKS)), ("many.zip", zip_of(TRACKS))):
+        assert "holds more than 1 files" in refusal(tmp_path / name, host.offer(name, content))
 
 
 # Archives that reach outside
@@ -407,6 +535,38 @@ def test_a_link_out_of_the_archive_is_refused(host, tmp_path, target, type_):
     link.type, link.linkname = type_, target
     archive = host.offer("evil.tar", tar_of(TRACKS, link, mode="w"))
     refusal(tmp_path, archive)
+
+
+def test_a_file_behind_a_link_is_refused(host, tmp_path):
+    """First a link out of the archive, then a file in the folder that it leads to."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    link = tarfile.TarInfo("genres/blues/out")
+    link.type, link.linkname = tarfile.SYMTYPE, str(outside)
+    file = tarfile.TarInfo("genres/blues/out/evil.wav")
+    archive = host.offer("evil.tar", tar_of(TRACKS, link, file, mode="w"))
+    refusal(tmp_path / "to", archive)
+    assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize("type_", [tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
+def test_a_device_is_refused(host, tmp_path, type_):
+    device = tarfile.TarInfo("genres/blues/device.wav")
+    device.type = type_
+    archive = host.offer("evil.tar", tar_of(TRACKS, device, mode="w"))
+    refusal(tmp_path, archive)
+
+
+@pytest.mark.parametrize("target", ["../../../outside", "/etc/passwd"])
+def test_a_link_in_a_zip_becomes_a_plain_file(host, tmp_path, target):
+    link = zipfile.ZipInfo("genres/blues/link.wav")
+    link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    buffer = io.BytesIO(zip_of(TRACKS))
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr(link, target)
+    folder = download.fetch("mini", to=tmp_path, sources=[host.offer("a.zip", buffer.getvalue())])
+    assert held(folder) == {**TRACKS, link.filename: target.encode()}
+    assert [path for path in folder.rglob("*") if path.is_symlink()] == []
 
 
 # Names
