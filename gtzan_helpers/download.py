@@ -94,14 +94,19 @@ def fetch(
     found = list(sources) if sources is not None else archives(name)
     root = Path(to).expanduser() if to else config.data_dir()
     target = root / name
+    parts = {archive: _part(archive, root / "downloads") for archive in found}
     if target.exists():
+        # What a fetch that was killed at its very end had no time to remove.
+        shutil.rmtree(_unpacking(target), ignore_errors=True)
+        for part in parts.values():
+            part.unlink(missing_ok=True)
         return target
     failures = []
-    for archive in found:
+    for archive, part in parts.items():
         try:
-            path = _download(archive, root / "downloads")
-            _unpack(path, target)
-            path.unlink()
+            _download(archive, part)
+            _unpack(part, target)
+            part.unlink()
             return target
         except DownloadError as error:
             failures.append(str(error))
@@ -114,12 +119,16 @@ def fetch(
 # Downloading
 
 
-def _download(archive: Archive, folder: Path) -> Path:
+def _part(archive: Archive, folder: Path) -> Path:
+    """Where an archive is downloaded to; it stays there until it is unpacked."""
+    name = PurePosixPath(archive.address).name
+    return folder / f"{(archive.sha256 or 'unhashed')[:8]}-{name}.part"
+
+
+def _download(archive: Archive, part: Path) -> None:
     """Bring an archive here, going on where an earlier try stopped; check size and hash."""
     import requests
 
-    name = PurePosixPath(archive.address).name
-    part = folder / f"{(archive.sha256 or 'unhashed')[:8]}-{name}.part"
     part.parent.mkdir(parents=True, exist_ok=True)
     if archive.n_bytes is None or not part.exists() or part.stat().st_size < archive.n_bytes:
         try:
@@ -128,9 +137,6 @@ def _download(archive: Archive, folder: Path) -> Path:
             host = archive.address.split("/")[2]
             raise DownloadError(f"{host} {_reason(error)}") from error
     _verify(archive, part)
-    whole = part.with_suffix("")
-    part.replace(whole)
-    return whole
 
 
 def _transfer(archive: Archive, part: Path) -> None:
@@ -199,9 +205,13 @@ def _verify(archive: Archive, part: Path) -> None:
 # Unpacking
 
 
+def _unpacking(target: Path) -> Path:
+    return target.with_name(f".{target.name}.unpacking")
+
+
 def _unpack(path: Path, target: Path) -> None:
     """Unpack the labelled folders of an archive, all or nothing."""
-    temporary = target.with_name(f".{target.name}.unpacking")
+    temporary = _unpacking(target)
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         if tarfile.is_tarfile(path):

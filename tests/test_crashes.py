@@ -104,6 +104,7 @@ def test_a_download_killed_twenty_times_ends_as_an_undisturbed_one(host, tmp_pat
         kill_after(moment, fetch, tmp_path / str(k), *words)
         cut_short += not (tmp_path / str(k) / "mini").exists()
         finish(fetch, tmp_path / str(k), *words)
+        fetch(tmp_path / str(k), *words)  # and what was left at the very end is removed
         assert held(tmp_path / str(k)) == expected
         assert [path.name for path in (tmp_path / str(k)).iterdir()] == ["downloads", "mini"]
     assert cut_short >= 10
