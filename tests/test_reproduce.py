@@ -39,12 +39,14 @@ def pack(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("source", ["music_and_speech", "pack"])
-def test_the_whole_series_runs_on_two_labels_and_on_a_pack(tmp_path, request, source):
-    run(request.getfixturevalue(source), tmp_path / "run")
+@pytest.mark.parametrize(
+    ("source", "only"), [("music_and_speech", []), ("pack", ["01", "03", "08", "09", "10"])]
+)
+def test_the_series_runs_on_two_labels_and_on_a_pack(tmp_path, request, source, only):
+    run(request.getfixturevalue(source), tmp_path / "run", only=only)
     state = json.loads((tmp_path / "run" / "run.json").read_text())
     assert {entry["error"] for entry in state["notebooks"].values()} == {""}
-    assert len(state["notebooks"]) == len(reproduce.notebooks())
+    assert len(state["notebooks"]) == len(reproduce.notebooks(only))
 
 
 def test_a_failing_notebook_names_its_cell_and_keeps_what_was_done(tmp_path, labelled_folder):
