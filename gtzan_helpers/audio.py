@@ -177,12 +177,12 @@ def _check_header(path: Path, file: "soundfile.SoundFile") -> None:
         )
 
 
-def _pieces(file: "soundfile.SoundFile", length: int) -> Iterator[np.ndarray]:
+def _blocks(file: "soundfile.SoundFile") -> Iterator[np.ndarray]:
     """Read as mono until nothing comes any more: a header may lie about the length."""
     while True:
         with _muted():
             # libsndfile scales 32-bit floats as they are and integers to [-1, 1).
-            samples = file.read(length, dtype="float32", always_2d=True)
+            samples = file.read(BLOCK, dtype="float32", always_2d=True)
         if not len(samples):
             return
         with np.errstate(over="ignore", invalid="ignore"):  # damage is told by its own name
@@ -190,16 +190,27 @@ def _pieces(file: "soundfile.SoundFile", length: int) -> Iterator[np.ndarray]:
             yield samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
 
 
+def _pieces(file: "soundfile.SoundFile", length: int) -> Iterator[np.ndarray]:
+    """Read in pieces of that many samples; the last one is what is left."""
+    held = np.zeros(0, np.float32)
+    for block in _blocks(file):
+        held = np.concatenate([held, block])
+        while held.size >= length:
+            yield held[:length]
+            held = held[length:]
+    if held.size:
+        yield held
+
+
 def _whole(path: Path, file: "soundfile.SoundFile") -> np.ndarray:
-    pieces: list[np.ndarray] = [np.zeros(0, np.float32)]
-    total = 0
-    for piece in _pieces(file, BLOCK):
-        pieces.append(piece)
-        total += piece.size
+    blocks, total = [np.zeros(0, np.float32)], 0
+    for block in _blocks(file):
+        blocks.append(block)
+        total += block.size
         if total > MAX_SAMPLES:
             hours = MAX_SAMPLES / file.samplerate / 3600
             raise AudioError(f"{path}: lasts more than {hours:.1f} h; cut it into pieces")
-    return np.concatenate(pieces)
+    return np.concatenate(blocks)
 
 
 def _data_bytes(path: Path) -> tuple[int, int]:

@@ -31,9 +31,9 @@ SILENT_PEAK = 1e-4
 SILENT_SECONDS = 2.0
 
 REPLICA_ERROR_RATE = 0.25
-"""Fingerprints in which fewer bits differ are of one recording. Between two populations: copies
-of the embedded dataset and of `mini`, re-encoded, cut and levelled, stay below 0.2; of the embedded
-dataset's 1000 songs, which share bands, beats and tempi, no two come below 0.27."""
+"""Fingerprints in which fewer bits differ are of one recording. It lies between two populations:
+copies of `mini` and of the embedded dataset, re-encoded, cut and levelled, stay below 0.20; no two
+of the embedded dataset's 1000 songs, which share bands, beats and tempi, come below 0.26."""
 
 PRINT_SECONDS = 300.0
 """How much of a recording its fingerprint is taken of, so that memory has a bound."""

@@ -150,6 +150,125 @@ def test_a_file_without_permission_is_refused(tmp_path):
     refused(path, "Permission denied")
 
 
+@pytest.mark.parametrize("level", [1e30, 5e9])
+def test_a_level_beyond_all_bounds_is_damage(tmp_path, level):
+    path = write(tmp_path / "a.wav", level * tone(), subtype="FLOAT")
+    refused(path, "not finite, or beyond all bounds")
+
+
+def test_integers_stored_as_floats_are_loud_but_sound(tmp_path):
+    path = write(tmp_path / "a.wav", 32_768 * tone(), subtype="FLOAT")
+    assert np.abs(audio.read(path)[0]).max() == pytest.approx(16_384, rel=1e-3)
+
+
+@pytest.mark.parametrize("sr", [999, 768_001])
+def test_an_absurd_rate_is_refused_whole_or_in_pieces(tmp_path, sr):
+    path = write(tmp_path / "a.wav", tone(sr=sr), sr)
+    refused(path, f"sampling rate of {sr:,} Hz is beyond 1,000 to 768,000 Hz")
+    with pytest.raises(AudioError, match=f"sampling rate of {sr:,} Hz"):
+        next(audio.stream(path, sr=SR, seconds=1.0))
+
+
+@pytest.mark.parametrize("sr", [1_000, 768_000])
+def test_the_ends_of_the_range_of_rates_belong_to_it(tmp_path, sr):
+    path = write(tmp_path / "a.wav", tone(frequency=100, sr=sr), sr)
+    assert audio.read(path, sr=SR)[0].size == pytest.approx(1.5 * SR, abs=1)
+
+
+def test_too_many_channels_are_refused(tmp_path):
+    path = write(tmp_path / "a.wav", np.repeat(tone()[:, None], 32, axis=1))
+    assert audio.channels(path) == 32
+    assert audio.read(path)[0].size == tone().size
+    path = write(tmp_path / "b.wav", np.repeat(tone()[:, None], 33, axis=1))
+    refused(path, "its 33 channels are more than 32")
+
+
+def test_a_recording_that_memory_cannot_hold_is_refused(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.flac", tone(seconds=5))
+    monkeypatch.setattr(audio, "MAX_SAMPLES", 2 * SR)
+    monkeypatch.setattr(audio, "BLOCK", SR)
+    refused(path, "lasts more than 0.0 h; cut it into pieces")
+    assert sum(y.size for y in audio.stream(path, sr=SR, seconds=1.0)) == 5 * SR
+
+
+# Headers that lie
+
+
+def lying(path, place, value, *, order="little"):
+    """Put a 32-bit number into a file's header."""
+    content = bytearray(path.read_bytes())
+    content[place : place + 4] = value.to_bytes(4, order)
+    path.write_bytes(content)
+    return path
+
+
+LENGTH_OF_DATA = 40
+"""Where an ordinary WAV says how many bytes of sound it has."""
+
+
+@pytest.mark.parametrize("bytes_more", [2, 10**6, 10**9])
+def test_a_wav_that_promises_more_than_it_holds_is_refused(tmp_path, bytes_more):
+    path = write(tmp_path / "a.wav", tone())
+    refused(lying(path, LENGTH_OF_DATA, 2 * tone().size + bytes_more), "truncated: its header")
+
+
+def test_a_wav_that_promises_less_than_it_holds_is_as_long_as_it_says(tmp_path):
+    path = lying(write(tmp_path / "a.wav", tone(seconds=3)), LENGTH_OF_DATA, 2 * 2 * SR)
+    assert audio.read(path)[0].size == 2 * SR
+    refused(lying(path, LENGTH_OF_DATA, 1000), r"lasts 0\.02 s")
+
+
+@pytest.mark.parametrize("said", [0, 0xFFFFFFFF])
+def test_a_wav_that_leaves_its_length_open_is_read(tmp_path, said):
+    """Programs that stream do not know it when they write the header."""
+    path = lying(write(tmp_path / "a.wav", tone()), LENGTH_OF_DATA, said)
+    try:
+        assert audio.read(path)[0].size == tone().size
+    except AudioError as error:
+        assert "lasts 0.00 s" in str(error)
+
+
+@pytest.mark.parametrize("said", [0, 1, 0xFFFFFFFF])
+def test_what_a_wav_says_of_the_whole_file_does_not_matter(tmp_path, said):
+    path = lying(write(tmp_path / "a.wav", tone()), 4, said)
+    assert audio.read(path)[0].size == tone().size
+
+
+def test_an_mp3_that_promises_days_of_music_is_as_long_as_it_is(tmp_path):
+    """The number of frames behind the name of the encoder's note."""
+    path = write(tmp_path / "a.mp3", tone(seconds=3))
+    note = re.search(b"Xing|Info", path.read_bytes()).start()
+    whole = audio.read(path)[0]
+    lying(path, note + 8, 0x7FFFFFFF, order="big")
+    assert soundfile.info(path).frames > 10**12
+    assert audio.read(path)[0].size == pytest.approx(whole.size, abs=5000)
+    pieces = list(audio.stream(path, sr=SR, seconds=1.0))
+    assert sum(y.size for y in pieces) == pytest.approx(whole.size, abs=5000)
+
+
+def test_a_pile_of_empty_chunks_is_no_hang(tmp_path):
+    content = write(tmp_path / "a.wav", tone()).read_bytes()
+    (tmp_path / "a.wav").write_bytes(content[:12] + 10**6 * b"junk\0\0\0\0" + content[12:])
+    try:
+        assert audio.read(tmp_path / "a.wav")[0].size == tone().size
+    except AudioError as error:
+        assert "not audio" in str(error)
+
+
+def test_the_decoder_keeps_quiet_about_damage(tmp_path, capfd):
+    path = write(tmp_path / "a.mp3", tone(seconds=3))
+    content = bytearray(path.read_bytes())
+    content[5000:7000] = b"x" * 2000
+    path.write_bytes(content)
+    assert audio.read(path)[0].size > 2 * SR
+    assert capfd.readouterr().err == ""
+
+
+def test_a_file_of_raw_samples_has_no_header_to_go_by(tmp_path):
+    (tmp_path / "a.raw").write_bytes(b"x" * 5000)
+    refused(tmp_path / "a.raw", "not audio that libsndfile can read")
+
+
 # Resampling
 
 
