@@ -31,6 +31,7 @@ SECONDS_A_NOTEBOOK = {
     **dict.fromkeys(["00", "01", "02", "03"], 25),
     **{"04": 90, "05": 240, "06": 105, "07": 70, "08": 60, "09": 15, "10": 30},
 }
+LONGEST = max(SECONDS_A_NOTEBOOK, key=lambda number: SECONDS_A_NOTEBOOK[number])
 LOOKING_BACK = ("08", "09", "10")
 """Notebooks that look at what the others left in the run's folder."""
 
@@ -188,7 +189,11 @@ def _executed(
 
 def _waves(waiting: list[Notebook]) -> list[list[Notebook]]:
     """Notebooks that do not need each other, before those that look at what they left."""
-    own = [notebook for notebook in waiting if notebook.number not in LOOKING_BACK]
+    # The longest first: it would end alone, or beside another that takes much memory.
+    own = sorted(
+        (one for one in waiting if one.number not in LOOKING_BACK),
+        key=lambda one: one.number != LONGEST,
+    )
     return [own, *([one] for one in waiting if one.number in LOOKING_BACK)]
 
 
