@@ -12,13 +12,28 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from test_download import Handler, Host, big_tar, held, host  # noqa: F401
+from test_download import big_tar, held, host  # noqa: F401
 
 from gtzan_helpers import download, files, scoreboard
 
 SR = 22_050
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["gtzan_helpers.cli", "gtzan_helpers.extract", "test_download"])
+# So that a child works from its first moment, and is not killed while it imports.
+PROCESSES.set_forkserver_preload(
+    [
+        "pandas",
+        "pytest",
+        "soundfile",
+        "soxr",
+        "requests",
+        "pooch",
+        "librosa.core",
+        "librosa.feature",
+        "gtzan_helpers.cli",
+        "gtzan_helpers.extract",
+        "gtzan_helpers.scoreboard",
+    ]
+)
 
 
 def gtzan(places, words):
