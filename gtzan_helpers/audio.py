@@ -108,10 +108,29 @@ def stream(path: str | Path, *, sr: int, seconds: float) -> Iterator[np.ndarray]
             raise AudioError(f"{path}: holds no sound; copy or fetch it again")
 
 
-def channels(path: str | Path) -> int:
-    """Number of channels of a recording; raises as `read` does."""
+def header(path: str | Path) -> tuple[int, int, int]:
+    """What a recording says of itself, which may be wrong.
+
+    Parameters
+    ----------
+    path : str or Path
+        See `read`.
+
+    Returns
+    -------
+    n_samples : int
+        Of each channel.
+    sr : int
+        Hz.
+    n_channels : int
+
+    Raises
+    ------
+    AudioError
+        If it cannot be opened, or if its rate or number of channels is absurd.
+    """
     with _opened(Path(path)) as file:
-        return file.channels
+        return file.frames, file.samplerate, file.channels
 
 
 @contextlib.contextmanager
@@ -121,8 +140,10 @@ def _opened(path: Path) -> Iterator["soundfile.SoundFile"]:
 
     try:
         _check_size(path)
+        # As bytes, a name need not be UTF-8; Windows has no others.
+        name = os.fsencode(path) if os.name == "posix" else path
         with _muted():
-            file = soundfile.SoundFile(path)
+            file = soundfile.SoundFile(name)
         with file:
             _check_header(path, file)
             yield file

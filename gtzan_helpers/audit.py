@@ -141,7 +141,7 @@ def _listen(path: str) -> _Heard:
     faults = []
     if sr != config.SR:
         faults.append(f"{sr} Hz, not {config.SR}; it will be resampled")
-    if (channels := audio.channels(path)) > 1:
+    if (channels := audio.header(path)[2]) > 1:
         faults.append(f"{channels} channels; their mean will be taken")
     if y.size < 3 * sr:
         faults.append(f"lasts {y.size / sr:.2f} s; a segment of 3 s repeats it")

@@ -1,5 +1,6 @@
 """The command line: ``gtzan``. Heavy libraries are imported by the command that needs them."""
 
+import io
 import sys
 import warnings
 from typing import Any
@@ -35,6 +36,9 @@ def commands(context: click.Context) -> None:
 def main() -> None:
     """Run the command line; an expected failure is one line and exit code 2."""
     warnings.showwarning = _show_warning
+    for stream in (sys.stdout, sys.stderr):  # a file's name need not be UTF-8
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         sys.exit(commands.main(standalone_mode=False) or 0)
     except GtzanError as error:

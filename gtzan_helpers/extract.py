@@ -616,13 +616,11 @@ def write_csv(
 
 def _n_samples(path) -> int:
     """Samples of a file at `config.SR`; 0 where there is no file that says."""
-    import soundfile
-
     try:
-        info = soundfile.info(path)
-    except (soundfile.SoundFileError, TypeError, OSError):
+        n_samples, sr, _ = audio.header(path)
+    except (AudioError, TypeError):
         return 0
-    return round(info.frames * config.SR / info.samplerate)
+    return round(n_samples * config.SR / sr)
 
 
 def write_pack(

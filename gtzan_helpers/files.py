@@ -71,7 +71,8 @@ def _sweep(path: Path) -> None:
 def write_text(path: str | Path, text: str) -> Path:
     """Write `text` as UTF-8, whole or not at all, and return the path."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        # A name of a file, of which texts may speak, need not be UTF-8.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
     return Path(path)
 
 

@@ -177,7 +177,7 @@ def test_the_ends_of_the_range_of_rates_belong_to_it(tmp_path, sr):
 
 def test_too_many_channels_are_refused(tmp_path):
     path = write(tmp_path / "a.wav", np.repeat(tone()[:, None], 32, axis=1))
-    assert audio.channels(path) == 32
+    assert audio.header(path) == (tone().size, SR, 32)
     assert audio.read(path)[0].size == tone().size
     path = write(tmp_path / "b.wav", np.repeat(tone()[:, None], 33, axis=1))
     refused(path, "its 33 channels are more than 32")
@@ -240,7 +240,7 @@ def test_an_mp3_that_promises_days_of_music_is_as_long_as_it_is(tmp_path):
     note = re.search(b"Xing|Info", path.read_bytes()).start()
     whole = audio.read(path)[0]
     lying(path, note + 8, 0x7FFFFFFF, order="big")
-    assert soundfile.info(path).frames > 10**12
+    assert audio.header(path)[0] > 10**12
     assert audio.read(path)[0].size == pytest.approx(whole.size, abs=5000)
     pieces = list(audio.stream(path, sr=SR, seconds=1.0))
     assert sum(y.size for y in pieces) == pytest.approx(whole.size, abs=5000)

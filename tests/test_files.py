@@ -66,3 +66,8 @@ def test_a_file_that_changed_has_another_digest(tmp_path):
     before = files.digest(path)
     path.write_bytes(b"after it")
     assert files.digest(path) == hashlib.md5(b"after it").hexdigest() != before
+
+
+def test_a_text_may_hold_a_name_that_is_no_text(tmp_path):
+    files.write_text(tmp_path / "a.txt", "Grönemeyer \udcff.wav\n")
+    assert (tmp_path / "a.txt").read_bytes() == "Grönemeyer \\udcff.wav\n".encode()

@@ -1,6 +1,8 @@
 """A song in, its genre out: real files of every kind, known signals, and what is refused."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 
@@ -207,6 +209,16 @@ def test_odd_files_never_stop_the_others(write, tmp_path):
     assert all(line.startswith(f"error: {tmp_path}") for line in done.stderr.splitlines())
     first, second = done.stdout.splitlines()
     assert "song.wav: " in first and second.startswith("  0:00.0 ")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text on this system")
+def test_a_name_that_is_no_text_is_a_name(write, tmp_path):
+    odd = tmp_path / os.fsdecode(b"\xff.wav")
+    write().rename(odd)
+    done = gtzan(odd, tmp_path / os.fsdecode(b"\xfe.wav"))
+    assert done.returncode == 1
+    assert re.search(r"udcff\.wav: \w", done.stdout)
+    assert re.search(r"udcfe\.wav: cannot be opened", done.stderr)
 
 
 def test_json_is_a_line_per_file(write, tmp_path):
