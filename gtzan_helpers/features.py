@@ -180,17 +180,17 @@ class Analysis(LogMel):
     @cached_property
     def magnitude(self) -> np.ndarray:
         """Magnitude spectrogram, shape (1 + n_fft / 2, n_frames)."""
-        return np.abs(self.stft)
+        return np.sqrt(self.power)
 
     @cached_property
     def power(self) -> np.ndarray:
         """Power spectrogram, shape (1 + n_fft / 2, n_frames)."""
-        return self.magnitude**2
+        return _power(self.stft.T).T
 
     @cached_property
     def mel(self) -> np.ndarray:
         """Mel power spectrogram, shape (n_mels, n_frames)."""
-        return _mel_filters(self.sr, self.n_fft, self.n_mels) @ self.power
+        return _mel(self.power, sr=self.sr, n_fft=self.n_fft, n_mels=self.n_mels)
 
     @cached_property
     def log_mel(self) -> np.ndarray:  # type: ignore[override]
@@ -377,7 +377,7 @@ class Analysis(LogMel):
 
     def _masked_mfcc(self, mask: np.ndarray) -> np.ndarray:
         power = (self.magnitude * mask) ** 2
-        mel = _mel_filters(self.sr, self.n_fft, self.n_mels) @ power
+        mel = _mel(power, sr=self.sr, n_fft=self.n_fft, n_mels=self.n_mels)
         return LogMel(librosa.power_to_db(mel), frame_rate=self.frame_rate).mfcc
 
     def stacked(self) -> np.ndarray:
@@ -387,7 +387,7 @@ class Analysis(LogMel):
         (here from the STFT's chroma). Shorter music repeats its last frame, of longer music
         the first 1400 frames count.
         """
-        mel = librosa.power_to_db(_mel_filters(self.sr, self.n_fft, 32) @ self.power)
+        mel = librosa.power_to_db(_mel(self.power, sr=self.sr, n_fft=self.n_fft, n_mels=32))
         tonnetz = librosa.feature.tonnetz(chroma=self.chroma_stft, sr=self.sr)
         rows = np.concatenate(
             [self.mfcc, mel, self.tempogram_bands, self.chroma_stft, self.contrast, tonnetz]
@@ -480,6 +480,17 @@ def _overlap_add(frames, window, hop_length):
 
 
 @numba.njit(cache=True, nogil=True)
+def _power(frames):
+    """Squared magnitudes, with no array in between."""
+    power = np.empty(frames.shape, dtype=np.float32)
+    for frame in range(frames.shape[0]):
+        for k in range(frames.shape[1]):
+            value = frames[frame, k]
+            power[frame, k] = value.real * value.real + value.imag * value.imag
+    return power
+
+
+@numba.njit(cache=True, nogil=True)
 def _spectrum_shape(magnitude, frequencies):
     """Centroid, bandwidth and 85 % roll-off in Hz of each row of magnitudes."""
     n_frames, n_bins = magnitude.shape
@@ -510,9 +521,21 @@ def _hann(n_fft: int) -> np.ndarray:
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
 
 
+def _mel(power: np.ndarray, *, sr: int, n_fft: int, n_mels: int) -> np.ndarray:
+    parts = _mel_filters(sr, n_fft, n_mels)
+    return np.concatenate([filters @ power[low:high] for low, high, filters in parts])
+
+
 @lru_cache(maxsize=8)
-def _mel_filters(sr: int, n_fft: int, n_mels: int) -> np.ndarray:
-    return librosa.filters.mel(sr=sr, n_fft=n_fft, n_mels=n_mels)
+def _mel_filters(sr: int, n_fft: int, n_mels: int) -> list[tuple[int, int, np.ndarray]]:
+    """The mel filters, sixteen at a time, with the bins that these cover: most of all is zero."""
+    parts = []
+    for first in range(0, n_mels, 16):
+        filters = librosa.filters.mel(sr=sr, n_fft=n_fft, n_mels=n_mels)[first : first + 16]
+        covered = np.flatnonzero(filters.any(axis=0))
+        low, high = covered.min(initial=n_fft // 2), covered.max(initial=0) + 1
+        parts.append((int(low), int(high), np.ascontiguousarray(filters[:, low:high])))
+    return parts
 
 
 @lru_cache(maxsize=128)
