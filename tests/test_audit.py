@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from gtzan_helpers import audio, audit, dataset, extract, synth
+from gtzan_helpers import audio, audit, dataset, extract, features, synth
 from gtzan_helpers.errors import NotPossibleError, SourceError
 
 SR = 22_050
@@ -246,7 +246,10 @@ def test_the_real_pack_holds_the_replicas_that_are_known_and_others_by_the_same_
 
 
 def test_a_table_cannot_be_checked(tmp_path):
-    (tmp_path / "t.csv").write_text("filename,label\n", encoding="utf-8")
+    table = pd.DataFrame(0.0, index=range(2), columns=list(features.columns("kaggle")))
+    table.assign(filename=["a.wav", "b.wav"], label=["a", "b"]).to_csv(
+        tmp_path / "t.csv", index=False
+    )
     with pytest.raises(NotPossibleError, match="t is a table; only audio and packs are checked"):
         audit.check(tmp_path / "t.csv")
 
