@@ -99,7 +99,8 @@ def load(path: str | Path) -> Trained:
         If there is none, or it is damaged.
     """
     with reading(path):
-        return Trained(keras.saving.load_model(path), Inputs.out_of(path), pd.DataFrame())
+        inputs = Inputs.out_of(path)  # first, because Keras has words of its own for a missing file
+        return Trained(keras.saving.load_model(path), inputs, pd.DataFrame())
 
 
 def fit(

@@ -12,6 +12,7 @@ import soundfile
 
 from gtzan_helpers import audio, classical, config, evaluate, experiments, extract, predict
 from gtzan_helpers.errors import AudioError, SourceError
+from gtzan_helpers.inputs import Inputs
 
 SR = 22_050
 
@@ -180,6 +181,8 @@ def test_a_skops_file_with_strange_types_is_refused(tmp_path):
     import skops.io
 
     skops.io.dump({"reader": Strange()}, tmp_path / "strange.skops")
+    inputs = Inputs("kaggle", 3.0, (57,), ("a", "b"))
+    inputs.put_into(tmp_path / "strange.skops")
     with pytest.raises(SourceError, match=r"strange\.skops: not a model of this series"):
         predict.load(tmp_path / "strange.skops")
 
