@@ -611,7 +611,11 @@ def write_csv(
     table.insert(0, "filename", names)
     table.insert(1, "length", lengths)
     table["label"] = segments.genre
-    return files.write_text(path, table.to_csv(index=False, lineterminator="\n"))
+    with files.replacing(path) as temporary:  # line by line: the text is larger than the table
+        table.to_csv(
+            temporary, index=False, lineterminator="\n", encoding="utf-8", errors="backslashreplace"
+        )
+    return Path(path)
 
 
 def _n_samples(path) -> int:

@@ -18,10 +18,12 @@ SR = config.SR
 SCRIPT = """
 import json, resource, sys, time
 from pathlib import Path
+import numpy as np
 from gtzan_helpers import extract
 
 folder, table = sys.argv[1:]
-found = extract.extract(folder, segment_seconds=0, jobs=1)  # and everything is imported
+noise = np.random.default_rng(0).random(5 * 22_050).astype(np.float32)
+extract.describe(noise, 22_050, "logmel", segment_seconds=0)  # and everything is imported
 started = time.perf_counter()
 found = extract.extract(folder, "logmel", segment_seconds=0, jobs=1)
 seconds = time.perf_counter() - started
@@ -31,7 +33,7 @@ print(json.dumps({
     "tracks": len(found.tracks),
     "seconds": seconds,
     "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    "written_mb": dict(written)["wchar:"] and int(dict(written)["wchar:"]) / 2**20,
+    "written_mb": int(dict(written)["wchar:"]) / 2**20,
 }))
 """
 
@@ -69,7 +71,8 @@ def test_time_is_linear_memory_flat_and_the_disk_is_written_once(tmp_path, monke
     day = 24 * 3600
     record(days_for_100_000_tracks_of_30_s=five["seconds"] / 5000 * 6 * 100_000 / day)
     assert five["seconds"] <= 5 * 1.3 * thousand["seconds"]
-    assert five["peak_mb"] <= thousand["peak_mb"] + 4000 * 0.02  # a row of the table, twice over
+    # Only the table itself grows, 336 numbers a track; it is held about three times over.
+    assert five["peak_mb"] <= thousand["peak_mb"] + 4000 * 3 * 336 * 8 / 2**20 + 50
     assert five["written_mb"] <= 1.2 * five["kept_mb"] + 1
 
 
