@@ -73,7 +73,7 @@ def test_time_is_linear_memory_flat_and_the_disk_is_written_once(tmp_path, monke
     assert five["seconds"] <= 5 * 1.3 * thousand["seconds"]
     assert (
         five["peak_mb"] <= thousand["peak_mb"] + 4000 * 0.02
-    )  # the table itself, held a few times
+    )  # the table, a few times
     assert five["written_mb"] <= 1.2 * five["kept_mb"] + 1
 
 
