@@ -71,9 +71,7 @@ def test_time_is_linear_memory_flat_and_the_disk_is_written_once(tmp_path, monke
     day = 24 * 3600
     record(days_for_100_000_tracks_of_30_s=five["seconds"] / 5000 * 6 * 100_000 / day)
     assert five["seconds"] <= 5 * 1.3 * thousand["seconds"]
-    assert (
-        five["peak_mb"] <= thousand["peak_mb"] + 4000 * 0.02
-    )  # the table, a few times
+    assert five["peak_mb"] <= thousand["peak_mb"] + 4000 * 0.02  # the table, a few times
     assert five["written_mb"] <= 1.2 * five["kept_mb"] + 1
 
 
