@@ -22,6 +22,7 @@ from gtzan_helpers import (
     dataset,
     features,
     files,
+    filters,
     median,
     packs,
     progress,
@@ -71,7 +72,7 @@ class Request:
 
     def key(self) -> str:
         """A short name of these settings and of the code that carries them out."""
-        modules = (features, audio, median, packs, *([augment] if self.change else []))
+        modules = (features, audio, filters, median, packs, *([augment] if self.change else []))
         code = [files.digest(str(path)) for path in (__file__, *(m.__file__ for m in modules))]
         libraries = ["librosa", *(["audiomentations"] if self.change else [])]
         text = json.dumps([asdict(self), code, *map(version, libraries)], sort_keys=True)

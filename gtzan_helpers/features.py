@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import scipy.fft
 
+from gtzan_helpers import filters
 from gtzan_helpers.errors import SettingError
 from gtzan_helpers.median import sliding_median
 
@@ -94,7 +95,7 @@ class LogMel:
         n_frames = self.onset_envelope.size
         ramped = np.pad(self.onset_envelope, n_lags // 2, mode="linear_ramp").astype(np.float32)
         around = np.lib.stride_tricks.sliding_window_view(ramped, n_lags)[:n_frames]
-        windowed = around * _hann(n_lags)
+        windowed = around * filters.hann(n_lags)
         size = scipy.fft.next_fast_len(2 * n_lags - 1, real=True)
         spectrum = scipy.fft.rfft(windowed, size, axis=1)
         matches = scipy.fft.irfft(spectrum.real**2 + spectrum.imag**2, size, axis=1)[:, :n_lags]
@@ -195,14 +196,13 @@ class Analysis(LogMel):
     @cached_property
     def log_mel(self) -> np.ndarray:  # type: ignore[override]
         """Mel spectrogram in dB, at most 80 dB below its maximum, shape (n_mels, n_frames)."""
-        return librosa.power_to_db(self.mel)
+        return decibels(self.mel)
 
     # The spectrum's shape
 
     @cached_property
     def _shape(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        frequencies = librosa.fft_frequencies(sr=self.sr, n_fft=self.n_fft)
-        return _spectrum_shape(self.magnitude.T, frequencies)
+        return _spectrum_shape(self.magnitude.T, filters.frequencies(self.sr, self.n_fft))
 
     @cached_property
     def centroid(self) -> np.ndarray:
@@ -265,7 +265,7 @@ class Analysis(LogMel):
         strong spectral peaks between 150 and 4000 Hz. Only the peaks are interpolated here, not
         every bin.
         """
-        frequencies = librosa.fft_frequencies(sr=self.sr, n_fft=self.n_fft)
+        frequencies = filters.frequencies(self.sr, self.n_fft)
         inside = np.flatnonzero((frequencies >= 150) & (frequencies < 4000))
         low, high = inside[0], inside[-1] + 1
         below, here, above = (self.power[low + d : high + d] for d in (-1, 0, 1))
@@ -281,13 +281,16 @@ class Analysis(LogMel):
         height = here + np.float32(0.5) * slope * shift
         pitches = ((bins + low + shift) * float(self.sr) / self.n_fft).astype(np.float32)
         strong = pitches[height >= np.median(height)]
-        return float(librosa.pitch_tuning(strong, resolution=0.01, bins_per_octave=12))
+        off = (12 * np.log2(strong / 440) + 0.5) % 1 - 0.5
+        edges = np.linspace(-0.5, 0.5, 101)
+        return float(edges[np.histogram(off, edges)[0].argmax()])
 
     @cached_property
     def chroma_stft(self) -> np.ndarray:
         """Energy of the 12 pitch classes from C on, the loudest set to 1, shape (12, n_frames)."""
-        filters = _chroma_filters(self.sr, self.n_fft, round(self.tuning, 2))
-        return librosa.util.normalize(filters @ self.power, axis=0)
+        chroma = filters.chroma(self.sr, self.n_fft, round(self.tuning, 2)) @ self.power
+        loudest = chroma.max(axis=0)
+        return chroma / np.where(loudest < np.finfo(np.float32).tiny, 1, loudest)
 
     @cached_property
     def _cqt(self) -> np.ndarray:
@@ -344,8 +347,8 @@ class Analysis(LogMel):
         keeps one and drops the other (Fitzgerald, "Harmonic/percussive separation using
         median filtering", DAFx 2010).
         """
-        harmonic = sliding_median(self.magnitude.T, HPSS_SIZE)
-        percussive = sliding_median(self.magnitude, HPSS_SIZE)
+        harmonic = self._median(self.magnitude.T)
+        percussive = self._median(self.magnitude)
         # In one order of memory, else the sums below would jump about.
         harmonic, percussive = harmonic**2, np.ascontiguousarray(percussive.T) ** 2
         total = harmonic + percussive
@@ -353,6 +356,9 @@ class Analysis(LogMel):
         total[silent] = 1
         harmonic[silent] = 0.5
         return (harmonic / total).T
+
+    def _median(self, rows: np.ndarray) -> np.ndarray:
+        return sliding_median(rows, HPSS_SIZE)
 
     @cached_property
     def harmonic(self) -> np.ndarray:
@@ -378,7 +384,7 @@ class Analysis(LogMel):
     def _masked_mfcc(self, mask: np.ndarray) -> np.ndarray:
         power = (self.magnitude * mask) ** 2
         mel = _mel(power, sr=self.sr, n_fft=self.n_fft, n_mels=self.n_mels)
-        return LogMel(librosa.power_to_db(mel), frame_rate=self.frame_rate).mfcc
+        return LogMel(decibels(mel), frame_rate=self.frame_rate).mfcc
 
     def stacked(self) -> np.ndarray:
         """The array of the stacked study, shape (87, 1400).
@@ -387,13 +393,44 @@ class Analysis(LogMel):
         (here from the STFT's chroma). Shorter music repeats its last frame, of longer music
         the first 1400 frames count.
         """
-        mel = librosa.power_to_db(_mel(self.power, sr=self.sr, n_fft=self.n_fft, n_mels=32))
+        mel = decibels(_mel(self.power, sr=self.sr, n_fft=self.n_fft, n_mels=32))
         tonnetz = librosa.feature.tonnetz(chroma=self.chroma_stft, sr=self.sr)
         rows = np.concatenate(
             [self.mfcc, mel, self.tempogram_bands, self.chroma_stft, self.contrast, tonnetz]
         )[:, :STACKED_FRAMES]
         missing = STACKED_FRAMES - rows.shape[1]
         return np.pad(rows, ((0, 0), (0, missing)), mode="edge").astype(np.float32)
+
+
+class Uncompiled(Analysis):
+    """The same without compiled loops, for the first few songs after an installation.
+
+    Compiling takes several seconds; after that, 30 s of music are analysed in half the time.
+    """
+
+    @cached_property
+    def power(self) -> np.ndarray:
+        return self.stft.real**2 + self.stft.imag**2
+
+    @cached_property
+    def _shape(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        magnitude, frequencies = self.magnitude.T, filters.frequencies(self.sr, self.n_fft)
+        powers = np.stack([frequencies**k for k in range(3)], axis=1)
+        moments = magnitude.astype(np.float64) @ powers
+        moments[moments[:, 0] < np.finfo(np.float32).tiny] = 1, 0, 0
+        total, first, second = moments.T
+        centroid = first / total
+        bandwidth = np.sqrt(np.maximum(second / total - centroid**2, 0))
+        below = np.cumsum(magnitude, axis=1)
+        rolloff = frequencies[(below >= np.float32(0.85) * below[:, -1:]).argmax(axis=1)]
+        return centroid, bandwidth, rolloff
+
+    def _median(self, rows: np.ndarray) -> np.ndarray:
+        from scipy.ndimage import median_filter
+
+        # Column by column scipy takes a faster way.
+        columns = np.ascontiguousarray(rows.T)
+        return np.stack([median_filter(c, HPSS_SIZE, mode="reflect") for c in columns], axis=1)
 
 
 def patches(y: np.ndarray, starts_s: np.ndarray) -> np.ndarray:
@@ -418,6 +455,12 @@ def patches(y: np.ndarray, starts_s: np.ndarray) -> np.ndarray:
     return compressed[frames]
 
 
+def decibels(power: np.ndarray) -> np.ndarray:
+    """Power in dB, at most 80 dB below its maximum, as `librosa.power_to_db`."""
+    level = 10 * np.log10(np.maximum(power, 1e-10))
+    return np.maximum(level, level.max() - 80)
+
+
 def stft(y: np.ndarray, *, n_fft: int, hop_length: int) -> np.ndarray:
     """Short-time Fourier transform, centred frames and a Hann window, as `librosa.stft`.
 
@@ -434,7 +477,7 @@ def stft(y: np.ndarray, *, n_fft: int, hop_length: int) -> np.ndarray:
     """
     padded = np.pad(y, n_fft // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_length]
-    return scipy.fft.rfft(frames * _hann(n_fft), axis=1).T
+    return scipy.fft.rfft(frames * filters.hann(n_fft), axis=1).T
 
 
 def istft(spectrum: np.ndarray, *, hop_length: int, length: int) -> np.ndarray:
@@ -454,29 +497,19 @@ def istft(spectrum: np.ndarray, *, hop_length: int, length: int) -> np.ndarray:
     """
     frames = scipy.fft.irfft(spectrum.T, axis=1)
     n_fft = frames.shape[1]
-    y = _overlap_add(frames, _hann(n_fft), hop_length)
-    return y[n_fft // 2 : n_fft // 2 + length]
+    window, (n_frames, n_hops) = filters.hann(n_fft), (len(frames), n_fft // hop_length)
+    # Hop by hop: each of a frame's is added to the row where it lies.
+    parts = (frames * window).reshape(n_frames, n_hops, hop_length)
+    weights = (window**2).reshape(n_hops, hop_length)
+    y = np.zeros((n_frames - 1 + n_hops, hop_length), dtype=np.float32)
+    weight = np.full_like(y, np.finfo(np.float32).tiny)
+    for hop in range(n_hops):
+        y[hop : hop + n_frames] += parts[:, hop]
+        weight[hop : hop + n_frames] += weights[hop]
+    return (y / weight).ravel()[n_fft // 2 : n_fft // 2 + length]
 
 
 # Loops over frames, compiled
-
-
-@numba.njit(cache=True, nogil=True)
-def _overlap_add(frames, window, hop_length):
-    """Add windowed frames up where they lie, each sample weighted by the windows over it."""
-    n_frames, n_fft = frames.shape
-    n_hops = n_fft // hop_length
-    y = np.zeros((n_frames - 1 + n_hops) * hop_length, dtype=np.float32)
-    for hop in range(n_frames - 1 + n_hops):
-        here = y[hop * hop_length : (hop + 1) * hop_length]
-        weight = np.full(hop_length, np.finfo(np.float32).tiny, dtype=np.float32)
-        for frame in range(max(0, hop - n_hops + 1), min(n_frames, hop + 1)):
-            first = (hop - frame) * hop_length
-            for k in range(hop_length):
-                here[k] += window[first + k] * frames[frame, first + k]
-                weight[k] += window[first + k] ** 2
-        here /= weight
-    return y
 
 
 @numba.njit(cache=True, nogil=True)
@@ -515,15 +548,13 @@ def _spectrum_shape(magnitude, frequencies):
     return centroid, bandwidth, rolloff
 
 
-@lru_cache(maxsize=8)
-def _hann(n_fft: int) -> np.ndarray:
-    # scipy.signal takes seconds to import.
-    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
-
-
 def _mel(power: np.ndarray, *, sr: int, n_fft: int, n_mels: int) -> np.ndarray:
-    parts = _mel_filters(sr, n_fft, n_mels)
-    return np.concatenate([filters @ power[low:high] for low, high, filters in parts])
+    frames, parts = power.T, _mel_filters(sr, n_fft, n_mels)
+    # Frame by frame, as they lie in memory.
+    mel = np.empty((len(frames), n_mels), dtype=np.float32)
+    for first, (low, high, bands) in zip(range(0, n_mels, 16), parts, strict=True):
+        np.matmul(frames[:, low:high], bands, out=mel[:, first : first + 16])
+    return mel.T
 
 
 @lru_cache(maxsize=8)
@@ -531,16 +562,11 @@ def _mel_filters(sr: int, n_fft: int, n_mels: int) -> list[tuple[int, int, np.nd
     """The mel filters, sixteen at a time, with the bins that these cover: most of all is zero."""
     parts = []
     for first in range(0, n_mels, 16):
-        filters = librosa.filters.mel(sr=sr, n_fft=n_fft, n_mels=n_mels)[first : first + 16]
-        covered = np.flatnonzero(filters.any(axis=0))
+        bands = filters.mel(sr, n_fft, n_mels)[first : first + 16]
+        covered = np.flatnonzero(bands.any(axis=0))
         low, high = covered.min(initial=n_fft // 2), covered.max(initial=0) + 1
-        parts.append((int(low), int(high), np.ascontiguousarray(filters[:, low:high])))
+        parts.append((int(low), int(high), bands[:, low:high].T))
     return parts
-
-
-@lru_cache(maxsize=128)
-def _chroma_filters(sr: int, n_fft: int, tuning: float) -> np.ndarray:
-    return librosa.filters.chroma(sr=sr, n_fft=n_fft, tuning=tuning)
 
 
 # Tables
@@ -744,7 +770,7 @@ def dictionary() -> pd.DataFrame:
     return frame[["feature", "meaning", "rows", "summaries", *TABLES]]
 
 
-def row(analysis: LogMel, table: str) -> np.ndarray:
+def row(analysis: LogMel, table: str, names: tuple[str, ...] = ()) -> np.ndarray:
     """Compute one line of a feature table.
 
     Parameters
@@ -752,13 +778,17 @@ def row(analysis: LogMel, table: str) -> np.ndarray:
     analysis : Analysis, or LogMel for the table `logmel`
     table : str
         See `columns`.
+    names : tuple of str
+        The columns to compute, if not all of them.
 
     Returns
     -------
     ndarray, shape (n_columns,), float64
-        In the order of ``columns(table)``.
+        In the order of `names`, or of ``columns(table)``.
     """
+    names = names or columns(table)
     values: dict[str, float] = {}
     for block in blocks(table):
-        values.update(zip(block.columns(), block.values(analysis), strict=True))
-    return np.array([values[name] for name in columns(table)])
+        if not set(names).isdisjoint(block.columns()):
+            values.update(zip(block.columns(), block.values(analysis), strict=True))
+    return np.array([values[name] for name in names])

@@ -8,7 +8,7 @@ import pytest
 
 from gtzan_helpers import features, synth
 from gtzan_helpers.errors import SettingError
-from gtzan_helpers.features import Analysis, LogMel
+from gtzan_helpers.features import Analysis, LogMel, Uncompiled
 
 SR = 22_050
 SIZES = {"kaggle": 57, "capstone": 106, "logmel": 336, "full": 638}
@@ -335,3 +335,29 @@ def test_a_log_mel_spectrogram_gives_as_many_rows_by_its_own_frames(rng, n_frame
     alone = LogMel(rng.uniform(-80, 0, (128, n_frames)), frame_rate=12.5)
     assert alone.stacked().shape == (87, n_frames)
     np.testing.assert_array_equal(alone.stacked()[:20], alone.mfcc)
+
+
+def test_without_compiled_loops_the_values_are_the_same(analysis):
+    plain = Uncompiled(analysis.y, sr=SR)
+    np.testing.assert_array_equal(plain.harmonic_mask, analysis.harmonic_mask)
+    np.testing.assert_allclose(
+        features.row(plain, "kaggle"), features.row(analysis, "kaggle"), rtol=1e-5, atol=1e-9
+    )
+
+
+def test_a_row_of_chosen_columns_is_that_part_of_the_whole_in_their_order(analysis):
+    names = ("mfcc3_var", "rms_mean", "mfcc1_mean")
+    whole = dict(zip(features.columns("kaggle"), features.row(analysis, "kaggle"), strict=True))
+    assert features.row(analysis, "kaggle", names).tolist() == [whole[name] for name in names]
+
+
+def test_chosen_columns_leave_the_others_uncomputed():
+    fresh = Analysis(noise(), sr=SR)
+    features.row(fresh, "kaggle", ("rms_mean", "rms_var"))
+    assert "stft" not in vars(fresh) and "rms" in vars(fresh)
+
+
+def test_decibels_are_librosas_with_silence_too(rng):
+    power = rng.exponential(size=(4, 50)).astype(np.float32) * 10.0 ** rng.integers(-14, 3, 50)
+    power = np.append(power, np.zeros((1, 50)), axis=0).astype(np.float32)
+    np.testing.assert_allclose(features.decibels(power), librosa.power_to_db(power), rtol=1e-6)

@@ -8,7 +8,7 @@ import pytest
 import gtzan_helpers
 
 FLOORS = {
-    0: "errors config files systems audio median progress workers",
+    0: "errors config files systems audio filters median progress workers",
     1: "features fingerprints augment damage synth download packs",
     2: "dataset extract audit splits inputs",
     3: "classical backend networks musicnn training pretrained evaluate",

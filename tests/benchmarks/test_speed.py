@@ -100,7 +100,10 @@ def test_a_log_mel_costs_little_more_than_its_transform(record):
         for _ in range(30):
             found["transform"].append(timed(lambda y: transformed(y, window), y)[0])
             found["log-mel"].append(timed(lambda y: features.Analysis(y, sr=SR).log_mel, y)[0])
-    # The fastest of each: other programs only ever add.
-    transform, log_mel = (min(found[name]) for name in ("transform", "log-mel"))
-    record(transform_ms=1000 * transform, log_mel_ms=1000 * log_mel, ratio=log_mel / transform)
-    assert log_mel / transform <= 1.5
+    transform, log_mel = (np.array(found[name]) for name in ("transform", "log-mel"))
+    # Of neighbours, which met the same load.
+    ratio = np.median(log_mel / transform)
+    record(
+        transform_ms=1000 * np.median(transform), log_mel_ms=1000 * np.median(log_mel), ratio=ratio
+    )
+    assert ratio <= 1.5
