@@ -25,7 +25,7 @@ from gtzan_helpers.backend import keras, ops
 from gtzan_helpers.errors import MissingWeightsError, NotPossibleError, SettingError, SourceError
 from gtzan_helpers.splits import Split
 
-_CHUNK = 32
+_CHUNK = 8
 """Pictures, or patches, that go through a network at a time."""
 
 

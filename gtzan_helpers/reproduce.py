@@ -32,8 +32,8 @@ SECONDS_A_NOTEBOOK = {
     **{"04": 90, "05": 240, "06": 105, "07": 70, "08": 60, "09": 15, "10": 30},
 }
 LONGEST = max(SECONDS_A_NOTEBOOK, key=lambda number: SECONDS_A_NOTEBOOK[number])
-LOOKING_BACK = ("08", "09", "10")
-"""Notebooks that look at what the others left in the run's folder."""
+LOOKING_BACK = (("08", "10"), ("09",))
+"""Notebooks that look at what those before them left in the run's folder."""
 
 SECONDS_A_TRACK = {"smoke": 0.3, "quick": 1.5, "full": 2.0}
 """What runs took on two cores, extraction from audio included."""
@@ -189,12 +189,11 @@ def _executed(
 
 def _waves(waiting: list[Notebook]) -> list[list[Notebook]]:
     """Notebooks that do not need each other, before those that look at what they left."""
+    by_number = {one.number: one for one in waiting}
+    later = [[by_number.pop(n) for n in wave if n in by_number] for wave in LOOKING_BACK]
     # The longest first: it would end alone, or beside another that takes much memory.
-    own = sorted(
-        (one for one in waiting if one.number not in LOOKING_BACK),
-        key=lambda one: one.number != LONGEST,
-    )
-    return [own, *([one] for one in waiting if one.number in LOOKING_BACK)]
+    own = sorted(by_number.values(), key=lambda one: one.number != LONGEST)
+    return [own, *later]
 
 
 def _timed(

@@ -51,7 +51,7 @@ def write_songs(folder, n_songs):
         soundfile.write(path, (0.5 + 0.4 * k / n_songs) * tunes[k % len(tunes)], SR)
 
 
-@pytest.mark.scale
+@pytest.mark.benchmark
 def test_time_is_linear_memory_flat_and_the_disk_is_written_once(tmp_path, monkeypatch, record):
     found = {}
     for n_songs in (100, 1000, 5000):
@@ -83,7 +83,7 @@ def seconds_for(tracks, jobs, folder, monkeypatch):
     return time.perf_counter() - started
 
 
-@pytest.mark.scale
+@pytest.mark.benchmark
 def test_two_processes_are_nearly_twice_as_fast_as_one(tmp_path, monkeypatch, record):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     tunes = [synth.play(synth.song("rock", k, k, seed=0), 15.0) for k in range(8)]

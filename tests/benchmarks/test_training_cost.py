@@ -56,7 +56,7 @@ print(json.dumps({"seconds": seconds, "memory": peak() - built}))
 """
 
 
-@pytest.mark.slow
+@pytest.mark.benchmark
 def test_training_from_bytes_on_disk_is_as_fast_as_plain_fit_and_takes_half_the_memory(
     tmp_path, rng, record
 ):
@@ -87,7 +87,7 @@ def fastest(function, *, times=3):
     return min(taken)
 
 
-@pytest.mark.slow
+@pytest.mark.benchmark
 def test_embedding_many_tracks_at_once_is_faster_than_one_a_call(
     rng, tmp_path, monkeypatch, record
 ):
@@ -110,7 +110,7 @@ def test_embedding_many_tracks_at_once_is_faster_than_one_a_call(
     assert many <= 0.85 * single
 
 
-@pytest.mark.slow
+@pytest.mark.benchmark
 def test_a_head_on_kept_embeddings_trains_ten_times_faster_than_through_the_backbone(rng, record):
     # At the size of the study's pictures.
     transfer = replace(pretrained.get("images_mobilenetv2"), weights="random", epochs=3, depth=0)
