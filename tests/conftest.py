@@ -12,6 +12,14 @@ os.environ["TQDM_DISABLE"] = "1"  # tqdm reads it when it is imported
 SR = 22_050
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Whatever shares fixtures goes to one process: a module, and all that look at one long run."""
+    for item in items:
+        group = "smoke" if "smoke_run" in item.fixturenames else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
