@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import filelock
 import numpy as np
 import pytest
 import soundfile
@@ -12,23 +13,22 @@ os.environ["TQDM_DISABLE"] = "1"  # tqdm reads it when it is imported
 SR = 22_050
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Whatever shares fixtures goes to one process: a module, and all that look at one long run."""
-    for item in items:
-        group = "smoke" if "smoke_run" in item.fixturenames else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
 
 
 @pytest.fixture(scope="session")
-def session_cache(tmp_path_factory):
+def shared(tmp_path_factory):
+    """A folder that all processes of the session see."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def session_cache(shared):
     """One cache for the whole session, so that the embedded dataset is made once."""
-    return tmp_path_factory.mktemp("cache")
+    return shared / "cache"
 
 
 @pytest.fixture(autouse=True)
@@ -69,13 +69,14 @@ def labelled_folder(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def smoke_run(session_cache, tmp_path_factory):
+def smoke_run(shared, session_cache, tmp_path_factory):
     """The folder of a run of the whole series at smoke, by the code that users run."""
     from gtzan_helpers import reproduce
 
-    folder = tmp_path_factory.mktemp("run")
-    with pytest.MonkeyPatch.context() as places:
+    folder = shared / "run"
+    with filelock.FileLock(shared / "run.lock"), pytest.MonkeyPatch.context() as places:
         places.setenv("GTZAN_CACHE", str(session_cache))
         places.setenv("GTZAN_DATA", str(tmp_path_factory.mktemp("data")))
-        reproduce.run("synthetic", profile="smoke", out=folder, say=lambda line: None)
+        if not (folder / "index.html").exists():  # else another process has made it
+            reproduce.run("synthetic", profile="smoke", out=folder, say=lambda line: None)
     return folder
