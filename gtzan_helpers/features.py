@@ -792,3 +792,13 @@ def row(analysis: LogMel, table: str, names: tuple[str, ...] = ()) -> np.ndarray
         if not set(names).isdisjoint(block.columns()):
             values.update(zip(block.columns(), block.values(analysis), strict=True))
     return np.array([values[name] for name in names])
+
+
+def compile_loops() -> None:
+    """Compile what numba compiles, here and in librosa, and keep it on disk.
+
+    For before several processes would do so at once: numba's cache mixes up what they write,
+    and whoever reads that crashes.
+    """
+    noise = np.random.default_rng(0).standard_normal(5 * 22_050)
+    row(Analysis(noise, sr=22_050), "full")

@@ -11,6 +11,8 @@ import html
 import json
 import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -171,6 +173,9 @@ def _executed(
     """
     # Half of a notebook's time is spent by one thread, on imports and on tracing networks.
     at_once = min(2, jobs or os.cpu_count() or 1)
+    if at_once > 1 and len(waiting) > 1:
+        code = "from gtzan_helpers import features; features.compile_loops()"
+        subprocess.run([sys.executable, "-c", code], check=False)  # else each for itself
     with _silenced(), ThreadPoolExecutor(at_once) as pool:
         for wave in _waves(waiting):
             running = {pool.submit(_timed, one, folder, parameters): one for one in wave}

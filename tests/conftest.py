@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-import filelock
 import numpy as np
 import pytest
 import soundfile
@@ -19,16 +18,9 @@ def rng():
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory):
-    """A folder that all processes of the session see."""
-    own = tmp_path_factory.getbasetemp()
-    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-
-
-@pytest.fixture(scope="session")
-def session_cache(shared):
+def session_cache(tmp_path_factory):
     """One cache for the whole session, so that the embedded dataset is made once."""
-    return shared / "cache"
+    return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(autouse=True)
@@ -69,14 +61,13 @@ def labelled_folder(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def smoke_run(shared, session_cache, tmp_path_factory):
+def smoke_run(session_cache, tmp_path_factory):
     """The folder of a run of the whole series at smoke, by the code that users run."""
     from gtzan_helpers import reproduce
 
-    folder = shared / "run"
-    with filelock.FileLock(shared / "run.lock"), pytest.MonkeyPatch.context() as places:
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as places:
         places.setenv("GTZAN_CACHE", str(session_cache))
         places.setenv("GTZAN_DATA", str(tmp_path_factory.mktemp("data")))
-        if not (folder / "index.html").exists():  # else another process has made it
-            reproduce.run("synthetic", profile="smoke", out=folder, say=lambda line: None)
+        reproduce.run("synthetic", profile="smoke", out=folder, say=lambda line: None)
     return folder

@@ -1,5 +1,8 @@
 """Features are librosa's, and known signals give the answers that theory gives."""
 
+import os
+import subprocess
+import sys
 import warnings
 
 import librosa
@@ -361,3 +364,20 @@ def test_decibels_are_librosas_with_silence_too(rng):
     power = rng.exponential(size=(4, 50)).astype(np.float32) * 10.0 ** rng.integers(-14, 3, 50)
     power = np.append(power, np.zeros((1, 50)), axis=0).astype(np.float32)
     np.testing.assert_allclose(features.decibels(power), librosa.power_to_db(power), rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_what_is_compiled_once_is_not_compiled_again(tmp_path):
+    script = "from gtzan_helpers import features; features.compile_loops()"
+    kept = []
+    for _ in range(2):
+        places = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=places, check=True, capture_output=True
+        )
+        assert not done.stderr
+        kept.append(
+            sorted((path.name, path.stat().st_mtime_ns) for path in tmp_path.rglob("*.nb*"))
+        )
+    assert kept[0] == kept[1]
+    assert {"median._run", "features._power"} <= {name.split("-")[0] for name, _ in kept[0]}

@@ -133,13 +133,6 @@ def test_a_notebook_runs_by_plain_papermill_from_any_folder(tmp_path):
     assert "All numbers are finite" in (tmp_path / "out.ipynb").read_text(encoding="utf-8")
 
 
-def test_resume_keeps_what_was_executed_with_the_same_parameters(smoke_run):
-    executed = sorted((smoke_run / "notebooks").iterdir())
-    before = [path.stat().st_mtime_ns for path in executed]
-    reproduce.run("synthetic", profile="smoke", resume=True, out=smoke_run, say=lambda line: None)
-    assert [path.stat().st_mtime_ns for path in executed] == before
-
-
 def test_a_damaged_run_still_gives_a_report_that_says_what_was_left_out(smoke_run, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(smoke_run, folder)

@@ -66,6 +66,13 @@ def test_a_single_label_is_refused_before_anything_runs(tmp_path, labelled_folde
     assert not (tmp_path / "run").exists()
 
 
+def test_resume_keeps_what_was_executed_with_the_same_parameters(smoke_run):
+    executed = sorted((smoke_run / "notebooks").iterdir())
+    before = [path.stat().st_mtime_ns for path in executed]
+    run("synthetic", smoke_run, resume=True)
+    assert [path.stat().st_mtime_ns for path in executed] == before
+
+
 def test_resume_executes_a_notebook_whose_parameters_changed(smoke_run, tmp_path):
     tracks = dataset.load("synthetic", profile="smoke")
     report = reproduce._Report(smoke_run, "synthetic", "smoke", tracks)
