@@ -57,7 +57,9 @@ class Workers:
         elif self.jobs == 1 or seconds < WORTH_PROCESSES:
             yield from (function(*task) for task in rest)
         else:
-            yield from joblib.Parallel(n_jobs=self.jobs, return_as="generator")(calls)
+            # Elsewhere idle processes are kept for minutes, each with its libraries in memory.
+            with joblib.parallel_config("loky", n_jobs=self.jobs, idle_worker_timeout=5):
+                yield from joblib.Parallel(return_as="generator")(calls)
 
     def _on_cluster(self, calls) -> Iterator:
         try:
