@@ -154,9 +154,9 @@ def predict(paths: tuple[str, ...], model: str, timeline: bool, as_json: bool) -
 @JOBS
 def evaluate(model: str, source: str, profile: str, jobs: int | None) -> int:
     """Ask a model of a run (.keras, .skops) about another labelled source; 1 on failures."""
-    from gtzan_helpers import experiments
+    from gtzan_helpers import probes
 
-    found = experiments.evaluate_model(model, source, profile=profile, jobs=jobs)
+    found = probes.evaluate_model(model, source, profile=profile, jobs=jobs)
     scores = found.scores
     click.echo(
         f"{found.n_tracks} tracks: {100 * scores.track_accuracy:.1f} % named right "

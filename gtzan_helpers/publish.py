@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from gtzan_helpers import config, files, scoreboard, systems
+from gtzan_helpers import config, files, results, scoreboard, systems
 from gtzan_helpers.errors import SourceError
 
 
@@ -19,9 +19,9 @@ def gather(runs: Iterable[str]) -> pd.DataFrame:
         If a run has no results.
     """
     paths = [Path(run) for run in runs] or [_figures() / "scoreboard.csv"]
-    rows = scoreboard.read(paths[0])
+    rows = results.read(paths[0])
     for path in paths[1:]:
-        rows = scoreboard.merge(rows, scoreboard.read(path))
+        rows = scoreboard.merge(rows, results.read(path))
     return rows
 
 
@@ -42,14 +42,14 @@ def write(rows: pd.DataFrame, runs: Iterable[str]) -> pd.DataFrame:
         raise SourceError("synthetic results are not for figures/; name runs on real data")
     figures = _figures()
     board = figures / "scoreboard.csv"
-    merged = scoreboard.merge(scoreboard.read(board) if board.exists() else rows[:0], rows)
+    merged = scoreboard.merge(results.read(board) if board.exists() else rows[:0], rows)
     for run in (Path(run) for run in runs):
-        found = scoreboard.read(run)
+        found = results.read(run)
         honest = scoreboard.honest_protocol(found)
         for row in found[found.status == "measured"].itertuples():
             # What the comparison does not show would only fill space.
             if row.protocol in (systems.get(row.system_id).run_protocol, honest):
-                stem = scoreboard.stem(row.system_id, row.source, row.protocol, row.seed)
+                stem = results.stem(row.system_id, row.source, row.protocol, row.seed)
                 _copy(run / "predictions", f"{stem}.npz", figures / "predictions")
         _copy(run / "figures", "*.png", figures / found.source.iloc[0])
     files.write_text(board, merged.to_csv(index=False, lineterminator="\n"))

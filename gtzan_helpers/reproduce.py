@@ -24,7 +24,7 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from gtzan_helpers import config, dataset, files, scoreboard, systems
+from gtzan_helpers import config, dataset, files, results, scoreboard, systems
 from gtzan_helpers.errors import NotebookError, SettingError, SourceError
 
 KERNEL = "python3"
@@ -372,7 +372,7 @@ class _Report:
 
     def _scoreboard(self) -> str:
         try:
-            rows = scoreboard.read(self.folder)
+            rows = results.read(self.folder)
         except SourceError:
             return "<p>No system was measured yet.</p>"
         compared = scoreboard.comparison(scoreboard.merge(rows[:0], rows))

@@ -1,15 +1,11 @@
-"""Result rows: one per system, source, protocol and seed; written, read, merged, compared."""
+"""The scoreboard: results of runs merged, and published, reproduced and honest side by side."""
 
-import json
 import math
 import re
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 
 import pandas as pd
 
-from gtzan_helpers import files, splits, systems
+from gtzan_helpers import splits, systems
 from gtzan_helpers.errors import SourceError
 
 BASELINE = 0.10
@@ -18,119 +14,10 @@ BASELINE = 0.10
 CEILING = 0.945
 """What a perfect listener would score, given GTZAN's wrong labels (Sturm 2013)."""
 
-
-@dataclass(frozen=True)
-class Row:
-    """One result. Accuracies are shares from 0 to 1.
-
-    `train_accuracy`, `valid_accuracy` and `segment_accuracy` (test) count segments,
-    `track_accuracy` and `macro_f1` tracks; where a system hears whole tracks, a segment is a
-    track. `status` is ``measured``, ``control`` (random weights where pre-trained ones belong)
-    or ``not_measured``; `note` says why, or what was special.
-    """
-
-    system_id: str
-    source: str
-    features: str
-    segment_seconds: float
-    protocol: str
-    seed: int
-    status: str
-    note: str = ""
-    n_train: int | None = None
-    n_valid: int | None = None
-    n_test: int | None = None
-    train_accuracy: float | None = None
-    valid_accuracy: float | None = None
-    segment_accuracy: float | None = None
-    track_accuracy: float | None = None
-    track_ci_low: float | None = None
-    track_ci_high: float | None = None
-    macro_f1: float | None = None
-    fit_seconds: float | None = None
-    n_parameters: int | None = None
-    pretrained: str = ""
-    profile: str = ""
-    versions: str = ""
-
-    @property
-    def stem(self) -> str:
-        """Name of the files that belong to this row."""
-        return stem(self.system_id, self.source, self.protocol, self.seed)
-
-
 YARDSTICK = "ours_svm_segments"
 """The classifier that shows what a split is worth."""
 
-
-def stem(system_id: str, source: str, protocol: str, seed: int) -> str:
-    """Name of the files of one result, without their endings."""
-    return f"{system_id}__{source}__{protocol}__{seed}"
-
-
-COLUMNS = tuple(field.name for field in fields(Row))
 KEY = ["system_id", "source", "features", "protocol", "seed"]
-
-
-def write_row(folder: str | Path, row: Row, *, key: str) -> Path:
-    """Write one row as JSON, with the key under which it may be found again."""
-    text = json.dumps({"key": key, **asdict(row)}, indent=1)
-    return files.write_text(Path(folder) / f"{row.stem}.json", text + "\n")
-
-
-def read_row(folder: str | Path, stem: str, *, key: str) -> Row | None:
-    """Read the row of that name if it was written under that key, else None."""
-    path = Path(folder) / f"{stem}.json"
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        if stored.pop("key") != key:
-            return None
-        return Row(**stored)
-    except (OSError, ValueError, TypeError, KeyError):
-        return None  # not there yet, or written by another version: measured again
-
-
-def table(rows: Iterable[Row]) -> pd.DataFrame:
-    """Rows as a frame with the columns `COLUMNS`."""
-    return _typed(pd.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS)))
-
-
-def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    for field in fields(Row):
-        if field.type is str:
-            frame[field.name] = frame[field.name].astype(object).fillna("").astype(str)
-        elif field.type in (int, int | None):
-            frame[field.name] = frame[field.name].astype("Int64")
-        else:
-            frame[field.name] = frame[field.name].astype(float)
-    return frame
-
-
-def read(run: str | Path) -> pd.DataFrame:
-    """Read the results of a run: a run's folder, or a `scoreboard.csv`.
-
-    Raises
-    ------
-    SourceError
-        If there are none.
-    """
-    run = Path(run)
-    if run.suffix == ".csv" and run.exists():
-        return _typed(pd.read_csv(run, keep_default_na=True)[list(COLUMNS)])
-    paths = sorted((run / "results").glob("*.json"))
-    if not paths:
-        raise SourceError(f"{run}: no results there; `gtzan run` makes them")
-    rows = []
-    for path in paths:
-        try:
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            stored.pop("key")
-            rows.append(Row(**stored))
-        except (ValueError, TypeError, KeyError) as error:
-            raise SourceError(
-                f"{path}: not a result of this version; remove it ({error})"
-            ) from error
-    return table(rows)
 
 
 def merge(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:

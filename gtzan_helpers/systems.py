@@ -7,6 +7,8 @@ from functools import lru_cache
 from gtzan_helpers import config
 from gtzan_helpers.errors import SettingError
 
+SEGMENT_SECONDS = 3.0
+
 
 @dataclass(frozen=True)
 class System:
@@ -61,6 +63,11 @@ class System:
     def anchor(self) -> str:
         """The section as it stands in an address, in JupyterLab and on pages: ``#Run-them``."""
         return f"#{self.section.replace(' ', '-')}"
+
+    @property
+    def segment_seconds(self) -> float:
+        """Length of the segments that it hears, in seconds; 0 for whole tracks."""
+        return SEGMENT_SECONDS if self.unit == "segment" else 0.0
 
     @property
     def array(self) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from gtzan_helpers import cli, packs, scoreboard
+from gtzan_helpers import cli, packs, results
 
 SR = 22_050
 
@@ -302,7 +302,7 @@ def test_a_class_without_audio_works_on_a_pack_of_the_embedded_dataset(gtzan, tm
 @pytest.fixture
 def finished(tmp_path):
     """A run with one result: half of the tracks right, under an honest protocol."""
-    row = scoreboard.Row(
+    row = results.Row(
         system_id="capstone_svm",
         source="mini",
         features="capstone",
@@ -316,7 +316,7 @@ def finished(tmp_path):
         track_ci_high=0.6,
         profile="quick",
     )
-    scoreboard.write_row(tmp_path / "run" / "results", row, key="k")
+    results.write_row(tmp_path / "run" / "results", row, key="k")
     return tmp_path / "run"
 
 

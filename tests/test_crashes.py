@@ -14,7 +14,7 @@ import pytest
 import soundfile
 from test_download import held, host, tar_of, wav  # noqa: F401
 
-from gtzan_helpers import download, files, scoreboard
+from gtzan_helpers import download, files, results
 
 SR = 22_050
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -151,7 +151,7 @@ def test_a_run_killed_three_times_ends_as_an_undisturbed_one(songs, tmp_path):
     assert run("killed").wait() == 0
     for name in ("killed", "calm"):
         assert temporary_files(tmp_path / name) == []
-    pd.testing.assert_frame_equal(*(results(tmp_path / name) for name in ("killed", "calm")))
+    pd.testing.assert_frame_equal(*(rows_of(tmp_path / name) for name in ("killed", "calm")))
     predicted = [sorted((tmp_path / n / "predictions").iterdir()) for n in ("killed", "calm")]
     assert [path.name for path in predicted[0]] == [path.name for path in predicted[1]]
     for mine, theirs in zip(*predicted, strict=True):
@@ -160,8 +160,8 @@ def test_a_run_killed_three_times_ends_as_an_undisturbed_one(songs, tmp_path):
                 np.testing.assert_array_equal(one[name], other[name])
 
 
-def results(folder):
-    rows = scoreboard.read(folder).sort_values(["system_id", "protocol"], ignore_index=True)
+def rows_of(folder):
+    rows = results.read(folder).sort_values(["system_id", "protocol"], ignore_index=True)
     return rows.drop(columns=["fit_seconds"])
 
 

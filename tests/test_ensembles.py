@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gtzan_helpers import ensembles, experiments, scoreboard
+from gtzan_helpers import ensembles, experiments, results
 from gtzan_helpers.errors import NotPossibleError
 
 LABELS = ("a", "b", "c")
@@ -89,9 +89,9 @@ def test_an_ensembles_row_is_kept_like_any_other(rng, tmp_path):
     row = experiments.run_ensemble(
         joined, votes, protocol="fault_filtered", run_dir=tmp_path, profile="full"
     )
-    (line,) = scoreboard.read(tmp_path).itertuples()
+    (line,) = results.read(tmp_path).itertuples()
     assert line.track_accuracy == row.track_accuracy and line.source == "pack"
-    stored = experiments.read_predictions(tmp_path, row.stem)
+    stored = results.read_predictions(tmp_path, row.stem)
     _, probs, truth = stored.tracks()
     assert (probs.argmax(axis=1) == truth).mean() == pytest.approx(row.track_accuracy)
     assert experiments.members([tmp_path], "fault_filtered") == []  # an ensemble is no member

@@ -12,8 +12,8 @@ FLOORS = {
     1: "features fingerprints augment damage synth download packs",
     2: "dataset extract audit splits inputs",
     3: "classical backend networks musicnn training pretrained evaluate",
-    4: "scoreboard ensembles neighbours plots sketches charts",
-    5: "experiments",
+    4: "results scoreboard ensembles neighbours plots sketches charts",
+    5: "tasks experiments probes",
     6: "reproduce publish predict cli",
 }
 FLOOR = {module: floor for floor, modules in FLOORS.items() for module in modules.split()}

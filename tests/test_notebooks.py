@@ -12,7 +12,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from gtzan_helpers import config, experiments, reproduce
+from gtzan_helpers import config, reproduce, results
 
 PATHS = sorted((config.checkout() / "notebooks").glob("*.ipynb"))
 FOLDED = {"source_hidden": True, "outputs_hidden": True}
@@ -140,7 +140,7 @@ def test_a_damaged_run_still_gives_a_report_that_says_what_was_left_out(smoke_ru
     (folder / "results" / f"capstone_svm__{honest}.json").unlink()
     (folder / "predictions" / f"slices_ann__{honest}.npz").write_bytes(b"")
     for path in (folder / "predictions").glob(f"*__{honest}.npz"):
-        said = experiments.read_predictions(folder, path.stem) if path.stat().st_size else None
+        said = results.read_predictions(folder, path.stem) if path.stat().st_size else None
         if said is None:
             continue
         # One track of test is left, and the first label is said of nothing.

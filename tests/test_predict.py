@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from gtzan_helpers import audio, classical, config, evaluate, experiments, extract, predict
+from gtzan_helpers import audio, classical, config, evaluate, experiments, extract, predict, results
 from gtzan_helpers.errors import AudioError, SourceError
 from gtzan_helpers.inputs import Inputs
 
@@ -159,7 +159,7 @@ def test_a_song_of_the_real_collection_is_like_its_row_of_the_table(real_data):
 def test_a_model_of_a_run_is_asked_in_the_same_way(write, tmp_path, system_id, suffix, n_pieces):
     arguments = {"protocol": "fault_filtered", "profile": "smoke", "run_dir": tmp_path, "jobs": 1}
     row, _ = experiments.run_system(system_id, "synthetic", **arguments)
-    model = predict.load(experiments.model_path(tmp_path, row.stem, suffix=suffix))
+    model = predict.load(results.model_path(tmp_path, row.stem, suffix=suffix))
     found = predict.predict(write(seconds=40), model)
     assert found.pieces.shape == (n_pieces, 10)
     np.testing.assert_allclose(found.pieces.sum(axis=1), 1, atol=1e-5)
@@ -169,7 +169,7 @@ def test_a_model_of_a_run_is_asked_in_the_same_way(write, tmp_path, system_id, s
 def test_a_model_on_disk_says_what_it_said_in_its_run(tmp_path):
     arguments = {"protocol": "fault_filtered", "profile": "smoke", "run_dir": tmp_path, "jobs": 1}
     row, said = experiments.run_system("capstone_svm", "synthetic", **arguments)
-    model = classical.load(experiments.model_path(tmp_path, row.stem, suffix=".skops"))
+    model = classical.load(results.model_path(tmp_path, row.stem, suffix=".skops"))
     assert model.inputs.labels == tuple(said.labels) and model.inputs.features == "capstone"
     data = extract.extract("synthetic", "capstone", profile="smoke", segment_seconds=0)
     of_test = data.segments.set_index("track_id").index.get_indexer(said.test_id)

@@ -6,7 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gtzan_helpers import dataset, experiments, extract, pretrained, scoreboard, splits, training
+from gtzan_helpers import (
+    dataset,
+    experiments,
+    extract,
+    pretrained,
+    results,
+    scoreboard,
+    splits,
+    training,
+)
 from gtzan_helpers.backend import keras
 from gtzan_helpers.errors import MissingWeightsError, NotPossibleError, SourceError
 
@@ -248,5 +257,5 @@ def test_a_random_backbone_is_a_control_and_absent_weights_no_result(
     control, missing = rows.values()
     assert (control.status, control.pretrained) == ("control", "random")
     assert missing.status == "not_measured" and missing.note.startswith("vgg19_weights")
-    compared = scoreboard.comparison(scoreboard.table([control, missing]))
+    compared = scoreboard.comparison(results.table([control, missing]))
     assert compared.reproduced.isna().all() and compared.honest.isna().all()

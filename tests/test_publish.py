@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from gtzan_helpers import config, experiments, publish, scoreboard, systems
+from gtzan_helpers import config, publish, results, scoreboard, systems
 from gtzan_helpers.errors import SourceError
 
 ROOT = config.checkout()
@@ -13,31 +13,31 @@ BOARD = ROOT / "figures" / "scoreboard.csv"
 
 def test_readme_holds_the_tables_that_its_scoreboard_gives():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for marker, table in publish.readme_tables(scoreboard.read(BOARD)).items():
+    for marker, table in publish.readme_tables(results.read(BOARD)).items():
         assert scoreboard.replace_between(readme, marker, table) == readme, marker
 
 
 def test_figures_hold_no_synthetic_result():
-    assert not scoreboard.read(BOARD).source.str.startswith("synthetic").any()
+    assert not results.read(BOARD).source.str.startswith("synthetic").any()
 
 
 def test_every_compared_row_has_predictions_that_give_its_accuracy():
-    rows = scoreboard.read(BOARD)
+    rows = results.read(BOARD)
     for row in rows[rows.status == "measured"].itertuples():
         own = systems.get(row.system_id).run_protocol
         if row.protocol not in (own, scoreboard.honest_protocol(rows[rows.source == row.source])):
             continue
-        stem = scoreboard.stem(row.system_id, row.source, row.protocol, row.seed)
+        stem = results.stem(row.system_id, row.source, row.protocol, row.seed)
         path = ROOT / "figures" / "predictions" / f"{stem}.npz"
         assert path.stat().st_size < 100_000, stem
-        _, probs, y_true = experiments.read_predictions(ROOT / "figures", stem).tracks()
+        _, probs, y_true = results.read_predictions(ROOT / "figures", stem).tracks()
         right = (probs.argmax(axis=1) == y_true).mean()
         # Probabilities are kept as float16, which may turn a tie.
         assert abs(right - row.track_accuracy) <= 1.01 / len(y_true), stem
 
 
 def test_capstone_systems_have_real_rows_under_their_protocol_and_the_honest_one():
-    rows = scoreboard.read(BOARD)
+    rows = results.read(BOARD)
     kaggle = rows[(rows.source == "features_30_sec") & (rows.status == "measured")]
     names = ["logistic_regression", "knn", "random_forest", "svm", "gradient_boosting", "xgboost"]
     for name in names:
@@ -55,8 +55,8 @@ def test_every_picture_and_file_that_readme_links_to_is_there():
 
 @pytest.mark.parametrize("source", ["synthetic", "synthetic_class"])
 def test_synthetic_rows_are_kept_out_of_figures(source):
-    row = scoreboard.Row("capstone_svm", source, "kaggle", 0.0, "track_random", 0, "measured")
+    row = results.Row("capstone_svm", source, "kaggle", 0.0, "track_random", 0, "measured")
     before = BOARD.read_bytes()
     with pytest.raises(SourceError, match="synthetic results are not for figures"):
-        publish.write(scoreboard.table([row]), [])
+        publish.write(results.table([row]), [])
     assert BOARD.read_bytes() == before

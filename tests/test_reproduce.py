@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gtzan_helpers import dataset, extract, reproduce, scoreboard
+from gtzan_helpers import dataset, extract, reproduce, results
 from gtzan_helpers.errors import NotebookError, SettingError, SourceError
 
 
@@ -25,7 +25,7 @@ def music_and_speech(labelled_folder):
 def test_two_labels_of_the_users_own_are_classified(tmp_path, music_and_speech):
     page, said = run(music_and_speech, tmp_path / "run", only=["03"])
     assert "12 tracks, 2 labels" in said[1]
-    rows = scoreboard.read(tmp_path / "run")
+    rows = results.read(tmp_path / "run")
     measured = rows[rows.status == "measured"].set_index("system_id")
     assert measured.track_accuracy["capstone_random_forest"].min() == 1  # tones against noise
     assert "capstone_random_forest" in page.read_text(encoding="utf-8")

@@ -1,0 +1,55 @@
+"""What a run leaves: written and read without loss, refused where it is damaged."""
+
+import json
+
+import pandas as pd
+import pytest
+from test_scoreboard import a_row, refused
+
+from gtzan_helpers import results
+from gtzan_helpers.errors import SourceError
+
+
+def test_a_row_comes_back_as_it_was_written(tmp_path):
+    row = a_row()
+    results.write_row(tmp_path, row, key="k")
+    assert results.read_row(tmp_path, row.stem, key="k") == row
+
+
+def test_a_row_written_under_another_key_is_stale(tmp_path):
+    row = a_row()
+    results.write_row(tmp_path, row, key="old settings")
+    assert results.read_row(tmp_path, row.stem, key="new settings") is None
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"key": "k"}', '{"key": "k", "extra": 1}'])
+def test_a_damaged_row_is_measured_again(tmp_path, text):
+    (tmp_path / f"{a_row().stem}.json").write_text(text)
+    assert results.read_row(tmp_path, a_row().stem, key="k") is None
+
+
+def test_the_columns_are_those_of_the_contract():
+    named = """
+        system_id source features segment_seconds protocol seed status note n_train n_valid n_test
+        train_accuracy valid_accuracy segment_accuracy track_accuracy track_ci_low track_ci_high
+        macro_f1 fit_seconds n_parameters pretrained profile versions
+    """
+    assert list(results.COLUMNS) == named.split()
+
+
+def test_a_table_survives_csv(tmp_path):
+    table = results.table([a_row(), refused(note="needs audio")])
+    table.to_csv(tmp_path / "s.csv", index=False)
+    pd.testing.assert_frame_equal(results.read(tmp_path / "s.csv"), table)
+
+
+def test_a_folder_without_results_says_what_makes_them(tmp_path):
+    with pytest.raises(SourceError, match="no results there; `gtzan run` makes them"):
+        results.read(tmp_path)
+
+
+def test_a_result_of_another_version_is_named(tmp_path):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "x.json").write_text(json.dumps({"key": "", "colour": "red"}))
+    with pytest.raises(SourceError, match=r"x\.json: not a result of this version"):
+        results.read(tmp_path)
