@@ -3,13 +3,15 @@
 Each takes axes, or makes them, and returns them. Used by notebooks 08 to 10.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from scipy.cluster import hierarchy
 from scipy.stats import binom
 
-from gtzan_helpers import plots, scoreboard
+from gtzan_helpers import damage, plots, scoreboard
 
 HONEST, LEAKY, PUBLISHED = "#023047", "#8ecae6", "#fb8500"
 
@@ -67,15 +69,37 @@ def robustness(table: pd.DataFrame, *, guess: float = 0.1, ax: Axes | None = Non
     Parameters
     ----------
     table : DataFrame
-        See `experiments.robustness`.
+        See `probes.robustness`.
     guess : float
         What guessing scores.
     """
     names = [
-        row.kind if row.kind == "none" else f"{row.kind} {row.dose:g}" for row in table.itertuples()
+        row.kind if row.kind == "none" else f"{row.kind} {row.dose:g} {damage.UNITS[row.kind]}"
+        for row in table.itertuples()
     ]
     ax = plots.with_intervals(table.assign(damage=names), names="damage", guess=guess, ax=ax)
     ax.axvline(table.track_accuracy.iloc[0], color=PUBLISHED, linewidth=1)
+    return ax
+
+
+def by_label(reports: Mapping[str, pd.DataFrame], *, ax: Axes | None = None) -> Axes:
+    """F1 of each label with its interval, by several systems.
+
+    Parameters
+    ----------
+    reports : mapping
+        For each system its `evaluate.report`.
+    """
+    ax = plots.given_or_new(ax, figsize=(9, 4))
+    colours = (HONEST, PUBLISHED, LEAKY)
+    for number, (name, table) in enumerate(reports.items()):
+        rows = table.drop(index="mean")
+        place = np.arange(len(rows)) + 0.25 * (number - (len(reports) - 1) / 2)
+        error = np.abs(rows[["f1_low", "f1_high"]].sub(rows.f1, axis=0)).T.to_numpy()
+        ax.errorbar(place, rows.f1, yerr=error, fmt="o", color=colours[number % 3], label=name)
+        ax.set_xticks(np.arange(len(rows)), rows.index)
+    ax.set(ylabel="F1, 95 % interval", ylim=(0, 1.02))
+    ax.legend(bbox_to_anchor=(1.01, 1), loc="upper left", fontsize=9)
     return ax
 
 
@@ -113,6 +137,7 @@ def prices(compared: pd.DataFrame, *, guess: float = 0.1, ax: Axes | None = None
     ax.hlines(
         list(places.values()), ordered[["reproduced", "honest"]].min(axis=1),
         ordered[["reproduced", "honest"]].max(axis=1), color="#cccccc", linewidth=4, zorder=1,
+        label="price of the leak",
     )  # fmt: skip
     ax.hlines(list(places.values()), ordered.low, ordered.high, color=HONEST, linewidth=1, zorder=2)
     sns.scatterplot(
@@ -125,7 +150,8 @@ def prices(compared: pd.DataFrame, *, guess: float = 0.1, ax: Axes | None = None
     ax.invert_yaxis()
     for share, words in ((guess, "guessing"), (scoreboard.CEILING, "ceiling")):
         ax.axvline(share, color="#555555", linestyle=":")
-        ax.text(share, -1.1, words, ha="center", va="bottom", fontsize=8, color="#555555")
+        ax.text(share, 0.01, words, rotation=90, ha="right", va="bottom", fontsize=8,
+                color="#555555", transform=ax.get_xaxis_transform())  # fmt: skip
     ax.set(xlim=(0, 1.02), xlabel="accuracy", ylabel="")
     ax.legend(bbox_to_anchor=(1.01, 1), loc="upper left", fontsize=9)
     return ax

@@ -28,6 +28,12 @@ LOG_MEL: Mapping[str, tuple[float, ...]] = {
 }
 """Doses: a floor of noise in dB below the loudest point; gain in dB; a shift in mel bands."""
 
+UNITS: Mapping[str, str] = {
+    **{"noise": "dB below", "gain": "dB", "pitch": "semitones", "speed": "x", "low-pass": "Hz"},
+    **{"clipping": "of the peak", "shift": "bands"},
+}
+"""What each kind of dose counts, for pictures."""
+
 
 def waveform(y: np.ndarray, *, sr: int, kind: str, dose: float, seed: int = 0) -> np.ndarray:
     """Damage a recording.

@@ -194,7 +194,7 @@ def confusion(y_true: np.ndarray, y_pred: np.ndarray, labels: list[str]) -> pd.D
 
 
 def report(y_true: np.ndarray, y_pred: np.ndarray, labels: list[str]) -> pd.DataFrame:
-    """Precision, recall, F1 and number of examples of each label, recall with its interval.
+    """Precision, recall and F1 of each label with their intervals, and its number of examples.
 
     Parameters
     ----------
@@ -205,20 +205,43 @@ def report(y_true: np.ndarray, y_pred: np.ndarray, labels: list[str]) -> pd.Data
     Returns
     -------
     DataFrame, indexed by label, with a last row `mean` (of the labels)
-        `precision`, `recall`, `f1`, `examples`, `recall_low`, `recall_high` (bootstrap, 95 %).
+        `precision`, `recall`, `f1`, each followed by its bounds, `precision_low` and so on
+        (bootstrap over tracks, 95 %), and `examples`. What cannot be divided counts as 0.
     """
-    columns = ["precision", "recall", "f1", "examples"]
-    parts = metrics.precision_recall_fscore_support(
-        y_true, y_pred, labels=np.arange(len(labels)), zero_division=0
-    )
-    table = pd.DataFrame(dict(zip(columns, parts, strict=True)), index=labels)
-    table.loc["mean"] = [*table[columns[:3]].mean(), table.examples.sum()]
-    right = np.asarray(y_true) == np.asarray(y_pred)
-    masks = [np.asarray(y_true) == i for i in range(len(labels))]
-    bounds = [accuracy_interval(right[mask]) if mask.any() else (np.nan, np.nan) for mask in masks]
-    bounds.append(accuracy_interval(right))
-    table[["recall_low", "recall_high"]] = bounds
-    return table.astype({"examples": int})
+    counts = metrics.confusion_matrix(y_true, y_pred, labels=np.arange(len(labels)))
+    # Tracks drawn with replacement are cells of the table drawn as often as they hold tracks.
+    rng = np.random.default_rng(0)
+    drawn = rng.multinomial(counts.sum(), counts.ravel() / counts.sum(), N_BOOTSTRAP)
+    found, resampled = _rates(counts), _rates(drawn.reshape(-1, *counts.shape))
+    table = pd.DataFrame(index=[*labels, "mean"])
+    for name, values in found.items():
+        table[name] = np.nan_to_num(values)
+        table[f"{name}_low"], table[f"{name}_high"] = _bounds(resampled[name])
+    examples = counts.sum(axis=1)
+    return table.assign(examples=[*examples, examples.sum()])
+
+
+def _rates(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Precision, recall, F1 of confusion counts, shape (..., n_labels, n_labels); last the mean.
+
+    NaN where there is nothing to divide by; in the mean it counts as 0.
+    """
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)
+    called, are = counts.sum(axis=-2), counts.sum(axis=-1)
+    parts = {"precision": (hits, called), "recall": (hits, are), "f1": (2 * hits, called + are)}
+    rates = {
+        name: np.where(lower > 0, upper / np.maximum(lower, 1), np.nan)
+        for name, (upper, lower) in parts.items()
+    }
+    means = {name: np.nan_to_num(rate).mean(axis=-1, keepdims=True) for name, rate in rates.items()}
+    return {name: np.concatenate([rates[name], means[name]], axis=-1) for name in parts}
+
+
+def _bounds(drawn: np.ndarray) -> np.ndarray:
+    """Bounds of the middle 95 % of each column, shape (2, n_columns); NaN for one without any."""
+    columns = (column[~np.isnan(column)] for column in drawn.T)
+    both = [np.quantile(c, [0.025, 0.975]) if c.size else (np.nan, np.nan) for c in columns]
+    return np.array(both).T
 
 
 def confused_pairs(matrix: pd.DataFrame, n: int = 5) -> pd.DataFrame:

@@ -69,6 +69,17 @@ def notice(text: str):
     return HTML(f"<div style='border-left:6px solid #999;padding:.5em 1em'>{text}</div>")
 
 
+def bounded(table: pd.DataFrame) -> pd.DataFrame:
+    """Shares with their intervals, as text: a column `f1` with `f1_low` and `f1_high` is one."""
+    shown = pd.DataFrame(index=table.index)
+    for name in (name for name in table if not str(name).endswith(("_low", "_high"))):
+        shown[name] = table[name]
+        if f"{name}_low" in table:
+            three = zip(table[name], table[f"{name}_low"], table[f"{name}_high"], strict=True)
+            shown[name] = [f"{a:.0%} ({b:.0%} to {c:.0%})" for a, b, c in three]
+    return shown
+
+
 def player(y: np.ndarray, sr: int, *, start: float = 0.0, seconds: float = PLAYER_SECONDS):
     """A player for some seconds of audio, at most `PLAYER_SECONDS`."""
     from IPython.display import Audio
@@ -403,12 +414,13 @@ def with_intervals(
     place = np.arange(len(rows))
     ax.barh(place, rows.track_accuracy, color=colours or "#2a6f97")
     _intervals(rows, place, ax, colour="#333")
-    for y, accuracy in zip(place, rows.track_accuracy, strict=True):
-        ax.text(0.02 + guess, y, f"{100 * accuracy:.0f} %", color="white", va="center")
+    for row, y in zip(rows.itertuples(), place, strict=True):
+        right = max(row.track_accuracy, row.track_ci_high) + 0.01
+        ax.text(right, y, f"{100 * row.track_accuracy:.0f} %", va="center")
     baseline(ax, "x", share=guess)
     ax.set_yticks(place, rows[names])
     ax.invert_yaxis()
-    ax.set(xlabel="accuracy by track, 95 % interval", xlim=(0, 1))
+    ax.set(xlabel="accuracy by track, 95 % interval", xlim=(0, 1.06))
     return ax
 
 
@@ -532,7 +544,7 @@ def train_and_test(
     Parameters
     ----------
     rows : DataFrame
-        Of `scoreboard.COLUMNS`, one a system.
+        Of `results.COLUMNS`, one a system.
     guess : float
         What guessing scores.
     """

@@ -35,7 +35,7 @@ def test_robustness_has_a_bar_per_dose(ax):
         columns=["kind", "dose", "track_accuracy", "track_ci_low", "track_ci_high"],
     )
     charts.robustness(table, ax=ax)
-    assert [text.get_text() for text in ax.get_yticklabels()] == ["none", "noise 10"]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["none", "noise 10 dB below"]
 
 
 def test_a_dendrogram_names_its_leaves(ax, rng):

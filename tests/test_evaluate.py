@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import softmax
+from sklearn import metrics
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
@@ -171,6 +172,23 @@ def test_a_report_is_the_one_worked_out_by_hand():
     assert counted.loc["mean"].tolist() == pytest.approx([5 / 6, 0.875, (6 / 7 + 0.8) / 2, 6])
     assert found.recall_low["blues"] < 0.75 < found.recall_high["blues"]
     assert found.recall_low["jazz"] == found.recall_high["jazz"] == 1
+    assert found.precision_low["blues"] == found.precision_high["blues"] == 1
+    assert found.f1_low["jazz"] < 0.8 < found.f1_high["jazz"]
+
+
+def test_a_reports_intervals_are_those_of_tracks_drawn_again(rng):
+    y_true, y_pred = rng.integers(0, 3, 200), rng.integers(0, 3, 200)
+    found = evaluate.report(y_true, y_pred, list("abc"))
+    drawn = rng.integers(0, 200, (1000, 200))
+    again = [metrics.f1_score(y_true[d], y_pred[d], average="macro") for d in drawn]
+    bounds = found.loc["mean", ["f1_low", "f1_high"]].to_numpy(float)
+    assert bounds == pytest.approx(np.quantile(again, [0.025, 0.975]), abs=0.015)
+
+
+def test_a_label_that_is_neither_there_nor_named_counts_as_nothing():
+    found = evaluate.report(np.array([0, 0]), np.array([0, 0]), ["blues", "jazz"])
+    assert found.loc["jazz", ["precision", "recall", "f1", "examples"]].tolist() == [0, 0, 0, 0]
+    assert found.f1_low.isna()["jazz"] and found.f1["mean"] == 0.5
 
 
 # Errors
