@@ -178,8 +178,8 @@ def fingerprint(y: np.ndarray, sr: int) -> np.ndarray:
     y = y[: round(PRINT_SECONDS * sr)]
     if sr != config.SR:
         y = audio.resample(y, sr=sr, target_sr=config.SR)
-    analysis = features.Analysis(y, sr=config.SR)
-    return fingerprints.take(analysis.log_mel, frame_rate=analysis.frame_rate)
+    log_mel = features.log_mel(y, sr=config.SR)
+    return fingerprints.take(log_mel, frame_rate=config.SR / features.HOP_LENGTH)
 
 
 # Recordings compared

@@ -28,7 +28,7 @@ from gtzan_helpers import (
     progress,
 )
 from gtzan_helpers.errors import AudioError, GtzanError, NotPossibleError, SettingError
-from gtzan_helpers.workers import Workers
+from gtzan_helpers.workers import Workers, keep_memory
 
 DB_RANGE = (augment.SILENCE_DB, 0.0)
 """Range of a track's log-mel in dB, relative to its maximum."""
@@ -337,6 +337,7 @@ def describe(
 
 
 def _describe(y: np.ndarray, sr: int, request: Request) -> _Part:
+    keep_memory()
     if request.what == STACKED:
         values = features.Analysis(y, sr=sr).stacked().astype(np.float16)
         return _Part(np.zeros(1), values[None], repeated=False)
@@ -365,9 +366,9 @@ def _describe_patches(y: np.ndarray, sr: int) -> _Part:
 
 def _describe_changed(y: np.ndarray, sr: int, request: Request) -> _Part:
     """Each segment changed on its own, so that nothing of its neighbours gets into it."""
-    whole = features.Analysis(y, sr=sr)
-    reference = float(whole.log_mel.max())
-    n_kept = _kept(whole.log_mel.shape[1], FRAME_PERIOD * whole.frame_rate).size
+    whole = features.log_mel(y, sr=sr)
+    reference = float(whole.max())
+    n_kept = _kept(whole.shape[1], FRAME_PERIOD * sr / features.HOP_LENGTH).size
     # Counted in frames, as the originals are, so that each copy has its original.
     starts = audio.segment_starts(
         n_kept, sr=1 / FRAME_PERIOD, segment_seconds=request.segment_seconds
@@ -421,9 +422,9 @@ def track_log_mel(
     frame_rate : float
         Frames per second.
     """
-    analysis = features.Analysis(y, sr=sr)
-    loudest = analysis.log_mel.max() if reference is None else reference
-    return np.maximum(analysis.log_mel - loudest, DB_RANGE[0]), analysis.frame_rate
+    log_mel = features.log_mel(y, sr=sr)
+    loudest = log_mel.max() if reference is None else reference
+    return np.maximum(log_mel - loudest, DB_RANGE[0]), sr / features.HOP_LENGTH
 
 
 def _describe_log_mel(log_mel: np.ndarray, frame_rate: float, request: Request) -> _Part:
@@ -447,7 +448,7 @@ def _describe_log_mel(log_mel: np.ndarray, frame_rate: float, request: Request) 
 def _from_pack(
     source: dataset.Source, tracks: pd.DataFrame, request: Request, workers: Workers
 ) -> tuple[dict[str, _Part], float]:
-    given = ("logmel", *(what for what in ARRAYS if what != PATCHES))
+    given = ("logmel", *ARRAYS)
     if request.what not in given:
         raise NotPossibleError(
             f"{request.what!r} needs audio; the pack {source.name} holds log-mel "
@@ -457,13 +458,18 @@ def _from_pack(
         config.cache_dir() / "features" / request.key() / f"pack-{files.digest(source.path)}.npz"
     )
     pack = packs.read(source.path)
+    if request.what == PATCHES and pack.sr < features.PATCH_SR:
+        raise NotPossibleError(
+            f"{request.what!r} reach up to {features.PATCH_SR // 2} Hz; the pack {source.name} was "
+            f"made at {pack.sr} Hz"
+        )
     rows = np.flatnonzero(np.isin(pack.track_id, tracks.track_id))
     try:
         with np.load(entry, allow_pickle=False) as stored:
             values = stored["values"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        frame_rate = 1 / pack.frame_period
-        tasks = [(stored, pack.db_min, pack.db_max, frame_rate, request) for stored in pack.stored]
+        header = replace(pack, stored=pack.stored[:0])
+        tasks = [(stored, header, request) for stored in pack.stored]
         described = progress.bar(
             workers.map(_describe_stored, tasks),
             total=len(tasks),
@@ -473,27 +479,29 @@ def _from_pack(
         values = np.stack(list(described))
         with files.replacing(entry) as temporary:
             np.savez(temporary, values=values)
-    starts = _pack_starts(pack, request)
+    starts = _pack_starts(pack.stored.shape[2], 1 / pack.frame_period, request)
     repeated = pack.stored.shape[2] < round(request.segment_seconds / pack.frame_period)
     parts = {str(pack.track_id[row]): _Part(starts, values[row], repeated) for row in rows}
     return parts, pack.frame_period
 
 
-def _pack_starts(pack: packs.Pack, request: Request) -> np.ndarray:
-    rate = 1 / pack.frame_period
-    n_frames = pack.stored.shape[2]
-    starts = audio.segment_starts(n_frames, sr=rate, segment_seconds=request.segment_seconds)
-    return starts / rate
+def _pack_starts(n_frames: int, frame_rate: float, request: Request) -> np.ndarray:
+    starts = audio.segment_starts(n_frames, sr=frame_rate, segment_seconds=request.segment_seconds)
+    return starts / frame_rate
 
 
-def _describe_stored(
-    stored: np.ndarray, db_min: float, db_max: float, frame_rate: float, request: Request
-) -> np.ndarray:
-    log_mel = packs.decode(stored, db_min, db_max)
+def _describe_stored(stored: np.ndarray, pack: packs.Pack, request: Request) -> np.ndarray:
+    """Describe one track of a pack, whose other tracks are not looked at."""
+    log_mel, frame_rate = packs.decode(stored, pack.db_min, pack.db_max), 1 / pack.frame_period
     what = "log_mel" if request.change else request.what
     if request.what == STACKED:
         analysis = features.LogMel(log_mel, frame_rate=frame_rate)
         return analysis.stacked().astype(np.float16)[None]
+    if request.what == PATCHES:
+        starts_s = _pack_starts(stored.shape[1], frame_rate, request)
+        return features.rebuilt_patches(
+            log_mel, starts_s, frame_rate=frame_rate, sr=pack.sr, n_fft=pack.n_fft
+        )
     part = _describe_log_mel(log_mel, frame_rate, replace(request, what=what))
     if not request.change:
         return part.values
@@ -664,7 +672,7 @@ def write_pack(
     found = dataset.resolve(source, profile=profile, jobs=workers.jobs)
     if found.kind != "audio":
         raise NotPossibleError(f"a pack is made from audio; {found.name} is a {found.kind}")
-    hop_seconds = 512 / config.SR
+    hop_seconds = features.HOP_LENGTH / config.SR
     period = max(frame_period or 0, hop_seconds)
     tracks = dataset.load(found)
     tasks = [
@@ -695,7 +703,7 @@ def write_pack(
             db_max=DB_RANGE[1],
             sr=config.SR,
             n_fft=2048,
-            hop_length=512,
+            hop_length=features.HOP_LENGTH,
             frame_period=period,
         ),
     )

@@ -25,15 +25,22 @@ from gtzan_helpers.errors import SettingError
 from gtzan_helpers.median import sliding_median
 
 N_MFCC = 20
+HOP_LENGTH = 512
 HPSS_SIZE = 31
 """Frames, and bins, over which the harmonic/percussive medians reach; librosa's default."""
 
 STACKED_FRAMES = 1400
 TEMPO_BANDS = 10
 
-PATCH_SR = 16_000
+_CHUNK = 64
+"""Frames that are transformed at a time: so many fit into a processor's cache."""
+
+PATCH_SR, PATCH_FFT, PATCH_HOP = 16_000, 512, 256
 PATCH_SHAPE = (187, 96)
 """Frames and bands of what MusiCNN hears at once, 3 s at `PATCH_SR`."""
+
+LOUDEST_DB = 31.4
+"""Level of the loudest point of a song of GTZAN's mel spectrogram, the median of mini's."""
 
 
 class LogMel:
@@ -160,7 +167,13 @@ class Analysis(LogMel):
     """
 
     def __init__(
-        self, y: np.ndarray, *, sr: int, n_fft: int = 2048, hop_length: int = 512, n_mels: int = 128
+        self,
+        y: np.ndarray,
+        *,
+        sr: int,
+        n_fft: int = 2048,
+        hop_length: int = HOP_LENGTH,
+        n_mels: int = 128,
     ):
         self.y = np.ascontiguousarray(y, dtype=np.float32)
         self.sr = sr
@@ -448,17 +461,100 @@ def patches(y: np.ndarray, starts_s: np.ndarray) -> np.ndarray:
     ndarray, shape (n_patches, *PATCH_SHAPE), float16
         ``log10(1 + 10000 mel)``, the compression that the network was trained with.
     """
-    mel = Analysis(y, sr=PATCH_SR, n_fft=512, hop_length=256, n_mels=PATCH_SHAPE[1]).mel
-    compressed = np.log10(1 + 10_000 * mel.T).astype(np.float16)
-    first = np.round(np.asarray(starts_s) * PATCH_SR / 256).astype(int)
+    bands = mel(y, sr=PATCH_SR, n_fft=PATCH_FFT, hop_length=PATCH_HOP, n_mels=PATCH_SHAPE[1])
+    compressed = np.log10(1 + 10_000 * bands.T).astype(np.float16)
+    first = np.round(np.asarray(starts_s) * PATCH_SR / PATCH_HOP).astype(int)
     frames = (first[:, None] + np.arange(PATCH_SHAPE[0])) % len(compressed)
     return compressed[frames]
 
 
+def rebuilt_patches(
+    log_mel: np.ndarray,
+    starts_s: np.ndarray,
+    *,
+    frame_rate: float,
+    sr: int,
+    n_fft: int,
+    loudest: float = LOUDEST_DB,
+) -> np.ndarray:
+    """Rebuild what MusiCNN hears from a log-mel spectrogram, as far as that goes.
+
+    Levels are interpolated between bands and between frames. What happens within a frame, and
+    between two that are far apart, is lost: beats are blurred, timbre stays.
+
+    Parameters
+    ----------
+    log_mel : ndarray, shape (n_mels, n_frames)
+        In dB relative to the track's maximum.
+    starts_s : ndarray, shape (n_patches,)
+        Where each patch begins, in seconds.
+    frame_rate : float
+        Frames per second.
+    sr, n_fft : int
+        Of the audio that it was made of, in Hz, at least `PATCH_SR`, and of its frames.
+    loudest : float
+        Level of the track's maximum, in dB.
+
+    Returns
+    -------
+    ndarray, shape (n_patches, *PATCH_SHAPE), float16
+        See `patches`.
+    """
+    from scipy.ndimage import map_coordinates  # here, because few need it
+
+    n_frames, n_bands = PATCH_SHAPE
+    bands = np.interp(
+        filters.mel_centres(PATCH_SR, n_bands),
+        filters.mel_centres(sr, len(log_mel)),
+        np.arange(len(log_mel)),
+    )
+    times = np.asarray(starts_s)[:, None] + np.arange(n_frames) * PATCH_HOP / PATCH_SR
+    frames = np.minimum(times * frame_rate, log_mel.shape[1] - 1)
+    place = np.broadcast_arrays(bands, frames[..., None])
+    level = map_coordinates(log_mel, place, order=1, mode="nearest")
+    # A frame's power grows with the square of its length, tone or noise.
+    level += loudest + 20 * np.log10(PATCH_FFT / n_fft)
+    return np.log10(1 + 10_000 * 10 ** (level / 10)).astype(np.float16)
+
+
+def log_mel(y: np.ndarray, *, sr: int, hop_length: int = HOP_LENGTH) -> np.ndarray:
+    """Mel spectrogram in dB where nothing else is asked of the music, as `Analysis.log_mel`."""
+    return decibels(mel(y, sr=sr, hop_length=hop_length))
+
+
+def mel(
+    y: np.ndarray, *, sr: int, n_fft: int = 2048, hop_length: int = HOP_LENGTH, n_mels: int = 128
+) -> np.ndarray:
+    """Mel power spectrogram where nothing else is asked of the music, as `Analysis.mel`.
+
+    A few frames are transformed at a time, and only their bands are kept: so little is held at
+    once that it stays in the processor's cache.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n_samples,)
+        Mono audio.
+    sr, n_fft, hop_length, n_mels : int
+        See `Analysis`.
+
+    Returns
+    -------
+    ndarray, shape (n_mels, 1 + n_samples // hop_length), float32
+    """
+    frames = _frames(np.asarray(y, dtype=np.float32), n_fft, hop_length)
+    window, bands = filters.hann(n_fft), np.empty((len(frames), n_mels), dtype=np.float32)
+    for first in range(0, len(frames), _CHUNK):
+        some = slice(first, first + _CHUNK)
+        power = _power(scipy.fft.rfft(frames[some] * window, axis=1))
+        bands[some] = _mel(power.T, sr=sr, n_fft=n_fft, n_mels=n_mels).T
+    return bands.T
+
+
 def decibels(power: np.ndarray) -> np.ndarray:
     """Power in dB, at most 80 dB below its maximum, as `librosa.power_to_db`."""
-    level = 10 * np.log10(np.maximum(power, 1e-10))
-    return np.maximum(level, level.max() - 80)
+    level = np.log(np.maximum(power, 1e-10))  # in vector instructions, which log10 has not
+    level *= 10 / np.log(10)
+    return np.maximum(level, level.max() - 80, out=level)
 
 
 def stft(y: np.ndarray, *, n_fft: int, hop_length: int) -> np.ndarray:
@@ -475,9 +571,13 @@ def stft(y: np.ndarray, *, n_fft: int, hop_length: int) -> np.ndarray:
     ndarray, shape (1 + n_fft / 2, 1 + n_samples // hop_length), complex64
         In single precision throughout, which is what makes it quicker than librosa's.
     """
-    padded = np.pad(y, n_fft // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_length]
+    frames = _frames(y, n_fft, hop_length)
     return scipy.fft.rfft(frames * filters.hann(n_fft), axis=1).T
+
+
+def _frames(y: np.ndarray, n_fft: int, hop_length: int) -> np.ndarray:
+    padded = np.pad(y, n_fft // 2)
+    return np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_length]
 
 
 def istft(spectrum: np.ndarray, *, hop_length: int, length: int) -> np.ndarray:

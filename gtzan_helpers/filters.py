@@ -40,13 +40,22 @@ def mel(sr: int, n_fft: int, n_mels: int) -> np.ndarray:
     The mel scale is that of Slaney's "Auditory Toolbox" (Interval Research, technical report
     1998-010): linear below 1000 Hz, logarithmic above.
     """
-    highest = 15 + 27 * np.log(sr / 2000) / np.log(6.4) if sr >= 2000 else sr / 2 * 3 / 200
-    mels = np.linspace(0, highest, n_mels + 2)
+    mels = _mels(sr, n_mels)
     corners = np.where(mels < 15, mels * 200 / 3, 1000 * 6.4 ** ((mels - 15) / 27))
     low, centre, high = (corners[i : i + n_mels, None] for i in range(3))
     here = frequencies(sr, n_fft)
     triangles = np.minimum((here - low) / (centre - low), (high - here) / (high - centre))
     return (np.maximum(triangles, 0) * 2 / (high - low)).astype(np.float32)
+
+
+def mel_centres(sr: int, n_mels: int) -> np.ndarray:
+    """Where the middle of each band of `mel` lies, in mel, shape (n_mels,)."""
+    return _mels(sr, n_mels)[1:-1]
+
+
+def _mels(sr: int, n_mels: int) -> np.ndarray:
+    highest = 15 + 27 * np.log(sr / 2000) / np.log(6.4) if sr >= 2000 else sr / 2 * 3 / 200
+    return np.linspace(0, highest, n_mels + 2)
 
 
 @lru_cache(maxsize=128)

@@ -14,6 +14,7 @@ import numpy as np
 
 from gtzan_helpers import audio, config, evaluate, features, files
 from gtzan_helpers.errors import AudioError, SettingError, SourceError
+from gtzan_helpers.workers import keep_memory
 
 WINDOW_SECONDS = 30.0
 """What the carried model hears at once, as long as the clips that it was trained on."""
@@ -146,9 +147,9 @@ def load(path: str | Path = ""):
     """
     if not path:
         return _carried()
-    from gtzan_helpers import experiments, extract
+    from gtzan_helpers import extract, results
 
-    trained = experiments.load_model(path)
+    trained = results.load_model(path)
     known = (*extract.ARRAYS, *features.TABLES)
     if trained.inputs.features not in known:
         raise SettingError(f"{path}: it was trained on {trained.inputs.features}, not on sound")
@@ -202,6 +203,7 @@ def predict(path: str | Path, model: Any = None) -> Prediction:
         If the file cannot be used as audio.
     """
     model = model or _carried()
+    keep_memory()
     starts, pieces, seconds = [], [], 0.0
     for y in _windows(path, model.window_seconds):
         if y.any():  # nothing is said of silence

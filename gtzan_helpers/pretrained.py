@@ -423,25 +423,26 @@ def heard(source: dataset.Source, *, jobs: int | None = None) -> extract.Extract
     Parameters
     ----------
     source : Source
-        It must hold audio.
+        Audio, or a pack, from whose log-mel it is rebuilt (`features.rebuilt_patches`).
     jobs : int or None
         Processes for extraction.
 
     Returns
     -------
     Extraction
-        Of `musicnn.columns`, values of shape (n_segments, 1756).
+        Of `musicnn.columns`, values of shape (n_segments, 1756). Its `what` tells the two apart.
 
     Raises
     ------
     NotPossibleError
-        If the source holds no audio, or musicnn is not installed.
+        If the source holds neither, or musicnn is not installed.
     """
     columns, digest = musicnn.columns(), musicnn.digest()
     found = extract.extract(source, extract.PATCHES, jobs=jobs)
     model = musicnn.build(musicnn.read_weights())
     values = embed(model, found.values, name=f"{musicnn.WEIGHTS} {digest}")
-    return replace(found, values=values.astype(np.float32), columns=columns, what="musicnn")
+    what = "musicnn" if source.kind == "audio" else "musicnn of a log-mel"
+    return replace(found, values=values.astype(np.float32), columns=columns, what=what)
 
 
 # Training

@@ -1,15 +1,30 @@
-"""Who computes: this process, several, or a cluster."""
+"""Who computes, and how: this process, several, or a cluster."""
 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import joblib
+import numpy as np
 
 from gtzan_helpers.errors import SettingError
 
 WORTH_PROCESSES = 20.0
 """Seconds of work below which further processes take longer to start than they save."""
+
+LARGEST_KEPT = 31 << 20
+"""Bytes; glibc keeps blocks of no more than 32 MB."""
+
+
+def keep_memory() -> None:
+    """Have this process keep the memory of freed arrays for the next ones.
+
+    glibc returns large blocks to the system when they are freed, and the next array fetches the
+    same pages again, one fault each: a quarter of the time of a feature table, and more where two
+    processes do so at once. For large it takes whatever is larger than any block that was freed
+    before; so one is allocated here, and freed, without ever being touched.
+    """
+    np.empty(LARGEST_KEPT, np.uint8)
 
 
 @dataclass(frozen=True)

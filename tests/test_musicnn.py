@@ -1,5 +1,6 @@
 """MusiCNN: the rebuild against a forward pass of its own in numpy, and what can be wrong."""
 
+import dataclasses
 import importlib.util
 import shutil
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
-from gtzan_helpers import extract, features, musicnn
+from gtzan_helpers import audio, config, extract, features, musicnn, packs
 from gtzan_helpers.errors import NotPossibleError, SourceError
 
 installed = pytest.mark.skipif(
@@ -169,6 +170,31 @@ def test_a_track_gives_a_patch_for_each_of_its_segments(labelled_folder):
     assert found.segments.start_s.tolist() == pytest.approx([0, 3.4, 0, 3.4], abs=0.01)
 
 
-def test_a_pack_has_no_patches(real_data):
-    with pytest.raises(NotPossibleError, match="'patches' needs audio"):
-        extract.extract(real_data / "gtzan_log_mel.npz", "patches")
+def test_patches_rebuilt_from_a_log_mel_are_those_of_the_sound_where_it_is_steady():
+    n = np.arange(8 * config.SR)
+    rng = np.random.default_rng(0)
+    y = 0.3 * np.sin(2 * np.pi * 880 * n / config.SR) + 0.02 * rng.standard_normal(n.size)
+    log_mel = features.log_mel(y, sr=config.SR)
+    loudest = float(log_mel.max())
+    rebuilt = features.rebuilt_patches(
+        log_mel - loudest, np.array([2.0]), frame_rate=config.SR / 512, sr=config.SR, n_fft=2048,
+        loudest=loudest,
+    )  # fmt: skip
+    of_sound = audio.resample(y, sr=config.SR, target_sr=features.PATCH_SR)
+    true = features.patches(of_sound, np.array([2.0]))
+    rebuilt, true = (part[0].astype(float).mean(axis=0) for part in (rebuilt, true))
+    near = np.abs(np.arange(96) - true.argmax()) <= 3  # bands as wide as frames are short
+    near[-2:] = True  # resampling takes the highest away
+    assert abs(int(rebuilt.argmax()) - int(true.argmax())) <= 1
+    assert np.abs(rebuilt - true)[~near].max() < 0.2  # 2 dB
+
+
+def test_a_pack_gives_patches_as_far_as_its_bands_reach(tmp_path, labelled_folder):
+    folder, path = labelled_folder(seconds=6.4, tracks=1), tmp_path / "p.npz"
+    extract.write_pack(path, folder, frame_period=0.0775)
+    found = extract.extract(path, "patches")
+    assert found.values.shape == (4, *features.PATCH_SHAPE)
+    assert np.isfinite(found.values).all() and found.values.min() >= 0
+    packs.write(path, dataclasses.replace(packs.read(path), sr=8000))
+    with pytest.raises(NotPossibleError, match="up to 8000 Hz; the pack p was made"):
+        extract.extract(path, "patches")
