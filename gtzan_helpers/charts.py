@@ -45,17 +45,21 @@ def timeline(
     edges_s : ndarray, shape (n_segments + 1,)
         Where each segment begins, and where the last one ends, in seconds.
     labels : list of str
-        Those that are nowhere above a tenth are not named.
+        Those that are nowhere above a tenth are drawn together, in grey.
     """
     import matplotlib.pyplot as plt
 
     ax = plots.given_or_new(ax, figsize=(9, 2.5))
     below = np.zeros(len(probs))
     colours = plt.get_cmap("tab20")(np.linspace(0, 1, len(labels)))
-    for label, share, colour in zip(labels, probs.T, colours, strict=True):
-        named = label if share.max() > 0.1 else None
+    shares = dict(zip(labels, zip(probs.T, colours, strict=True), strict=True))
+    named = {name: both for name, both in shares.items() if both[0].max() > 0.1}
+    others = sum(share for name, (share, _) in shares.items() if name not in named)
+    if len(named) < len(labels):
+        named["others"] = (others, "#dddddd")
+    for label, (share, colour) in named.items():
         ax.bar(edges_s[:-1], share, np.diff(edges_s), below, align="edge", color=colour,
-               edgecolor="white", linewidth=0.5, label=named)  # fmt: skip
+               edgecolor="white", linewidth=0.5, label=label)  # fmt: skip
         below = below + share
     ax.set(xlabel="time (s)", ylabel="probability", xlim=(edges_s[0], edges_s[-1]), ylim=(0, 1))
     ax.grid(visible=False)

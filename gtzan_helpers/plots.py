@@ -48,7 +48,10 @@ def banner(source, tracks: pd.DataFrame):
     """
     from IPython.display import HTML
 
-    colour, warning = "#2a6f97", ""
+    colour, warning, limits = "#2a6f97", "", ""
+    if source.profile.epochs_limit:
+        folds = "" if source.profile.folds_limit is None else ", on one fold of a k-fold"
+        limits = f" (networks train {source.profile.epochs_limit} epochs at most{folds})"
     if source.synthetic:
         colour = "#b58100"
         warning = (
@@ -58,7 +61,8 @@ def banner(source, tracks: pd.DataFrame):
     return HTML(
         f"<div style='border-left:6px solid {colour};padding:.5em 1em'>"
         f"Data: <b>{source.name}</b> ({source.kind}), {len(tracks)} tracks, "
-        f"{tracks.genre.nunique()} labels, profile <b>{source.profile.name}</b>{warning}</div>"
+        f"{tracks.genre.nunique()} labels, profile <b>{source.profile.name}</b>{limits}"
+        f"{warning}</div>"
     )
 
 
@@ -70,13 +74,17 @@ def notice(text: str):
 
 
 def bounded(table: pd.DataFrame) -> pd.DataFrame:
-    """Shares with their intervals, as text: a column `f1` with `f1_low` and `f1_high` is one."""
+    """Shares with their intervals, as text: a column `f1` with `f1_low` and `f1_high` is one.
+
+    A dash stands where there is no interval.
+    """
     shown = pd.DataFrame(index=table.index)
     for name in (name for name in table if not str(name).endswith(("_low", "_high"))):
         shown[name] = table[name]
         if f"{name}_low" in table:
             three = zip(table[name], table[f"{name}_low"], table[f"{name}_high"], strict=True)
-            shown[name] = [f"{a:.0%} ({b:.0%} to {c:.0%})" for a, b, c in three]
+            shown[name] = ["–" if np.isnan(b) else f"{a:.0%} ({b:.0%} to {c:.0%})"
+                           for a, b, c in three]  # fmt: skip
     return shown
 
 
@@ -524,8 +532,11 @@ def scatter(
     import seaborn as sns
 
     ax = given_or_new(ax, figsize=(9, 5.5))
+    order = np.random.default_rng(0).permutation(len(points))  # else the last genre covers all
+    points, genres = points[order], np.asarray(genres)[order]
     sns.scatterplot(
-        x=points[:, 0], y=points[:, 1], hue=genres, style=genres, s=28, alpha=0.75, ax=ax,
+        x=points[:, 0], y=points[:, 1], hue=genres, style=genres, ax=ax, alpha=0.75,
+        s=28 if len(points) < 2000 else 8,
         hue_order=sorted(set(genres)), style_order=sorted(set(genres)),
     )  # fmt: skip
     ax.set(xlabel=labels[0], ylabel=labels[1])
@@ -556,7 +567,9 @@ def train_and_test(
     baseline(ax, "x", share=guess)
     ax.set_yticks(place, rows.system_id)
     ax.invert_yaxis()
-    ax.set(xlabel="accuracy (test: by track, with 95 % interval)", xlim=(0, 1.02))
+    ax.set(
+        xlabel="accuracy (train: of what was fitted; test: by track, 95 % interval)", xlim=(0, 1.02)
+    )
     ax.legend(bbox_to_anchor=(1.01, 1), loc="upper left")
     return ax
 

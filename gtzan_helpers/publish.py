@@ -26,7 +26,7 @@ def gather(runs: Iterable[str]) -> pd.DataFrame:
 
 
 def write(rows: pd.DataFrame, runs: Iterable[str]) -> pd.DataFrame:
-    """Merge rows into `figures/scoreboard.csv` and README; copy predictions and pictures.
+    """Merge rows into `figures/` and README: table, chart, predictions, pictures.
 
     Returns
     -------
@@ -53,12 +53,23 @@ def write(rows: pd.DataFrame, runs: Iterable[str]) -> pd.DataFrame:
                 _copy(run / "predictions", f"{stem}.npz", figures / "predictions")
         _copy(run / "figures", "*.png", figures / found.source.iloc[0])
     files.write_text(board, merged.to_csv(index=False, lineterminator="\n"))
+    _draw(merged, figures.parent)
     readme = figures.parent / "README.md"
     text = readme.read_text(encoding="utf-8")
     for marker, table in readme_tables(merged).items():
         text = scoreboard.replace_between(text, marker, table)
     files.write_text(readme, text)
     return merged
+
+
+def _draw(rows: pd.DataFrame, checkout: Path) -> None:
+    """Draw the chart that opens README, as ``figures/scoreboard.png``."""
+    from gtzan_helpers import charts, plots
+
+    plots.use_style()
+    ax = charts.prices(scoreboard.headline(scoreboard.comparison(rows)))
+    ax.set_title("real GTZAN, honest protocol: fault_filtered")
+    plots.save_figure(ax.figure, "scoreboard", run_dir=checkout)
 
 
 def _copy(folder: Path, pattern: str, target: Path) -> None:

@@ -28,7 +28,10 @@ def merge(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     everything = pd.concat([old, new], ignore_index=True) if len(old) else new.copy()
     rank = (everything.status == "measured").astype(int)
     order = everything.assign(rank=rank).sort_values("rank", kind="stable")
-    kept = order.drop_duplicates(KEY, keep="last").drop(columns="rank")
+    kept = order.drop_duplicates(KEY, keep="last")
+    # What was not measured names no features.
+    same = kept.groupby([name for name in KEY if name != "features"])["rank"]
+    kept = kept[(kept["rank"] == 1) | (same.transform("max") == 0)].drop(columns="rank")
     known = {system_id: i for i, system_id in enumerate(systems.all_systems())}
     place = kept.system_id.map(known).fillna(len(known))
     return (
@@ -63,7 +66,8 @@ def comparison(rows: pd.DataFrame) -> pd.DataFrame:
     DataFrame, one row per system and source
         `system_id`, `source`, `published`, `stated`, `run_protocol`, `reproduced` (in the
         study's unit), `honest_protocol`, `honest` (by track), `low`, `high`, `price` (the
-        difference: what the leak is worth), `note`. Several seeds give their mean.
+        difference: what the leak is worth; NaN where both are one protocol), `note`. Several
+        seeds give their mean.
     """
     honest = {source: honest_protocol(group) for source, group in rows.groupby("source")}
     lines = []
@@ -87,11 +91,33 @@ def comparison(rows: pd.DataFrame) -> pd.DataFrame:
                 "honest": honestly,
                 "low": fair.track_ci_low.mean(),
                 "high": fair.track_ci_high.mean(),
-                "price": reproduced - honestly,
+                "price": reproduced - honestly
+                if system.run_protocol != honest[source]
+                else math.nan,
                 "note": "; ".join(dict.fromkeys(n for n in group.note if n)),
             }
         )
     return pd.DataFrame(lines).astype({"published": float})
+
+
+def headline(compared: pd.DataFrame) -> pd.DataFrame:
+    """One line a system, of what was measured on real music under `fault_filtered`.
+
+    Parameters
+    ----------
+    compared : DataFrame
+        See `comparison`.
+
+    Returns
+    -------
+    DataFrame
+        Of a system's sources the one that comes first counts, whatever its result:
+        spectrograms, then the table, then several joined.
+    """
+    fair = compared[(compared.honest_protocol == "fault_filtered") & compared.honest.notna()]
+    places = {"gtzan": 0, "gtzan_log_mel": 1, "features_30_sec": 2}
+    ordered = fair.sort_values("source", key=lambda names: names.map(places).fillna(3))
+    return ordered.drop_duplicates("system_id")
 
 
 def markdown(compared: pd.DataFrame) -> str:

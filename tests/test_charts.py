@@ -26,7 +26,7 @@ def test_a_timeline_stacks_to_one_and_names_what_matters(ax):
     charts.timeline(probs, np.array([0.0, 3.0, 6.0]), ["jazz", "pop"], ax=ax)
     tops = [bar.get_y() + bar.get_height() for bar in ax.patches[2:]]
     assert tops == pytest.approx([1, 1])
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["jazz"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["jazz", "others"]
 
 
 def test_robustness_has_a_bar_per_dose(ax):
