@@ -121,6 +121,17 @@ def test_harmonic_and_percussive_add_up_to_the_audio(analysis):
     np.testing.assert_allclose(analysis.harmonic + analysis.percussive, analysis.y, atol=1e-6)
 
 
+@pytest.mark.parametrize("n_samples", [100, 512 * 64, 40_000])
+def test_a_mel_in_one_pass_is_that_of_an_analysis(rng, n_samples):
+    y = rng.standard_normal(n_samples).astype(np.float32)
+    whole = Analysis(y, sr=SR)
+    np.testing.assert_allclose(features.mel(y, sr=SR), whole.mel, rtol=1e-4)
+    np.testing.assert_allclose(features.log_mel(y, sr=SR), whole.log_mel, atol=1e-3)
+    coarse = Analysis(y, sr=SR, n_fft=1024, hop_length=256, n_mels=40).mel
+    of_pass = features.mel(y, sr=SR, n_fft=1024, hop_length=256, n_mels=40)
+    np.testing.assert_allclose(of_pass, coarse, rtol=1e-4)
+
+
 def test_a_log_mel_spectrogram_alone_gives_the_same_mfcc_and_deltas(analysis):
     alone = LogMel(analysis.log_mel, frame_rate=analysis.frame_rate)
     np.testing.assert_array_equal(alone.mfcc, analysis.mfcc)

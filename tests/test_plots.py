@@ -116,3 +116,9 @@ def test_a_figure_is_saved_under_the_runs_figures(tmp_path):
     path = plots.save_figure(figure, "99_test", run_dir=tmp_path)
     assert path == tmp_path / "figures" / "99_test.png"
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_shares_are_shown_with_their_bounds_and_a_dash_without():
+    table = pd.DataFrame({"f1": [0.5, 0], "f1_low": [0.4, np.nan], "f1_high": [0.62, np.nan]})
+    shown = plots.bounded(table.assign(examples=[10, 0]))
+    assert shown.f1.tolist() == ["50% (40% to 62%)", "–"] and shown.examples.tolist() == [10, 0]

@@ -43,6 +43,28 @@ def test_a_refusal_never_replaces_a_measurement():
     assert scoreboard.merge(measured, gone).status.tolist() == ["measured"]
 
 
+def test_a_refusal_goes_once_the_same_was_measured_from_other_features():
+    gone = results.table([a_row(status="not_measured", features="", accuracy=math.nan)])
+    merged = scoreboard.merge(gone, results.table([a_row(), a_row(features="kaggle")]))
+    assert merged.status.tolist() == ["measured", "measured"]
+
+
+def test_one_protocol_has_no_price():
+    row = a_row("ours_texture", "fault_filtered", accuracy=0.6)
+    assert math.isnan(scoreboard.comparison(results.table([row])).price.iloc[0])
+
+
+def test_the_headline_has_each_system_once_by_source_and_not_by_result():
+    rows = [
+        a_row(source="features_30_sec", accuracy=0.9),
+        a_row(source="gtzan_log_mel", accuracy=0.5),
+        a_row("images_ann", source="features_30_sec", accuracy=0.4),
+        a_row("capstone_knn", "track_random", source="mini", accuracy=0.8),
+    ]
+    line = scoreboard.headline(scoreboard.comparison(results.table(rows)))
+    assert line.set_index("system_id").honest.to_dict() == {"capstone_svm": 0.5, "images_ann": 0.4}
+
+
 def test_rows_stand_in_the_order_of_the_table_of_systems():
     rows = results.table([a_row("stacked_svm"), a_row("images_ann"), a_row("capstone_knn")])
     merged = scoreboard.merge(rows[:0], rows)

@@ -1,6 +1,7 @@
 """Results are the same whoever computes them, a cluster that loses a worker included."""
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -31,6 +32,27 @@ def cluster(monkeypatch):
         ) as cluster,
     ):
         yield cluster
+
+
+FAULTS = """
+import resource
+import numpy as np
+from gtzan_helpers import workers
+workers.keep_memory()
+for _ in range(2):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        np.ones(1 << 20, np.float32)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="this is about glibc's allocator")
+def test_memory_of_freed_arrays_is_kept():
+    said = subprocess.run(
+        [sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True
+    )
+    assert int(said.stdout) < 1000  # given back and fetched again, 20 times 1024 pages
 
 
 def test_several_processes_give_what_one_gives_in_the_same_order(monkeypatch):
