@@ -28,6 +28,10 @@ MAX_SAMPLES = 1 << 29
 MIN_SECONDS = 1.0
 """A shorter recording is refused: it holds too little music to name."""
 
+MISSING_SHARE = 0.05
+"""A recording is cut short if more of what its header promises is missing; a header of
+compressed audio may be wrong by less."""
+
 MAX_CHUNKS = 1000
 """How many chunks of a WAV are looked through for its sound."""
 
@@ -64,8 +68,8 @@ def read(path: str | Path, *, sr: int | None = None) -> tuple[np.ndarray, int]:
     """
     path = Path(path)
     with _opened(path) as file:
-        y, native_sr = _whole(path, file), file.samplerate
-    fault = _fault(y, native_sr)
+        y, native_sr, promised = _whole(path, file), file.samplerate, file.frames
+    fault = _fault(y, native_sr) or _cut_short(y.size, promised)
     if fault:
         raise AudioError(f"{path}: {fault}")
     if sr is None or sr == native_sr:
@@ -102,10 +106,11 @@ def stream(path: str | Path, *, sr: int, seconds: float) -> Iterator[np.ndarray]
             if fault:
                 raise AudioError(f"{path}: {fault}")
             total += y.size
-            if not _too_short(y, native_sr):  # else the last breath of a longer song
-                yield y if native_sr == sr else resample(y, sr=native_sr, target_sr=sr)
+            yield y if native_sr == sr else resample(y, sr=native_sr, target_sr=sr)
         if total == 0:
             raise AudioError(f"{path}: holds no sound; copy or fetch it again")
+        if fault := _cut_short(total, file.frames):
+            raise AudioError(f"{path}: {fault}")
 
 
 def header(path: str | Path) -> tuple[int, int, int]:
@@ -264,6 +269,16 @@ def _fault(y: np.ndarray, sr: int) -> str | None:
     return _damage(y) or _too_short(y, sr) or silent
 
 
+def _cut_short(n_samples: int, promised: int) -> str | None:
+    # A length left open by a program that streams is a huge number.
+    if n_samples >= (1 - MISSING_SHARE) * promised or promised >= 1 << 31:
+        return None
+    return (
+        f"truncated: its header promises {promised:,} samples, the file gives {n_samples:,}; "
+        "copy or fetch it again"
+    )
+
+
 def _damage(y: np.ndarray) -> str | None:
     bad = y.size - np.count_nonzero(np.abs(y) <= MAX_LEVEL)
     if not bad:
@@ -274,7 +289,8 @@ def _damage(y: np.ndarray) -> str | None:
 def _too_short(y: np.ndarray, sr: int) -> str | None:
     if y.size >= MIN_SECONDS * sr:
         return None
-    return f"lasts {y.size / sr:.2f} s; at least {MIN_SECONDS:g} s is needed"
+    # Never rounded up to what is needed.
+    return f"lasts {int(100 * y.size / sr) / 100:.2f} s; at least {MIN_SECONDS:g} s is needed"
 
 
 def resample(y: np.ndarray, *, sr: int, target_sr: int) -> np.ndarray:

@@ -244,10 +244,7 @@ def _missing(source: dataset.Source, tracks: pd.DataFrame) -> list[tuple[str, st
 def _skipped(source: dataset.Source) -> list[Path]:
     if source.kind != "audio":
         return []
-    folders = sorted(entry for entry in source.path.iterdir() if entry.is_dir())
-    return [
-        other
-        for folder in folders
-        if not folder.name.startswith(".")
-        for other in dataset.scan(folder)[1]
-    ]
+    seen = source.path.rglob("*")
+    shown = (p for p in seen if not any(n[0] == "." for n in p.relative_to(source.path).parts))
+    used = set(dataset.load(source).path)
+    return sorted(path for path in shown if path.is_file() and str(path) not in used)

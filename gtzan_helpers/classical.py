@@ -193,9 +193,10 @@ def load(path: str | Path) -> Fitted:
 
     with reading(path):
         strange = skops.io.get_untrusted_types(file=path)
-        return Fitted(
-            skops.io.load(path, [t for t in strange if t in TRUSTED]), Inputs.out_of(path)
-        )
+        model = skops.io.load(path, [t for t in strange if t in TRUSTED])
+        inputs = Inputs.out_of(path)
+        inputs.refuse_outputs(len(model.classes_))
+        return Fitted(model, inputs)
 
 
 def build(system_id: str, *, n_train: int, seed: int, **settings) -> Pipeline:

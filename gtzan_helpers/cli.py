@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gtzan_helpers.errors import GtzanError
+from gtzan_helpers.errors import GtzanError, SettingError
 
 PROFILE = click.option(
     "--profile",
@@ -100,13 +100,15 @@ def fetch(name: str, to: str) -> None:
 @JOBS
 def check(source: str, jobs: int | None) -> int:
     """Look for unreadable, odd, duplicate, near-replica and missing tracks; exit code 1 if any."""
-    from gtzan_helpers import audit
+    from gtzan_helpers import audio, audit
 
     report = audit.check(source, jobs=jobs)
     for finding in report.findings.itertuples():
-        click.echo(f"{finding.fault:12} {finding.track_id}: {finding.what}")
+        click.echo(_flat(f"{finding.fault:12} {finding.track_id}: {finding.what}"))
     for path in report.skipped:
-        click.echo(f"{'skipped':12} {path}: no audio by its name")
+        inside = path.suffix.lower() in audio.SUFFIXES
+        why = "not directly in a label's folder" if inside else "no audio by its name"
+        click.echo(f"{'skipped':12} {path}: {why}")
     if report.left_out:
         click.echo(f"{'left out':12} {report.left_out}")
     counts = report.findings.fault.value_counts()
@@ -141,7 +143,8 @@ def predict(paths: tuple[str, ...], model: str, timeline: bool, as_json: bool) -
             else:
                 click.echo(f"error: {' '.join(str(error).split())}", err=True)
             continue
-        click.echo(prediction.as_json(path, found) if as_json else prediction.line(path, found))
+        said = prediction.as_json(path, found) if as_json else prediction.line(path, found)
+        click.echo(_flat(said))
         for words in prediction.timeline(found) if timeline and not as_json else ():
             click.echo(words)
     return int(failed > 0)
@@ -216,6 +219,8 @@ def extract(
     from gtzan_helpers import config
     from gtzan_helpers import extract as extraction
 
+    if pack_path and pack_path == csv_path:
+        raise SettingError(f"{csv_path}: --csv and --pack name the same file")
     where: dict[str, Any] = {"profile": profile, "jobs": jobs, "scheduler": scheduler}
     if pack_path:
         failures = extraction.write_pack(pack_path, source, frame_period=frame_period, **where)
@@ -241,7 +246,12 @@ def extract(
 
 def _list_failures(failures) -> None:
     for failure in failures.itertuples():
-        click.echo(f"failed: {failure.path}: {failure.reason}", err=True)
+        click.echo(_flat(f"failed: {failure.path}: {failure.reason}"), err=True)
+
+
+def _flat(text: str) -> str:
+    """One line, whatever a file is called."""
+    return " ".join(text.splitlines())
 
 
 @commands.command()

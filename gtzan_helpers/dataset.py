@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from gtzan_helpers import audio, config, files, packs, synth
-from gtzan_helpers.errors import SourceError
+from gtzan_helpers.errors import SourceError, reason
 
 COLUMNS = (
     "track_id",
@@ -107,20 +107,27 @@ def resolve(source: str | Path, *, profile: str = "quick", jobs: int = 1) -> Sou
                 "name the folder where you have it"
             )
         return Source(name, "audio", _label_root(folder), settings)
-    path = Path(source).expanduser()
+    try:
+        path = Path(source).expanduser()
+        there = path.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise SourceError(
+            f"{name[:80]}: no path that can be looked up ({reason(error)})"
+        ) from error
     if path.is_dir():
         root = _label_root(path)
         kind = "audio" if _label_folders(root) else "pictures"
         return Source(path.resolve().name, kind, root, settings)
-    if not path.exists():
+    if not there:
         raise SourceError(
             f"{name}: no such folder or file, and no dataset of that name; use synthetic, mini, "
             "gtzan, a folder of labelled folders, a .npz pack or a .csv table"
         )
     kinds = {".npz": "pack", ".csv": "table"}
-    if path.suffix not in kinds:
+    kind = kinds.get(path.suffix.lower())
+    if kind is None:
         raise SourceError(f"{name}: neither a folder nor a .npz pack nor a .csv table")
-    found = Source(path.stem, kinds[path.suffix], path, settings)
+    found = Source(path.stem, kind, path, settings)
     if _planned(_listed(found)) is None:
         return found
     return replace(found, name=f"synthetic_{path.stem}", synthetic=True)
@@ -415,28 +422,38 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, str]:
     from gtzan_helpers import features
 
     try:
-        raw = pd.read_csv(path)
+        # Words stay words: a label may be 01, or NA.
+        words = {"filename": str, "label": str}
+        raw = pd.read_csv(path, dtype=words, keep_default_na=False)
     except (ValueError, OSError) as error:
-        raise SourceError(f"{path}: not a table that pandas can read ({error})") from error
+        raise SourceError(f"{path}: not a table that pandas can read ({reason(error)})") from error
     if not {"filename", "label"} <= set(raw.columns):
         raise SourceError(f"{path}: no columns `filename` and `label`; not a feature table")
     present = set(raw.columns) - {"filename", "length", "label"}
     table = next((name for name in features.TABLES if set(features.columns(name)) == present), None)
     if table is None:
-        kaggle = set(features.columns("kaggle"))
+        theirs = {name: set(features.columns(name)) for name in features.TABLES}
+        nearest = min(theirs, key=lambda name: len(theirs[name] ^ present))
+        absent, strange = sorted(theirs[nearest] - present), sorted(present - theirs[nearest])
         raise SourceError(
-            f"{path}: its columns are none of {', '.join(features.TABLES)}; of kaggle it lacks "
-            f"{len(kaggle - present)} and has {len(present - kaggle)} others"
+            f"{path}: its columns are none of {', '.join(theirs)}; of {nearest} it lacks "
+            f"{len(absent)} ({', '.join(absent[:3]) or 'none'}) and has {len(strange)} others "
+            f"({', '.join(strange[:3]) or 'none'})"
         )
-    _refuse_lines(path, raw[["filename", "label"]].isna().any(axis=1), "no filename or no label")
+    blank = raw[["filename", "label"]].apply(lambda column: column.str.strip() == "").any(axis=1)
+    _refuse_lines(path, blank, "no filename or no label")
     names = list(features.columns(table))
     values = raw[names].apply(pd.to_numeric, errors="coerce")
+    raw["length"] = pd.to_numeric(raw.get("length", pd.Series(0, raw.index)), errors="coerce")
+    _refuse_lines(path, ~(raw["length"] >= 0), "a length that is no number of samples")
     finite = np.isfinite(values.to_numpy(dtype=float)).all(axis=1)
     _refuse_lines(path, pd.Series(~finite), "a feature that is not a finite number")
     if raw.empty:
         raise SourceError(f"{path}: it has no line below its header")
     rows = _table_index(raw)
     again = rows.duplicated(["track_id", "segment"])
+    other = rows.genre != rows.groupby("track_id").genre.transform("first")
+    _refuse_lines(path, other, "another label than the track's first line")
     _refuse_lines(path, again, f"{''.join(raw.filename[again].head(1))} for the second time")
     return pd.concat([rows, values], axis=1).sort_values(
         ["track_id", "segment"], ignore_index=True
@@ -457,7 +474,7 @@ def _table_index(raw: pd.DataFrame) -> pd.DataFrame:
         numbers = parts.segment.astype(int)
         if (numbers.groupby(parts.track).min() == 0).all():
             index = pd.DataFrame({"track_id": parts.track, "segment": numbers})
-    index["length"] = raw.get("length", 0)
+    index["length"] = raw["length"]
     index["start_s"] = index.segment * index["length"] / config.SR
     index["genre"] = raw.label.astype(str)
     return index

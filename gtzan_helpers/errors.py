@@ -5,6 +5,17 @@ A message names the thing, its value and the way out. The command line prints it
 """
 
 
+def reason(error: Exception) -> str:
+    """The first line of an error of a library, for a message of ours.
+
+    numpy and skops advise to load what they refuse unsafely; that is no way out.
+    """
+    text = str(error).strip()
+    if "pickle" in text:
+        return "it holds no plain arrays"
+    return text.splitlines()[0] if text else type(error).__name__
+
+
 class GtzanError(Exception):
     """An expected failure, told in one line."""
 

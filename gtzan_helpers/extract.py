@@ -42,6 +42,9 @@ hears (`features.patches`), shape (n_segments, 187, 96)."""
 
 PATCH_SECONDS = 3.0
 
+LEAST_SEGMENT, LONGEST_SEGMENT = 0.1, 600.0
+"""In seconds: a few frames, and ten minutes."""
+
 FRAME_PERIOD = 0.0775
 """Seconds from one frame of `log_mel` and `mfcc` to the next, where audio has more of them."""
 
@@ -175,8 +178,11 @@ def extract(
         raise SettingError("the stacked array describes whole tracks; use segment_seconds=0")
     if what == PATCHES and segment_seconds != PATCH_SECONDS:
         raise SettingError(f"patches are {PATCH_SECONDS:g} s long; use segment_seconds=3")
-    if segment_seconds < 0:
-        raise SettingError(f"segment_seconds={segment_seconds} is negative; 0 means whole tracks")
+    if segment_seconds and not LEAST_SEGMENT <= segment_seconds <= LONGEST_SEGMENT:
+        raise SettingError(
+            f"segment_seconds={segment_seconds:g} is not possible: 0 for whole tracks, or "
+            f"{LEAST_SEGMENT:g} to {LONGEST_SEGMENT:g}"
+        )
     workers = Workers(jobs or joblib.cpu_count(), scheduler)
     if not isinstance(source, dataset.Source):
         source = dataset.resolve(source, profile=profile, jobs=workers.jobs)
@@ -458,6 +464,16 @@ def _from_pack(
         config.cache_dir() / "features" / request.key() / f"pack-{files.digest(source.path)}.npz"
     )
     pack = packs.read(source.path)
+    if request.segment_seconds and request.segment_seconds < 2 * pack.frame_period:
+        raise NotPossibleError(
+            f"segments of {request.segment_seconds:g} s are too short for the pack {source.name}, "
+            f"which has a frame every {pack.frame_period:g} s"
+        )
+    if pack.stored.shape[1] != features.N_MELS:
+        raise NotPossibleError(
+            f"{request.what!r} needs {features.N_MELS} mel bands; the pack {source.name} has "
+            f"{pack.stored.shape[1]}"
+        )
     if request.what == PATCHES and pack.sr < features.PATCH_SR:
         raise NotPossibleError(
             f"{request.what!r} reach up to {features.PATCH_SR // 2} Hz; the pack {source.name} was "
@@ -517,16 +533,27 @@ def _from_table(
     rows, table = dataset.read_table(source.path)
     if what != table:
         raise NotPossibleError(
-            f"{what!r} needs audio; the table {source.name} holds the features {table!r} only"
+            f"{what!r} needs audio; the table {source.name} holds the features {table!r} only "
+            f"(--table {table})"
         )
     rows = rows[rows.track_id.isin(tracks.track_id)].reset_index(drop=True)
     in_segments = bool((rows.segment > 0).any())
     # A whole track as short as a segment is one.
     short = bool((rows.length > 0).all() and (rows.length <= segment_seconds * config.SR).all())
+    lasting = rows.length[rows.length > 0] / config.SR
+    if in_segments and segment_seconds and not np.allclose(lasting, segment_seconds, rtol=0.01):
+        raise NotPossibleError(
+            f"the table {source.name} holds segments of {lasting.iloc[0]:g} s, not of "
+            f"{segment_seconds:g} s; name theirs (--segment-seconds)"
+        )
     if in_segments and segment_seconds == 0:
-        raise NotPossibleError(f"the table {source.name} holds segments only")
+        raise NotPossibleError(
+            f"the table {source.name} holds segments only; name their length (--segment-seconds)"
+        )
     if segment_seconds > 0 and not in_segments and not short:
-        raise NotPossibleError(f"the table {source.name} holds whole tracks only")
+        raise NotPossibleError(
+            f"the table {source.name} holds whole tracks only; ask for them (--segment-seconds 0)"
+        )
     names = features.columns(table)
     segments = rows[["track_id", "segment", "start_s", "genre"]].assign(repeated=False)
     return Extraction(
@@ -672,8 +699,14 @@ def write_pack(
     found = dataset.resolve(source, profile=profile, jobs=workers.jobs)
     if found.kind != "audio":
         raise NotPossibleError(f"a pack is made from audio; {found.name} is a {found.kind}")
+    if Path(path).suffix != ".npz":
+        raise SettingError(f"{path}: a pack's name ends in .npz")
     hop_seconds = features.HOP_LENGTH / config.SR
-    period = max(frame_period or 0, hop_seconds)
+    period = frame_period or hop_seconds
+    if not hop_seconds <= period <= 1:
+        raise SettingError(
+            f"frame_period={period:g} is not possible: {hop_seconds:.4f} (every frame) to 1 s"
+        )
     tracks = dataset.load(found)
     tasks = [
         (t.path, period / hop_seconds, found.profile.seconds_limit) for t in tracks.itertuples()

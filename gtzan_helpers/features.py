@@ -25,6 +25,7 @@ from gtzan_helpers.errors import SettingError
 from gtzan_helpers.median import sliding_median
 
 N_MFCC = 20
+N_MELS = 128
 HOP_LENGTH = 512
 HPSS_SIZE = 31
 """Frames, and bins, over which the harmonic/percussive medians reach; librosa's default."""
@@ -173,7 +174,7 @@ class Analysis(LogMel):
         sr: int,
         n_fft: int = 2048,
         hop_length: int = HOP_LENGTH,
-        n_mels: int = 128,
+        n_mels: int = N_MELS,
     ):
         self.y = np.ascontiguousarray(y, dtype=np.float32)
         self.sr = sr
@@ -523,7 +524,7 @@ def log_mel(y: np.ndarray, *, sr: int, hop_length: int = HOP_LENGTH) -> np.ndarr
 
 
 def mel(
-    y: np.ndarray, *, sr: int, n_fft: int = 2048, hop_length: int = HOP_LENGTH, n_mels: int = 128
+    y: np.ndarray, *, sr: int, n_fft: int = 2048, hop_length: int = HOP_LENGTH, n_mels: int = N_MELS
 ) -> np.ndarray:
     """Mel power spectrogram where nothing else is asked of the music, as `Analysis.mel`.
 

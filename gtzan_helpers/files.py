@@ -36,7 +36,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
     WriteError
         If the file cannot be written: a full disk, a folder that must not be changed.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
+    if path.exists() and not path.is_file():
+        raise WriteError(f"{path}: there is something that is no file; choose another name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path)
@@ -51,7 +53,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise WriteError(
             f"{path}: cannot be written ({error.strerror or error}); make room there, or choose "
-            "another folder (GTZAN_CACHE, GTZAN_DATA, --out)"
+            "another place"
         ) from error
 
 

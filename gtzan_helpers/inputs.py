@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
+from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError, reason
 
 _NAME = "gtzan.json"
 _DAMAGED = (
-    *(OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError),
+    *(OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, AttributeError),
     *(zipfile.BadZipFile, zlib.error),
 )
 
@@ -43,6 +43,13 @@ class Inputs:
     frame_period: float | None = None
 
     def __post_init__(self) -> None:
+        if not all(isinstance(label, str) for label in self.labels):
+            raise SourceError(f"labels {list(self.labels)} are not all words")
+        numbers = (self.segment_seconds, self.frame_period or 0.0)
+        if not all(math.isfinite(number) and number >= 0 for number in numbers):
+            raise SourceError(f"segment_seconds and frame_period {numbers} are no lengths")
+        if len(set(self.labels)) < len(self.labels):
+            raise SourceError(f"a label comes twice: {list(self.labels)}")
         if any(not label.strip() for label in self.labels):
             raise SourceError(f"a label is empty: {list(self.labels)}; name the folder it is from")
         if len(self.labels) < 2:
@@ -70,6 +77,19 @@ class Inputs:
                     "extract it with the model's settings"
                 )
 
+    def refuse_outputs(self, n_outputs: int) -> None:
+        """Hold a model to the labels that are kept with it.
+
+        Raises
+        ------
+        SourceError
+            If it has another number of outputs.
+        """
+        if n_outputs != len(self.labels):
+            raise SourceError(
+                f"the model has {n_outputs} outputs for {len(self.labels)} labels; run it again"
+            )
+
     def put_into(self, path: str | Path) -> None:
         """Add these lines to the file of a model, `.keras` or `.skops`: both are archives."""
         with zipfile.ZipFile(path, "a") as archive:
@@ -94,8 +114,9 @@ def reading(path: str | Path) -> Iterator[None]:
     """
     try:
         yield
+    except SourceError as error:
+        raise SourceError(f"{path}: {error}") from error
     except FileNotFoundError as error:
         raise SourceError(f"{path}: there is no such model; `gtzan run` makes models") from error
     except _DAMAGED as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise SourceError(f"{path}: not a model of this series ({reason})") from error
+        raise SourceError(f"{path}: not a model of this series ({reason(error)})") from error

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from gtzan_helpers import files
-from gtzan_helpers.errors import SourceError
+from gtzan_helpers.audio import MAX_RATE, MIN_RATE
+from gtzan_helpers.errors import SourceError, reason
 
 NUMBERS: dict[str, Callable] = {
     "mel_db_min": float,
@@ -23,6 +24,14 @@ NUMBERS: dict[str, Callable] = {
     "hop_length": int,
     "frame_period_s": float,
 }
+MOST_DB = 300.0
+"""What lies beyond, up or down, is no level of music."""
+
+_DAMAGED = (
+    *(OSError, ValueError, TypeError, EOFError, AttributeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+
 FIELDS = ("track_id", "genre", "log_mel", *NUMBERS)
 
 
@@ -89,18 +98,21 @@ def read(path: str | Path) -> Pack:
                     f"{path}: not a feature pack: it lacks {', '.join(missing)}; "
                     "`gtzan extract SOURCE --pack F` writes one"
                 )
-            fields = {field: archive[field] for field in FIELDS}
-    except (ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise SourceError(f"{path}: not a feature pack that numpy can read ({error})") from error
+            fields = {field: np.asarray(archive[field]) for field in FIELDS}
+        names = {field: np.atleast_1d(fields[field]).astype(str) for field in ("track_id", "genre")}
+    except _DAMAGED as error:
+        raise SourceError(
+            f"{path}: not a feature pack that numpy can read ({reason(error)})"
+        ) from error
     numbers = {}
     for field, kind in NUMBERS.items():
         try:
             numbers[field] = kind(fields[field].item())
-        except ValueError as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise SourceError(f"{path}: {field} is {fields[field]!r}, not a number") from error
     pack = Pack(
-        track_id=fields["track_id"].astype(str),
-        genre=fields["genre"].astype(str),
+        track_id=names["track_id"],
+        genre=names["genre"],
         stored=fields["log_mel"],
         db_min=numbers["mel_db_min"],
         db_max=numbers["mel_db_max"],
@@ -117,6 +129,10 @@ def read(path: str | Path) -> Pack:
 
 def _fault(pack: Pack, n_mels: int) -> str | None:
     n_tracks = len(pack.track_id)
+    if pack.track_id.ndim != 1 or pack.genre.ndim != 1:
+        return "track_id and genre are not one word a track"
+    if not all(word.strip() and word != "nan" for word in (*pack.track_id, *pack.genre)):
+        return "a track has no id, or no genre"
     if pack.stored.ndim != 3 or pack.stored.shape[:2] != (n_tracks, n_mels):
         return (
             f"log_mel has shape {pack.stored.shape}, not (tracks, bands, frames) = "
@@ -124,14 +140,18 @@ def _fault(pack: Pack, n_mels: int) -> str | None:
         )
     if len(pack.genre) != n_tracks or len(set(pack.track_id)) != n_tracks:
         return f"{n_tracks} track ids, but {len(pack.genre)} genres, or ids that repeat"
-    if n_tracks == 0:
-        return "it holds no track"
+    if n_tracks == 0 or pack.stored.shape[2] < 2:
+        return "it holds no track, or no two frames of each"
     if not np.issubdtype(pack.stored.dtype, np.floating) and pack.stored.dtype != np.uint8:
         return f"log_mel is {pack.stored.dtype}, not uint8 or float"
     if pack.stored.dtype != np.uint8 and not np.isfinite(pack.stored).all():
         return "log_mel holds values that are not finite"
-    if not (pack.frame_period > 0 and pack.db_max > pack.db_min):
+    if not (0 < pack.frame_period <= 1 and -MOST_DB <= pack.db_min < pack.db_max <= MOST_DB):
         return f"frame_period_s={pack.frame_period}, dB from {pack.db_min} to {pack.db_max}"
+    if pack.stored.dtype != np.uint8 and np.abs(pack.stored).max() > MOST_DB:
+        return f"log_mel goes beyond {MOST_DB:g} dB"
+    if not (MIN_RATE <= pack.sr <= MAX_RATE and pack.hop_length > 0 and 0 < pack.n_fft <= pack.sr):
+        return f"sr={pack.sr}, n_fft={pack.n_fft}, hop_length={pack.hop_length} cannot be"
     return None
 
 

@@ -5,7 +5,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -120,6 +120,7 @@ class _OfRun:
         )
         if inputs.frame_period:
             values = extract.of_length(values, inputs.shape[-1])
+        inputs.refuse_other(replace(inputs, shape=tuple(values.shape[1:])))
         return starts, self.trained.predict_proba(values).astype(float)
 
 

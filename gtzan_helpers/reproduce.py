@@ -138,7 +138,7 @@ def run(
         say("making the embedded dataset, where it is not there yet")
     found = dataset.resolve(source, profile=profile, jobs=jobs or os.cpu_count() or 1)
     tracks = dataset.load(found)
-    folder = Path(out or config.run_dir(found.name, profile)).resolve()
+    folder = Path(out or config.run_dir(found.name, profile)).expanduser().resolve()
     # Only a source that is a path changes; names keep their meaning anywhere.
     named = source if source in ("synthetic", "mini", "gtzan") else str(Path(source).resolve())
     parameters = {"source": named, "profile": profile, "run_dir": str(folder)}

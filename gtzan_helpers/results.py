@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gtzan_helpers import classical, evaluate, files
-from gtzan_helpers.errors import SettingError, SourceError
+from gtzan_helpers import classical, evaluate, files, splits
+from gtzan_helpers.errors import SettingError, SourceError, reason
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,12 @@ class Row:
         return stem(self.system_id, self.source, self.protocol, self.seed)
 
 
-_DAMAGED = (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
+_DAMAGED = (
+    *(OSError, ValueError, TypeError, EOFError, AttributeError, OverflowError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+
+STATUSES = ("measured", "control", "not_measured")
 
 COLUMNS = tuple(field.name for field in fields(Row))
 
@@ -113,7 +118,7 @@ def read(run: str | Path) -> pd.DataFrame:
     """
     run = Path(run)
     if run.suffix == ".csv" and run.exists():
-        return _typed(pd.read_csv(run, keep_default_na=True)[list(COLUMNS)])
+        return _read_csv(run)
     paths = sorted((run / "results").glob("*.json"))
     if not paths:
         raise SourceError(f"{run}: no results there; `gtzan run` makes them")
@@ -122,12 +127,36 @@ def read(run: str | Path) -> pd.DataFrame:
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
             stored.pop("key")
-            rows.append(Row(**stored))
-        except (ValueError, TypeError, KeyError) as error:
+            rows.append(_checked(table([Row(**stored)])))
+        except (*_DAMAGED, KeyError) as error:
             raise SourceError(
-                f"{path}: not a result of this version; remove it ({error})"
+                f"{path}: not a result of this version; remove it ({reason(error)})"
             ) from error
-    return table(rows)
+    return pd.concat(rows, ignore_index=True)
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    try:
+        return _checked(_typed(pd.read_csv(path, keep_default_na=True)[list(COLUMNS)]))
+    except (*_DAMAGED, KeyError) as error:
+        raise SourceError(f"{path}: not a scoreboard of this version ({reason(error)})") from error
+
+
+def _checked(rows: pd.DataFrame) -> pd.DataFrame:
+    """Refuse rows that no run has written."""
+    if rows.empty:
+        raise ValueError("it holds no row")
+    known = {"status": STATUSES, "protocol": splits.PROTOCOLS}
+    for column, words in known.items():
+        strange = set(rows[column]) - set(words)
+        if strange:
+            raise ValueError(f"{column} {min(strange)!r}")
+    shares = rows[[name for name in COLUMNS if name.endswith(("accuracy", "_f1"))]]
+    if ((shares < 0) | (shares > 1)).to_numpy().any():
+        raise ValueError("an accuracy that is no share")
+    if rows.track_accuracy[rows.status == "measured"].isna().any():
+        raise ValueError("a measured row without an accuracy")
+    return rows
 
 
 @dataclass(frozen=True)
@@ -180,11 +209,24 @@ def read_predictions(folder: str | Path, stem: str) -> Predictions | None:
     path = Path(folder) / "predictions" / f"{stem}.npz"
     try:
         with np.load(path, allow_pickle=False) as stored:
-            return Predictions(**{name: stored[name] for name in stored.files})
+            found = Predictions(**{name: np.asarray(stored[name]) for name in stored.files})
+        _check_predictions(found)
     except FileNotFoundError:
         return None
     except _DAMAGED as error:
-        raise SourceError(f"{path}: damaged ({error}); remove it and run again") from error
+        raise SourceError(f"{path}: damaged ({reason(error)}); remove it and run again") from error
+    return found
+
+
+def _check_predictions(found: Predictions) -> None:
+    n_labels = len(found.labels)
+    for part in ("valid", "test"):
+        names = ("id", "segment", "true", "probs")
+        ids, segments, truth, probs = (getattr(found, f"{part}_{name}") for name in names)
+        if probs.shape != (len(ids), n_labels) or not ids.shape == segments.shape == truth.shape:
+            raise ValueError(f"{part} has {len(ids)} ids, and probabilities {probs.shape}")
+        if not np.isfinite(probs).all() or not ((truth >= 0) & (truth < n_labels)).all():
+            raise ValueError(f"{part} holds what is no probability, or no label")
 
 
 def stored_predictions(folder: str | Path, stem: str) -> Predictions | None:
@@ -198,7 +240,12 @@ def stored_predictions(folder: str | Path, stem: str) -> Predictions | None:
 def read_history(folder: str | Path, stem: str) -> pd.DataFrame | None:
     """Read how a network was trained, one line per epoch and `fold`; None where it was not."""
     path = Path(folder) / "histories" / f"{stem}.csv"
-    return pd.read_csv(path) if path.exists() else None
+    try:
+        return pd.read_csv(path)
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise SourceError(f"{path}: damaged ({reason(error)}); remove it and run again") from error
 
 
 def model_path(folder: str | Path, stem: str, fold: int = 0, *, suffix: str = ".keras") -> Path:

@@ -92,6 +92,8 @@ def make(
             f"protocol {protocol!r} does not exist; choose from {', '.join(PROTOCOLS)}"
         )
     labels = segments.genre.unique()
+    if not len(labels):
+        raise NotPossibleError(f"{protocol}: there is not one segment")
     if len(labels) < 2:
         raise NotPossibleError(
             f"{protocol}: there is nothing to tell apart: the only label is {labels[0]!r}"

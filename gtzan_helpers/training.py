@@ -100,7 +100,9 @@ def load(path: str | Path) -> Trained:
     """
     with reading(path):
         inputs = Inputs.out_of(path)  # first, because Keras has words of its own for a missing file
-        return Trained(keras.saving.load_model(path), inputs, pd.DataFrame())
+        model = keras.saving.load_model(path)
+        inputs.refuse_outputs(model.output_shape[-1])
+        return Trained(model, inputs, pd.DataFrame())
 
 
 def fit(

@@ -46,8 +46,8 @@ class Workers:
     def map(self, function: Callable, tasks: list[tuple]) -> Iterator:
         """Yield the results of all tasks in order, from several processes where that pays.
 
-        The first two are done here: the second one, when everything is compiled, says how long
-        the rest will take.
+        Without a scheduler the first two are done here: the second one, when everything is
+        compiled, says how long the rest will take.
 
         Parameters
         ----------
@@ -60,21 +60,23 @@ class Workers:
         SettingError
             If no scheduler answers, or Dask is not installed.
         """
+        if self.scheduler:
+            yield from self._on_cluster(joblib.delayed(function)(*task) for task in tasks)
+            return
         started = time.perf_counter()
         for task in tasks[:2]:
             started = time.perf_counter()
             yield function(*task)
         rest = tasks[2:]
         seconds = (time.perf_counter() - started) * len(rest)
-        calls = (joblib.delayed(function)(*task) for task in rest)
-        if self.scheduler and rest:
-            yield from self._on_cluster(calls)
-        elif self.jobs == 1 or seconds < WORTH_PROCESSES:
+        if self.jobs == 1 or seconds < WORTH_PROCESSES:
             yield from (function(*task) for task in rest)
         else:
             # Elsewhere idle processes are kept for minutes, each with its libraries in memory.
             with joblib.parallel_config("loky", n_jobs=self.jobs, idle_worker_timeout=5):
-                yield from joblib.Parallel(return_as="generator")(calls)
+                yield from joblib.Parallel(return_as="generator")(
+                    joblib.delayed(function)(*task) for task in rest
+                )
 
     def _on_cluster(self, calls) -> Iterator:
         try:

@@ -218,6 +218,18 @@ def test_a_wav_that_promises_less_than_it_holds_is_as_long_as_it_says(tmp_path):
     refused(lying(path, LENGTH_OF_DATA, 1000), r"lasts 0\.02 s")
 
 
+def test_a_compressed_file_that_was_cut_short_is_refused(tmp_path):
+    noise = np.random.default_rng(0).standard_normal(6 * SR) * 0.1
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, noise, SR)
+    assert audio.read(path)[0].size == pytest.approx(noise.size, rel=0.02)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(AudioError, match="truncated: its header promises"):
+        audio.read(path)
+    with pytest.raises(AudioError, match="truncated: its header promises"):
+        list(audio.stream(path, sr=SR, seconds=2.0))
+
+
 @pytest.mark.parametrize("said", [0, 0xFFFFFFFF])
 def test_a_wav_that_leaves_its_length_open_is_read(tmp_path, said):
     """Programs that stream do not know it when they write the header."""

@@ -257,3 +257,11 @@ def test_a_table_cannot_be_checked(tmp_path):
 def test_a_missing_folder_is_refused(tmp_path):
     with pytest.raises(SourceError, match="no such folder"):
         audit.check(tmp_path / "nowhere")
+
+
+def test_music_that_lies_elsewhere_is_told(labelled_folder):
+    root = labelled_folder(seconds=3.0)
+    for place in ("top.wav", "tone/deeper/lost.wav"):
+        (root / place).parent.mkdir(exist_ok=True)
+        shutil.copy(root / "tone" / "tone.00000.wav", root / place)
+    assert audit.check(root, jobs=1).skipped == [root / "tone/deeper/lost.wav", root / "top.wav"]

@@ -434,7 +434,7 @@ def test_a_table_without_a_label_is_refused(tmp_path):
 
 def test_a_table_that_lacks_features_says_how_many(tmp_path):
     words = refused_table(tmp_path, lambda frame: frame.drop(columns=["tempo", "rms_var"]))
-    assert "of kaggle it lacks 2 and has 0 others" in words
+    assert "of kaggle it lacks 2 (rms_var, tempo) and has 0 others" in words
 
 
 def test_text_among_the_numbers_is_found_by_line(tmp_path):
@@ -468,6 +468,31 @@ def test_a_line_that_stands_there_twice_is_refused(tmp_path):
 
 def test_a_table_without_a_line_is_refused(tmp_path):
     assert "no line" in refused_table(tmp_path, lambda frame: frame.iloc[:0])
+
+
+def test_labels_stay_words_as_they_were_written(tmp_path):
+    frame = kaggle_rows(["01.wav", "b.wav", "c.wav"], ["01", "NA", "None"])
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    rows, _ = dataset.read_table(tmp_path / "t.csv")
+    assert rows.genre.tolist() == ["01", "NA", "None"] and rows.track_id[0] == "01"
+
+
+def test_a_track_with_two_labels_is_refused(tmp_path):
+    def change(frame):
+        return frame.assign(filename=["t.0.wav", "t.1.wav", "t.2.wav"], label=["a", "b", "a"])
+
+    assert "line 3: another label" in refused_table(tmp_path, change)
+
+
+def test_a_length_that_is_no_number_is_found_by_line(tmp_path):
+    words = refused_table(tmp_path, lambda frame: frame.assign(length=["1", "long", "3"]))
+    assert "line 3: a length" in words
+
+
+@pytest.mark.parametrize("source", ["~nosuchuser/x", "a" * 5000])
+def test_a_path_that_cannot_be_looked_up_is_refused(source):
+    with pytest.raises(SourceError, match=r"no such folder|no path that can be looked up"):
+        dataset.load(source)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00\xff\xfe\x80 no text", b'a,b\n"open'])

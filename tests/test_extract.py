@@ -521,11 +521,6 @@ def test_an_unknown_table_is_refused(four_songs):
         extract.extract(four_songs, "spectral")
 
 
-def test_negative_seconds_are_refused(four_songs):
-    with pytest.raises(SettingError, match="segment_seconds=-1 is negative"):
-        extract.extract(four_songs, segment_seconds=-1)
-
-
 def test_the_stacked_array_of_segments_is_refused(four_songs):
     with pytest.raises(SettingError, match="use segment_seconds=0"):
         extract.extract(four_songs, "stacked", segment_seconds=3)
@@ -613,3 +608,32 @@ def test_copies_of_tables_and_unknown_changes_are_refused():
         extract.extract("synthetic", "kaggle", change="pitch", profile="smoke")
     with pytest.raises(SettingError, match="'reverb' does not exist; choose from pitch"):
         extract.extract("synthetic", "mfcc", change="reverb", profile="smoke")
+
+
+# Lengths and periods that cannot be
+
+
+@pytest.mark.parametrize("seconds", [-1, 0.01, 1e-5, 1e9, float("nan"), float("inf")])
+def test_segments_of_an_impossible_length_are_refused(four_songs, seconds):
+    with pytest.raises(SettingError, match=r"is not possible: 0 for whole tracks, or 0\.1"):
+        extract.extract(four_songs, "logmel", segment_seconds=seconds, jobs=1)
+
+
+@pytest.mark.parametrize("period", [0.001, 100.0, float("nan"), float("inf")])
+def test_a_pack_of_an_impossible_frame_period_is_refused(four_songs, tmp_path, period):
+    with pytest.raises(SettingError, match="is not possible"):
+        extract.write_pack(tmp_path / "p.npz", four_songs, frame_period=period, jobs=1)
+    assert not (tmp_path / "p.npz").exists()
+
+
+def test_a_pack_has_the_ending_of_one(four_songs, tmp_path):
+    with pytest.raises(SettingError, match=r"a pack's name ends in \.npz"):
+        extract.write_pack(tmp_path / "pack", four_songs, jobs=1)
+    assert not any(path.name.startswith(".pack") for path in tmp_path.iterdir())
+
+
+def test_a_table_of_other_segments_is_refused(four_songs, tmp_path):
+    heard = extract.extract(four_songs, segment_seconds=1, jobs=1)
+    path = extract.write_csv(tmp_path / "t.csv", heard, segment_seconds=1)
+    with pytest.raises(NotPossibleError, match="holds segments of 1 s, not of 3 s"):
+        extract.extract(path, segment_seconds=3)

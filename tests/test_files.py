@@ -1,10 +1,12 @@
 """Files are whole or not there, and hashes are those of the bytes."""
 
 import hashlib
+import os
 
 import pytest
 
 from gtzan_helpers import files
+from gtzan_helpers.errors import WriteError
 
 
 def test_replacing_puts_the_finished_file_in_place(tmp_path):
@@ -71,3 +73,11 @@ def test_a_file_that_changed_has_another_digest(tmp_path):
 def test_a_text_may_hold_a_name_that_is_no_text(tmp_path):
     files.write_text(tmp_path / "a.txt", "Grönemeyer \udcff.wav\n")
     assert (tmp_path / "a.txt").read_bytes() == "Grönemeyer \\udcff.wav\n".encode()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+def test_what_is_no_file_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(WriteError, match="something that is no file"):
+        files.write_text(tmp_path / "pipe", "text")
+    assert (tmp_path / "pipe").is_fifo()

@@ -1,7 +1,9 @@
 """What a run leaves: written and read without loss, refused where it is damaged."""
 
+import dataclasses
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 from test_scoreboard import a_row, refused
@@ -41,6 +43,46 @@ def test_a_table_survives_csv(tmp_path):
     table = results.table([a_row(), refused(note="needs audio")])
     table.to_csv(tmp_path / "s.csv", index=False)
     pd.testing.assert_frame_equal(results.read(tmp_path / "s.csv"), table)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a,b\n1,2\n", "\x00\xff", "system_id;source\n", ",".join(results.COLUMNS) + "\n"],
+)
+def test_a_scoreboard_that_is_none_is_refused(tmp_path, text):
+    (tmp_path / "s.csv").write_text(text)
+    with pytest.raises(SourceError, match=r"s\.csv: not a scoreboard of this version"):
+        results.read(tmp_path / "s.csv")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("track_accuracy", 7.5), ("track_accuracy", None), ("status", "great"), ("protocol", "fair")],
+)
+def test_a_row_that_no_run_writes_is_refused(tmp_path, column, value):
+    results.write_row(tmp_path / "results", a_row(**{column: value}), key="k")
+    with pytest.raises(SourceError, match="not a result of this version"):
+        results.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"test_probs": np.ones((1, 2))},
+        {"test_true": np.array([0, 7])},
+        {"valid_probs": np.full((2, 2), np.nan)},
+        {"labels": np.array(["a", "b", "c"])},
+        {"test_id": np.array("a")},
+    ],
+)
+def test_predictions_that_do_not_fit_are_damaged(tmp_path, changes):
+    part = [np.array(["x", "y"]), np.zeros(2, int), np.array([0, 1]), np.full((2, 2), 0.5)]
+    whole = results.Predictions(np.array(["a", "b"]), *part, *part)
+    results.write_predictions(tmp_path, "good", whole)
+    assert results.read_predictions(tmp_path, "good").test_id.tolist() == ["x", "y"]
+    results.write_predictions(tmp_path, "bad", dataclasses.replace(whole, **changes))
+    with pytest.raises(SourceError, match=r"bad\.npz: damaged"):
+        results.read_predictions(tmp_path, "bad")
 
 
 def test_a_folder_without_results_says_what_makes_them(tmp_path):
