@@ -4,6 +4,7 @@ Each takes axes, or makes them, and returns them. Used by notebooks 08 to 10.
 """
 
 from collections.abc import Mapping
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
@@ -95,12 +96,13 @@ def by_label(reports: Mapping[str, pd.DataFrame], *, ax: Axes | None = None) -> 
         For each system its `evaluate.report`.
     """
     ax = plots.given_or_new(ax, figsize=(9, 4))
-    colours = (HONEST, PUBLISHED, LEAKY)
-    for number, (name, table) in enumerate(reports.items()):
+    colours = cycle((HONEST, PUBLISHED, LEAKY, "#8f2f6e"))
+    width = 0.75 / len(reports)
+    for number, ((name, table), colour) in enumerate(zip(reports.items(), colours, strict=False)):
         rows = table.drop(index="mean")
-        place = np.arange(len(rows)) + 0.25 * (number - (len(reports) - 1) / 2)
+        place = np.arange(len(rows)) + width * (number - (len(reports) - 1) / 2)
         error = np.abs(rows[["f1_low", "f1_high"]].sub(rows.f1, axis=0)).T.to_numpy()
-        ax.errorbar(place, rows.f1, yerr=error, fmt="o", color=colours[number % 3], label=name)
+        ax.errorbar(place, rows.f1, yerr=error, fmt="o", color=colour, label=name)
         ax.set_xticks(np.arange(len(rows)), rows.index)
     ax.set(ylabel="F1, 95 % interval", ylim=(0, 1.02))
     ax.legend(bbox_to_anchor=(1.01, 1), loc="upper left", fontsize=9)

@@ -427,8 +427,7 @@ def with_intervals(
         ax.text(right, y, f"{100 * row.track_accuracy:.0f} %", va="center")
     baseline(ax, "x", share=guess)
     ax.set_yticks(place, rows[names])
-    ax.invert_yaxis()
-    ax.set(xlabel="accuracy by track, 95 % interval", xlim=(0, 1.06))
+    ax.set(xlabel="accuracy by track, 95 % interval", xlim=(0, 1.06), ylim=(len(rows) - 0.4, -0.6))
     return ax
 
 

@@ -129,7 +129,7 @@ def grid_of_histories(tables: dict[str, pd.DataFrame], *, guess: float = 0.1) ->
         ax.axis("off")
     for ax in axes[:, 1:].flat:
         ax.set_ylabel("")
-    axes[0, 0].legend(loc="upper left", fontsize=8)
+    axes[0, 0].legend(loc="lower right", fontsize=8)
     return figure
 
 
