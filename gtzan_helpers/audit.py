@@ -247,4 +247,10 @@ def _skipped(source: dataset.Source) -> list[Path]:
     seen = source.path.rglob("*")
     shown = (p for p in seen if not any(n[0] == "." for n in p.relative_to(source.path).parts))
     used = set(dataset.load(source).path)
-    return sorted(path for path in shown if path.is_file() and str(path) not in used)
+    others = (path for path in shown if path.is_file() and str(path) not in used)
+    return sorted(
+        path
+        for path in others
+        # Beside the labels' folders there may be whatever there is, but music.
+        if path.parent.parent == source.path or path.suffix.lower() in audio.SUFFIXES
+    )
