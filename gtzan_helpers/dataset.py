@@ -124,10 +124,10 @@ def resolve(source: str | Path, *, profile: str = "quick", jobs: int = 1) -> Sou
             "gtzan, a folder of labelled folders, a .npz pack or a .csv table"
         )
     kinds = {".npz": "pack", ".csv": "table"}
-    kind = kinds.get(path.suffix.lower())
-    if kind is None:
+    file_kind = kinds.get(path.suffix.lower())
+    if file_kind is None:
         raise SourceError(f"{name}: neither a folder nor a .npz pack nor a .csv table")
-    found = Source(path.stem, kind, path, settings)
+    found = Source(path.stem, file_kind, path, settings)
     if _planned(_listed(found)) is None:
         return found
     return replace(found, name=f"synthetic_{path.stem}", synthetic=True)

@@ -69,7 +69,7 @@ def _draw(rows: pd.DataFrame, checkout: Path) -> None:
     plots.use_style()
     ax = charts.prices(scoreboard.headline(scoreboard.comparison(rows)))
     ax.set_title("real GTZAN, honest protocol: fault_filtered")
-    plots.save_figure(ax.figure, "scoreboard", run_dir=checkout)
+    plots.save_figure(ax.figure, "scoreboard", run_dir=checkout)  # type: ignore[arg-type]
 
 
 def _copy(folder: Path, pattern: str, target: Path) -> None:
