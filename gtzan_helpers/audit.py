@@ -103,7 +103,7 @@ def check(source: str | Path | dataset.Source, *, jobs: int | None = None) -> Au
     return Audit(
         len(tracks),
         pd.DataFrame(findings, columns=["fault", "track_id", "what"]),
-        _skipped(found),
+        _skipped(found, tracks),
         left_out,
         prints,
     )
@@ -241,12 +241,12 @@ def _missing(source: dataset.Source, tracks: pd.DataFrame) -> list[tuple[str, st
     return []
 
 
-def _skipped(source: dataset.Source) -> list[Path]:
+def _skipped(source: dataset.Source, tracks: pd.DataFrame) -> list[Path]:
     if source.kind != "audio":
         return []
     seen = source.path.rglob("*")
     shown = (p for p in seen if not any(n[0] == "." for n in p.relative_to(source.path).parts))
-    used = set(dataset.load(source).path)
+    used = set(tracks.path)
     others = (path for path in shown if path.is_file() and str(path) not in used)
     return sorted(
         path

@@ -4,7 +4,6 @@ Addresses, sizes and hashes stand in `facts/archives.csv`. GTZAN has no licence;
 fetched stays with the user.
 """
 
-import contextlib
 import csv
 import lzma
 import shutil
@@ -113,8 +112,6 @@ def fetch(
             return target
         except DownloadError as error:
             failures.append(str(error))
-    with contextlib.suppress(OSError):  # not empty: the next try goes on with it
-        (root / "downloads").rmdir()
     raise DownloadError(
         f"{name}: {'; '.join(failures)}; download it by hand on a machine with a network and "
         f"unpack it to {target}"

@@ -33,7 +33,7 @@ HPSS_SIZE = 31
 STACKED_FRAMES = 1400
 TEMPO_BANDS = 10
 
-_CHUNK = 64
+_CHUNK = 128
 """Frames that are transformed at a time: so many fit into a processor's cache."""
 
 PATCH_SR, PATCH_FFT, PATCH_HOP = 16_000, 512, 256
@@ -553,7 +553,8 @@ def mel(
 
 def decibels(power: np.ndarray) -> np.ndarray:
     """Power in dB, at most 80 dB below its maximum, as `librosa.power_to_db`."""
-    level = np.log(np.maximum(power, 1e-10))  # in vector instructions, which log10 has not
+    level = np.maximum(power, 1e-10)
+    np.log(level, out=level)  # in vector instructions, which log10 has not
     level *= 10 / np.log(10)
     return np.maximum(level, level.max() - 80, out=level)
 

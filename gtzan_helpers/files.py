@@ -53,7 +53,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise WriteError(
             f"{path}: cannot be written ({error.strerror or error}); make room there, or choose "
-            "another place"
+            "another place (GTZAN_CACHE, GTZAN_DATA, or the option that named this one)"
         ) from error
 
 
