@@ -53,12 +53,12 @@ def timeline(
     ax = plots.given_or_new(ax, figsize=(9, 2.5))
     below = np.zeros(len(probs))
     colours = plt.get_cmap("tab20")(np.linspace(0, 1, len(labels)))
-    shares = dict(zip(labels, zip(probs.T, colours, strict=True), strict=True))
-    named = {name: both for name, both in shares.items() if both[0].max() > 0.1}
-    others = sum(share for name, (share, _) in shares.items() if name not in named)
-    if len(named) < len(labels):
-        named["others"] = (others, "#dddddd")
-    for label, (share, colour) in named.items():
+    named = probs.max(axis=0) > 0.1
+    layers = [layer for layer, shown in zip(zip(labels, probs.T, colours, strict=True), named,
+                                            strict=True) if shown]  # fmt: skip
+    if not named.all():
+        layers.append(("others", probs[:, ~named].sum(axis=1), "#dddddd"))
+    for label, share, colour in layers:
         ax.bar(edges_s[:-1], share, np.diff(edges_s), below, align="edge", color=colour,
                edgecolor="white", linewidth=0.5, label=label)  # fmt: skip
         below = below + share
@@ -103,7 +103,7 @@ def by_label(reports: Mapping[str, pd.DataFrame], *, ax: Axes | None = None) -> 
         place = np.arange(len(rows)) + width * (number - (len(reports) - 1) / 2)
         error = np.abs(rows[["f1_low", "f1_high"]].sub(rows.f1, axis=0)).T.to_numpy()
         ax.errorbar(place, rows.f1, yerr=error, fmt="o", color=colour, label=name)
-        ax.set_xticks(np.arange(len(rows)), rows.index)
+    ax.set_xticks(np.arange(len(rows)), rows.index)
     ax.set(ylabel="F1, 95 % interval", ylim=(0, 1.02))
     ax.legend(bbox_to_anchor=(1.01, 1), loc="upper left", fontsize=9)
     return ax
@@ -141,9 +141,8 @@ def prices(compared: pd.DataFrame, *, guess: float = 0.1, ax: Axes | None = None
     points = points.dropna(subset=["accuracy"])
     places = {name: i for i, name in enumerate(ordered.system_id)}
     ax.hlines(
-        list(places.values()), ordered[["reproduced", "honest"]].min(axis=1),
-        ordered[["reproduced", "honest"]].max(axis=1), color="#cccccc", linewidth=4, zorder=1,
-        label="price of the leak",
+        list(places.values()), ordered.honest, ordered.honest + ordered.price, color="#cccccc",
+        linewidth=4, zorder=1, label="price of the leak",
     )  # fmt: skip
     ax.hlines(list(places.values()), ordered.low, ordered.high, color=HONEST, linewidth=1, zorder=2)
     sns.scatterplot(

@@ -95,9 +95,9 @@ def fetch(
     root = Path(to).expanduser() if to else config.data_dir()
     target = root / name
     parts = {archive: _part(archive, root / "downloads") for archive in found}
-    if target.exists() and not (target.is_dir() and any(target.iterdir())):
-        raise DownloadError(f"{target}: there is something without music; remove it first")
     if target.exists():
+        if not (target.is_dir() and any(target.iterdir())):
+            raise DownloadError(f"{target}: there is something without music; remove it first")
         # What a fetch that was killed at its very end had no time to remove.
         shutil.rmtree(_unpacking(target), ignore_errors=True)
         for part in parts.values():

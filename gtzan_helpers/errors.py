@@ -4,6 +4,15 @@ A message names the thing, its value and the way out. The command line prints it
 ``error: `` and exits with 2; a notebook shows it as it is.
 """
 
+import zipfile
+import zlib
+
+DAMAGE = (
+    *(OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, AttributeError),
+    *(OverflowError, zipfile.BadZipFile, zlib.error),
+)
+"""What libraries raise when they read a file that is damaged, or not what its name says."""
+
 
 def reason(error: Exception) -> str:
     """The first line of an error of a library, for a message of ours.

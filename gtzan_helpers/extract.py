@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import warnings
-import zipfile
 import zlib
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
@@ -27,7 +26,7 @@ from gtzan_helpers import (
     packs,
     progress,
 )
-from gtzan_helpers.errors import AudioError, GtzanError, NotPossibleError, SettingError
+from gtzan_helpers.errors import DAMAGE, AudioError, GtzanError, NotPossibleError, SettingError
 from gtzan_helpers.workers import Workers, keep_memory
 
 DB_RANGE = (augment.SILENCE_DB, 0.0)
@@ -291,7 +290,7 @@ def _compute(track_id: str, path: str, entry: Path, request: Request) -> tuple[s
 def _load_or_compute(track, entry: Path, request: Request) -> _Part:
     try:
         return _load(entry)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except DAMAGE:
         entry.unlink(missing_ok=True)  # damaged: made again
         _compute(track.track_id, track.path, entry, request)
         return _load(entry)
@@ -483,8 +482,9 @@ def _from_pack(
     try:
         with np.load(entry, allow_pickle=False) as stored:
             values = stored["values"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        header = replace(pack, stored=pack.stored[:0])
+    except DAMAGE:
+        none = pack.track_id[:0]  # each task takes the header with it, and no other track
+        header = replace(pack, track_id=none, genre=none, stored=pack.stored[:0])
         tasks = [(stored, header, request) for stored in pack.stored]
         described = progress.bar(
             workers.map(_describe_stored, tasks),
@@ -507,7 +507,7 @@ def _pack_starts(n_frames: int, frame_rate: float, request: Request) -> np.ndarr
 
 
 def _describe_stored(stored: np.ndarray, pack: packs.Pack, request: Request) -> np.ndarray:
-    """Describe one track of a pack, whose other tracks are not looked at."""
+    """Describe one track of a pack; of `pack` only the settings count."""
     log_mel, frame_rate = packs.decode(stored, pack.db_min, pack.db_max), 1 / pack.frame_period
     what = "log_mel" if request.change else request.what
     if request.what == STACKED:

@@ -518,9 +518,9 @@ def rebuilt_patches(
     return np.log10(1 + 10_000 * 10 ** (level / 10)).astype(np.float16)
 
 
-def log_mel(y: np.ndarray, *, sr: int, hop_length: int = HOP_LENGTH) -> np.ndarray:
+def log_mel(y: np.ndarray, *, sr: int) -> np.ndarray:
     """Mel spectrogram in dB where nothing else is asked of the music, as `Analysis.log_mel`."""
-    return decibels(mel(y, sr=sr, hop_length=hop_length))
+    return decibels(mel(y, sr=sr))
 
 
 def mel(

@@ -4,18 +4,13 @@ import contextlib
 import json
 import math
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError, reason
+from gtzan_helpers.errors import DAMAGE, NotPossibleError, SettingError, SourceError, reason
 
 _NAME = "gtzan.json"
-_DAMAGED = (
-    *(OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, AttributeError),
-    *(zipfile.BadZipFile, zlib.error),
-)
 
 
 @dataclass(frozen=True)
@@ -87,7 +82,7 @@ class Inputs:
         """
         if n_outputs != len(self.labels):
             raise SourceError(
-                f"the model has {n_outputs} outputs for {len(self.labels)} labels; run it again"
+                f"the model has {n_outputs} outputs for {len(self.labels)} labels; train it again"
             )
 
     def put_into(self, path: str | Path) -> None:
@@ -118,5 +113,5 @@ def reading(path: str | Path) -> Iterator[None]:
         raise SourceError(f"{path}: {error}") from error
     except FileNotFoundError as error:
         raise SourceError(f"{path}: there is no such model; `gtzan run` makes models") from error
-    except _DAMAGED as error:
+    except DAMAGE as error:
         raise SourceError(f"{path}: not a model of this series ({reason(error)})") from error

@@ -16,7 +16,7 @@ import numpy as np
 
 from gtzan_helpers import files
 from gtzan_helpers.backend import keras, layers, ops
-from gtzan_helpers.errors import NotPossibleError, SourceError
+from gtzan_helpers.errors import NotPossibleError, SourceError, reason
 from gtzan_helpers.features import PATCH_SHAPE
 
 WEIGHTS = "MSD_musicnn"
@@ -90,9 +90,8 @@ def read_weights(folder: str | Path | None = None) -> dict[str, np.ndarray]:
             names = [n for n in reader.get_variable_to_shape_map() if "Adam" not in n]
             return {name: np.asarray(reader.get_tensor(name)) for name in names}
         except (OSError, ValueError, IndexError, RuntimeError, tf.errors.OpError) as error:
-            reason = str(error).splitlines()[0]
             raise SourceError(
-                f"{folder}: not the weights of MusiCNN ({reason}); install musicnn again"
+                f"{folder}: not the weights of MusiCNN ({reason(error)}); install musicnn again"
             ) from error
 
 
@@ -181,5 +180,5 @@ def _set(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
             layer.set_weights(values)
         except (KeyError, ValueError) as error:
             raise SourceError(
-                f"{prefix}: these are not the weights of MusiCNN ({str(error).splitlines()[0]})"
+                f"{prefix}: these are not the weights of MusiCNN ({reason(error)})"
             ) from error

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.fft import dct
 
 from gtzan_helpers.backend import keras, layers, ops
-from gtzan_helpers.errors import NotPossibleError, SettingError
+from gtzan_helpers.errors import NotPossibleError, SettingError, reason
 
 PRINCIPAL_COMPONENTS = "principal_components"
 CONVOLUTIONAL_OUTPUT = "convolutional_output"
@@ -331,8 +331,7 @@ class Network:
             x = self.body(x, **self.options)
         except ValueError as error:
             raise NotPossibleError(
-                f"examples of shape {shape} do not fit {self.body.__name__}: "
-                f"{str(error).splitlines()[0]}"
+                f"examples of shape {shape} do not fit {self.body.__name__}: {reason(error)}"
             ) from error
         return keras.Model(inputs, layers.Dense(n_labels, activation="softmax")(x))
 

@@ -3,8 +3,6 @@
 A pack may be shared where audio may not. It is written by ``gtzan extract SOURCE --pack F``.
 """
 
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,7 @@ import numpy as np
 
 from gtzan_helpers import files
 from gtzan_helpers.audio import MAX_RATE, MIN_RATE
-from gtzan_helpers.errors import SourceError, reason
+from gtzan_helpers.errors import DAMAGE, SourceError, reason
 
 NUMBERS: dict[str, Callable] = {
     "mel_db_min": float,
@@ -26,11 +24,6 @@ NUMBERS: dict[str, Callable] = {
 }
 MOST_DB = 300.0
 """What lies beyond, up or down, is no level of music."""
-
-_DAMAGED = (
-    *(OSError, ValueError, TypeError, EOFError, AttributeError),
-    *(zipfile.BadZipFile, zlib.error),
-)
 
 FIELDS = ("track_id", "genre", "log_mel", *NUMBERS)
 
@@ -99,8 +92,11 @@ def read(path: str | Path) -> Pack:
                     "`gtzan extract SOURCE --pack F` writes one"
                 )
             fields = {field: np.asarray(archive[field]) for field in FIELDS}
-        names = {field: np.atleast_1d(fields[field]).astype(str) for field in ("track_id", "genre")}
-    except _DAMAGED as error:
+        words = {field: np.atleast_1d(fields[field]) for field in ("track_id", "genre")}
+        if any(column.dtype.kind not in "US" for column in words.values()):
+            raise ValueError("track_id and genre are no words")
+        names = {field: column.astype(str) for field, column in words.items()}
+    except DAMAGE as error:
         raise SourceError(
             f"{path}: not a feature pack that numpy can read ({reason(error)})"
         ) from error
@@ -131,7 +127,7 @@ def _fault(pack: Pack, n_mels: int) -> str | None:
     n_tracks = len(pack.track_id)
     if pack.track_id.ndim != 1 or pack.genre.ndim != 1:
         return "track_id and genre are not one word a track"
-    if not all(word.strip() and word != "nan" for word in (*pack.track_id, *pack.genre)):
+    if not all(word.strip() for word in (*pack.track_id, *pack.genre)):
         return "a track has no id, or no genre"
     if pack.stored.ndim != 3 or pack.stored.shape[:2] != (n_tracks, n_mels):
         return (

@@ -22,7 +22,13 @@ import pandas as pd
 
 from gtzan_helpers import config, dataset, extract, files, musicnn, networks, progress, training
 from gtzan_helpers.backend import keras, ops
-from gtzan_helpers.errors import MissingWeightsError, NotPossibleError, SettingError, SourceError
+from gtzan_helpers.errors import (
+    MissingWeightsError,
+    NotPossibleError,
+    SettingError,
+    SourceError,
+    reason,
+)
 from gtzan_helpers.splits import Split
 
 _CHUNK = 8
@@ -253,9 +259,8 @@ def _load(model: keras.Model, path: Path) -> None:
             warnings.simplefilter("error", UserWarning)  # Keras only warns of absent layers
             model.load_weights(shutil.copy(path, Path(folder) / f"copy{ending}"))
     except (OSError, ValueError, KeyError, RuntimeError, UserWarning) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise SourceError(
-            f"{path}: not the weights of {model.name} ({reason}); remove the file"
+            f"{path}: not the weights of {model.name} ({reason(error)}); remove the file"
         ) from error
 
 
@@ -327,7 +332,7 @@ def _ready_made(source: dataset.Source, size: int) -> extract.Extraction:
             picture = keras.utils.load_img(track.path, target_size=(size, size))
             values.append(np.asarray(picture, np.uint8))
         except (OSError, ValueError, SyntaxError) as error:
-            failures.append((track.track_id, track.path, str(error).splitlines()[0]))
+            failures.append((track.track_id, track.path, reason(error)))
     if not values:
         raise NotPossibleError(f"{source.name}: not one of {len(tracks)} pictures could be read")
     table = pd.DataFrame(failures, columns=["track_id", "path", "reason"])

@@ -5,8 +5,6 @@ in `predictions/`, `histories/` and `models/`.
 """
 
 import json
-import zipfile
-import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -16,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from gtzan_helpers import classical, evaluate, files, splits
-from gtzan_helpers.errors import SettingError, SourceError, reason
+from gtzan_helpers.errors import DAMAGE, SettingError, SourceError, reason
 
 
 @dataclass(frozen=True)
@@ -58,11 +56,6 @@ class Row:
         """Name of the files that belong to this row."""
         return stem(self.system_id, self.source, self.protocol, self.seed)
 
-
-_DAMAGED = (
-    *(OSError, ValueError, TypeError, EOFError, AttributeError, OverflowError),
-    *(zipfile.BadZipFile, zlib.error),
-)
 
 STATUSES = ("measured", "control", "not_measured")
 
@@ -127,36 +120,41 @@ def read(run: str | Path) -> pd.DataFrame:
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
             stored.pop("key")
-            rows.append(_checked(table([Row(**stored)])))
-        except (*_DAMAGED, KeyError) as error:
+            rows.append(_checked(Row(**stored)))
+        except DAMAGE as error:
             raise SourceError(
                 f"{path}: not a result of this version; remove it ({reason(error)})"
             ) from error
-    return pd.concat(rows, ignore_index=True)
+    return table(rows)
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
     try:
-        return _checked(_typed(pd.read_csv(path, keep_default_na=True)[list(COLUMNS)]))
-    except (*_DAMAGED, KeyError) as error:
+        frame = _typed(pd.read_csv(path, keep_default_na=True)[list(COLUMNS)])
+        for line in frame.astype(object).where(frame.notna(), None).to_dict("records"):
+            _checked(Row(**line))
+        if frame.empty:
+            raise ValueError("it holds no row")
+    except DAMAGE as error:
         raise SourceError(f"{path}: not a scoreboard of this version ({reason(error)})") from error
+    return frame
 
 
-def _checked(rows: pd.DataFrame) -> pd.DataFrame:
-    """Refuse rows that no run has written."""
-    if rows.empty:
-        raise ValueError("it holds no row")
-    known = {"status": STATUSES, "protocol": splits.PROTOCOLS}
-    for column, words in known.items():
-        strange = set(rows[column]) - set(words)
-        if strange:
-            raise ValueError(f"{column} {min(strange)!r}")
-    shares = rows[[name for name in COLUMNS if name.endswith(("accuracy", "_f1"))]]
-    if ((shares < 0) | (shares > 1)).to_numpy().any():
-        raise ValueError("an accuracy that is no share")
-    if rows.track_accuracy[rows.status == "measured"].isna().any():
-        raise ValueError("a measured row without an accuracy")
-    return rows
+def _checked(row: Row) -> Row:
+    """Refuse what no run has written."""
+    for name, words in {"status": STATUSES, "protocol": splits.PROTOCOLS}.items():
+        if getattr(row, name) not in words:
+            raise ValueError(f"{name} {getattr(row, name)!r}")
+    for field in fields(Row):
+        value = getattr(row, field.name)
+        if not isinstance(value, str if field.type is str else int | float | None):
+            raise ValueError(f"{field.name} {value!r}")
+        share = field.name.endswith(("accuracy", "_f1")) and value is not None
+        if share and not 0 <= float(value) <= 1:
+            raise ValueError(f"{field.name} {value!r} is no share")
+    if row.status == "measured" and row.track_accuracy is None:
+        raise ValueError("measured, without an accuracy")
+    return row
 
 
 @dataclass(frozen=True)
@@ -213,7 +211,7 @@ def read_predictions(folder: str | Path, stem: str) -> Predictions | None:
         _check_predictions(found)
     except FileNotFoundError:
         return None
-    except _DAMAGED as error:
+    except DAMAGE as error:
         raise SourceError(f"{path}: damaged ({reason(error)}); remove it and run again") from error
     return found
 

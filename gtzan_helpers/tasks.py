@@ -95,7 +95,7 @@ class Task:
         )
 
     @property
-    def inputs(self):
+    def inputs(self) -> Inputs:
         """What a model is fed."""
         return Inputs(
             features=self.data.what,

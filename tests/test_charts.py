@@ -53,6 +53,7 @@ def test_prices_show_each_system_from_the_best_down_with_guessing_and_ceiling(ax
             "honest": [0.4, 0.6, 0.5],
             "low": [0.3, 0.5, 0.4],
             "high": [0.5, 0.7, 0.6],
+            "price": [0.45, 0.2, np.nan],
         }
     )
     charts.prices(compared, ax=ax)

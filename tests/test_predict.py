@@ -232,6 +232,11 @@ def test_json_is_a_line_per_file(write, tmp_path):
     assert set(bad) == {"file", "error"} and "cannot be opened" in bad["error"]
 
 
+@pytest.mark.parametrize("seconds", [30.9, 60.5])
+def test_the_last_breath_of_a_song_counts(write, seconds):
+    assert predict.predict(write(seconds=seconds)).seconds == pytest.approx(seconds, abs=0.01)
+
+
 def test_nothing_is_imported_or_compiled_that_takes_seconds(write):
     script = (
         "import sys; from gtzan_helpers import predict; predict.predict(sys.argv[1]); "

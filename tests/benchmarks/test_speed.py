@@ -92,17 +92,18 @@ def transformed(y, window):
     return scipy.fft.rfft(frames * window, axis=1)
 
 
-@pytest.mark.benchmark
 def test_a_log_mel_costs_little_more_than_its_transform(record):
     y = synth.play(synth.song("rock", 1, 1, seed=config.SYNTHETIC_SEED), 30.0).astype(np.float32)
     window = np.hanning(2049)[:-1].astype(np.float32)
     found = {"transform": [], "log-mel": []}
     with threadpoolctl.threadpool_limits(1):
-        for _ in range(60):
+        for _ in range(30):
             found["transform"].append(timed(lambda y: transformed(y, window), y)[0])
             found["log-mel"].append(timed(lambda y: features.log_mel(y, sr=SR), y)[0])
-    # Load only ever adds, and a few milliseconds meet it or do not: the fastest of each.
-    transform, log_mel = (min(found[name]) for name in ("transform", "log-mel"))
-    ratio = log_mel / transform
-    record(transform_ms=1000 * transform, log_mel_ms=1000 * log_mel, ratio=ratio)
+    transform, log_mel = (np.array(found[name]) for name in ("transform", "log-mel"))
+    # Of neighbours, which met the same load.
+    ratio = np.median(log_mel / transform)
+    record(
+        transform_ms=1000 * np.median(transform), log_mel_ms=1000 * np.median(log_mel), ratio=ratio
+    )
     assert ratio <= 1.5
