@@ -547,7 +547,7 @@ def mel(
     for first in range(0, len(frames), _CHUNK):
         some = slice(first, first + _CHUNK)
         power = _power(scipy.fft.rfft(frames[some] * window, axis=1))
-        bands[some] = _mel(power.T, sr=sr, n_fft=n_fft, n_mels=n_mels).T
+        _fill_bands(bands[some], power, sr=sr, n_fft=n_fft)
     return bands.T
 
 
@@ -651,12 +651,18 @@ def _spectrum_shape(magnitude, frequencies):
 
 
 def _mel(power: np.ndarray, *, sr: int, n_fft: int, n_mels: int) -> np.ndarray:
-    frames, parts = power.T, _mel_filters(sr, n_fft, n_mels)
     # Frame by frame, as they lie in memory.
-    mel = np.empty((len(frames), n_mels), dtype=np.float32)
-    for first, (low, high, bands) in zip(range(0, n_mels, 16), parts, strict=True):
-        np.matmul(frames[:, low:high], bands, out=mel[:, first : first + 16])
-    return mel.T
+    bands = np.empty((power.shape[1], n_mels), dtype=np.float32)
+    _fill_bands(bands, power.T, sr=sr, n_fft=n_fft)
+    return bands.T
+
+
+def _fill_bands(bands: np.ndarray, power: np.ndarray, *, sr: int, n_fft: int) -> None:
+    """Put the mel bands of frames of power, both a row a frame, where they belong."""
+    n_mels = bands.shape[1]
+    parts = _mel_filters(sr, n_fft, n_mels)
+    for first, (low, high, part) in zip(range(0, n_mels, 16), parts, strict=True):
+        np.matmul(power[:, low:high], part, out=bands[:, first : first + 16])
 
 
 @lru_cache(maxsize=8)
