@@ -529,7 +529,7 @@ def mel(
     """Mel power spectrogram where nothing else is asked of the music, as `Analysis.mel`.
 
     A few frames are transformed at a time, and only their bands are kept: so little is held at
-    once that it stays in the processor's cache.
+    once that it stays in the processor's cache. The window comes after the transform.
 
     Parameters
     ----------
@@ -543,10 +543,10 @@ def mel(
     ndarray, shape (n_mels, 1 + n_samples // hop_length), float32
     """
     frames = _frames(np.asarray(y, dtype=np.float32), n_fft, hop_length)
-    window, bands = filters.hann(n_fft), np.empty((len(frames), n_mels), dtype=np.float32)
+    bands = np.empty((len(frames), n_mels), dtype=np.float32)
     for first in range(0, len(frames), _CHUNK):
         some = slice(first, first + _CHUNK)
-        power = _power(scipy.fft.rfft(frames[some] * window, axis=1))
+        power = _windowed_power(scipy.fft.rfft(frames[some], axis=1))
         _fill_bands(bands[some], power, sr=sr, n_fft=n_fft)
     return bands.T
 
@@ -622,6 +622,27 @@ def _power(frames):
         for k in range(frames.shape[1]):
             value = frames[frame, k]
             power[frame, k] = value.real * value.real + value.imag * value.imag
+    return power
+
+
+@numba.njit(cache=True, nogil=True)
+def _windowed_power(frames):
+    """Power of spectra whose frames had no window, as if they had had Hann's.
+
+    A cosine, and the Hann window is one and a constant, spreads each bin over its neighbours
+    alone: what is left to do is a sum of three, with no windowed copy of the frames. Beyond
+    either end the spectrum of a real signal goes on mirrored, as its complex conjugate.
+    """
+    power = np.empty(frames.shape, dtype=np.float32)
+    half, quarter = np.float32(0.5), np.float32(0.25)
+    for frame in range(frames.shape[0]):
+        bins, last = frames[frame], frames.shape[1] - 1
+        power[frame, 0] = (half * (bins[0].real - bins[1].real)) ** 2
+        power[frame, last] = (half * (bins[last].real - bins[last - 1].real)) ** 2
+        for k in range(1, last):
+            real = half * bins[k].real - quarter * (bins[k - 1].real + bins[k + 1].real)
+            imag = half * bins[k].imag - quarter * (bins[k - 1].imag + bins[k + 1].imag)
+            power[frame, k] = real * real + imag * imag
     return power
 
 
