@@ -1,4 +1,4 @@
-"""Keras, imported without the lines that TensorFlow writes to a terminal or a notebook."""
+"""Keras as the series wants it: quick on a CPU, and without TensorFlow's lines on a page."""
 
 import contextlib
 import logging
@@ -20,6 +20,9 @@ def _no_native_log() -> Iterator[None]:
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# TensorFlow uses oneDNN by itself on some processors alone; on others convolutions take two to
+# ten times as long without it.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 with _no_native_log():
     import keras
     from keras import layers, ops

@@ -356,11 +356,11 @@ def run_ensemble(
         joined.valid_id,
         np.zeros(len(joined.valid_id), int),
         joined.valid_true,
-        valid.round(3).astype(np.float16),
+        results.rounded(valid),
         joined.test_id,
         np.zeros(len(joined.test_id), int),
         joined.test_true,
-        test.round(3).astype(np.float16),
+        results.rounded(test),
     )
     scores = evaluate.scores(joined.test_id, predictions.test_probs.astype(float), joined.test_true)
     named = ", ".join(f"{n} x {name.split('__')[0]} ({name.split('__')[1]}, seed "

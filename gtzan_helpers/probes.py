@@ -99,7 +99,8 @@ def accuracy_by_seconds(
             )
         tested = np.concatenate(rows)
         ids = task.data.segments.track_id.to_numpy(str)[tested]
-        found = evaluate.scores(ids, np.concatenate(probs), task.y[tested])
+        said = results.rounded(np.concatenate(probs)).astype(float)
+        found = evaluate.scores(ids, said, task.y[tested])
         accuracy = (found.track_accuracy, found.track_ci_low, found.track_ci_high)
         lines.append((system_id, heard, *accuracy))
     columns = ["system_id", "seconds", "track_accuracy", "track_ci_low", "track_ci_high"]
@@ -200,7 +201,7 @@ def robustness(
             for model, part in zip(models, task.parts, strict=True)
         ]
         ids, probs, truth = (np.concatenate(values) for values in zip(*found, strict=True))
-        scores = evaluate.scores(ids, probs, truth)
+        scores = evaluate.scores(ids, results.rounded(probs).astype(float), truth)
         interval = (scores.track_ci_low, scores.track_ci_high)
         lines.append((kind, dose, scores.track_accuracy, *interval))
     columns = ["kind", "dose", "track_accuracy", "track_ci_low", "track_ci_high"]

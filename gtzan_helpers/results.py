@@ -190,6 +190,15 @@ class Predictions:
         return evaluate.by_track(ids, probs.astype(float), truth)
 
 
+def rounded(probs: np.ndarray) -> np.ndarray:
+    """Probabilities as they are kept, and scored, float16.
+
+    Three decimals are what half a float holds near 1, and most become 0: small files. Genres may
+    tie by it, so what is to agree with a row must be scored from the same numbers.
+    """
+    return probs.round(3).astype(np.float16)
+
+
 def write_predictions(folder: str | Path, stem: str, predictions: Predictions) -> None:
     """Write the predictions that belong to a row, whole or not at all."""
     with files.replacing(Path(folder) / "predictions" / f"{stem}.npz") as temporary:

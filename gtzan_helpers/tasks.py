@@ -292,8 +292,7 @@ class Task:
     def _part(self, rows: np.ndarray, y: np.ndarray, probs: np.ndarray) -> tuple:
         segments = self.data.segments.iloc[rows]
         ids, numbers = segments.track_id.to_numpy(str), segments.segment.to_numpy()
-        # Three decimals are what half a float holds near 1, and most become 0: small files.
-        return ids, numbers, y[rows], probs.round(3).astype(np.float16)
+        return ids, numbers, y[rows], results.rounded(probs)
 
     def _tracks(self, part: str) -> int:
         """Tracks in a part; of a k-fold, the mean of its folds."""
