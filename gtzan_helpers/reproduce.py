@@ -30,10 +30,15 @@ from gtzan_helpers.errors import NotebookError, SettingError, SourceError
 KERNEL = "python3"
 
 SECONDS_A_NOTEBOOK = {
-    **dict.fromkeys(["00", "01", "02", "03"], 25),
-    **{"04": 90, "05": 240, "06": 105, "07": 70, "08": 60, "09": 15, "10": 30},
+    **dict.fromkeys(["00", "01", "02", "03"], 20),
+    **{"04": 45, "05": 120, "06": 60, "07": 35, "08": 25, "09": 5, "10": 10},
 }
-LONGEST = max(SECONDS_A_NOTEBOOK, key=lambda number: SECONDS_A_NOTEBOOK[number])
+"""What each adds to a run of two at a time."""
+
+FIRST = ("05", "04")
+"""The one that takes longest, which would end alone, and the one whose memory peaks early: 05
+takes more and more, so that the two must not end together."""
+
 LOOKING_BACK = (("08", "10"), ("09",))
 """Notebooks that look at what those before them left in the run's folder."""
 
@@ -196,9 +201,8 @@ def _waves(waiting: list[Notebook]) -> list[list[Notebook]]:
     """Notebooks that do not need each other, before those that look at what they left."""
     by_number = {one.number: one for one in waiting}
     later = [[by_number.pop(n) for n in wave if n in by_number] for wave in LOOKING_BACK]
-    # The longest first: it would end alone, or beside another that takes much memory.
-    own = sorted(by_number.values(), key=lambda one: one.number != LONGEST)
-    return [own, *later]
+    first = [by_number.pop(n) for n in FIRST if n in by_number]
+    return [[*first, *by_number.values()], *later]
 
 
 def _timed(
