@@ -35,12 +35,9 @@ SECONDS_A_NOTEBOOK = {
 }
 """What each adds to a run of two at a time."""
 
-FIRST = ("05", "04")
-"""The one that takes longest, which would end alone, and the one whose memory peaks early: 05
-takes more and more, so that the two must not end together."""
-
-LOOKING_BACK = (("08", "10"), ("09",))
-"""Notebooks that look at what those before them left in the run's folder."""
+WAVES = (("05", "03", "00", "01", "02"), ("04", "06", "07"), ("08", "10"), ("09",))
+"""Notebooks two at a time, a wave when the one before is done. 05 takes the longest and the most
+memory, so others that train networks wait for its end; the last two waves look at what all left."""
 
 SECONDS_A_TRACK = {"smoke": 0.3, "quick": 1.5, "full": 2.0}
 """What runs took on two cores, extraction from audio included."""
@@ -198,11 +195,9 @@ def _executed(
 
 
 def _waves(waiting: list[Notebook]) -> list[list[Notebook]]:
-    """Notebooks that do not need each other, before those that look at what they left."""
     by_number = {one.number: one for one in waiting}
-    later = [[by_number.pop(n) for n in wave if n in by_number] for wave in LOOKING_BACK]
-    first = [by_number.pop(n) for n in FIRST if n in by_number]
-    return [[*first, *by_number.values()], *later]
+    waves = [[by_number.pop(n) for n in wave if n in by_number] for wave in WAVES]
+    return [*waves, list(by_number.values())]
 
 
 def _timed(
