@@ -54,8 +54,7 @@ def timeline(
     below = np.zeros(len(probs))
     colours = plt.get_cmap("tab20")(np.linspace(0, 1, len(labels)))
     named = probs.max(axis=0) > 0.1
-    layers = [layer for layer, shown in zip(zip(labels, probs.T, colours, strict=True), named,
-                                            strict=True) if shown]  # fmt: skip
+    layers = [(labels[k], probs[:, k], colours[k]) for k in np.flatnonzero(named)]
     if not named.all():
         layers.append(("others", probs[:, ~named].sum(axis=1), "#dddddd"))
     for label, share, colour in layers:

@@ -127,7 +127,8 @@ def _fault(pack: Pack, n_mels: int) -> str | None:
     n_tracks = len(pack.track_id)
     if pack.track_id.ndim != 1 or pack.genre.ndim != 1:
         return "track_id and genre are not one word a track"
-    if not all(word.strip() for word in (*pack.track_id, *pack.genre)):
+    # Beside words, numpy has made "nan" of what was missing.
+    if not all(word.strip() and word != "nan" for word in (*pack.track_id, *pack.genre)):
         return "a track has no id, or no genre"
     if pack.stored.ndim != 3 or pack.stored.shape[:2] != (n_tracks, n_mels):
         return (
