@@ -3,8 +3,10 @@
 import multiprocessing
 import os
 import random
+import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -51,20 +53,36 @@ def start(target, *arguments):
     return process
 
 
+def watch(steps, last, target, *arguments):
+    """Run a target, count its calls and returns of Python and C, and be killed at one of them."""
+
+    def count(frame, event, argument):
+        steps.value += 1
+        if steps.value == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.setprofile(count)
+    sys.setprofile(count)
+    try:
+        target(*arguments)
+    finally:
+        sys.setprofile(None)
+
+
 def finish(target, *arguments):
-    """Run to the end; returns how many seconds that took."""
-    started = time.perf_counter()
-    process = start(target, *arguments)
+    """Run to the end; returns how many steps that took."""
+    steps = PROCESSES.RawValue("q")
+    process = start(watch, steps, 0, target, *arguments)
     process.join()
     assert process.exitcode == 0
-    return time.perf_counter() - started
+    return steps.value
 
 
-def kill_after(seconds, target, *arguments):
-    process = start(target, *arguments)
-    process.join(seconds)
-    process.kill()
+def kill_at(step, target, *arguments):
+    """Steps, not seconds: how long something takes depends on what else the machine does."""
+    process = start(watch, PROCESSES.RawValue("q"), step, target, *arguments)
     process.join()
+    return process.exitcode == -signal.SIGKILL
 
 
 def temporary_files(folder):
@@ -90,17 +108,16 @@ def extraction(songs, folder):
 @pytest.mark.slow
 def test_an_extraction_killed_twenty_times_ends_as_an_undisturbed_one(songs, tmp_path):
     finish(gtzan, *extraction(songs, tmp_path / "warm"))
-    seconds = finish(gtzan, *extraction(songs, tmp_path / "calm"))
+    steps = finish(gtzan, *extraction(songs, tmp_path / "calm"))
     expected = (tmp_path / "calm" / "table.csv").read_bytes()
-    cut_short = 0
-    for k, moment in enumerate(random.Random(0).uniform(0, seconds) for _ in range(20)):
+    generator = random.Random(0)
+    for k in range(20):
         folder = tmp_path / str(k)
-        kill_after(moment, gtzan, *extraction(songs, folder))
-        cut_short += not (folder / "table.csv").exists()
+        step = 1 + int(steps * generator.random())
+        assert kill_at(step, gtzan, *extraction(songs, folder))
         finish(gtzan, *extraction(songs, folder))
         assert (folder / "table.csv").read_bytes() == expected
         assert temporary_files(folder) == []
-    assert cut_short >= 10
 
 
 def fetch(to, address, n_bytes, sha256):
@@ -109,21 +126,21 @@ def fetch(to, address, n_bytes, sha256):
 
 @pytest.mark.slow
 def test_a_download_killed_twenty_times_ends_as_an_undisturbed_one(host, tmp_path):  # noqa: F811
-    songs = {f"genres/blues/blues.{k:05d}.wav": wav(k) for k in range(300)}
+    songs = {f"genres/blues/blues.{k:05d}.wav": wav(k, seconds=60) for k in range(12)}
     archive = host.offer("genres.tar.gz", tar_of(songs))
     words = (archive.address, archive.n_bytes, archive.sha256)
     finish(fetch, tmp_path / "warm", *words)
-    seconds = finish(fetch, tmp_path / "calm", *words)
+    steps = finish(fetch, tmp_path / "calm", *words)
     expected = held(tmp_path / "calm")
-    cut_short = 0
-    for k, moment in enumerate(random.Random(0).uniform(0, seconds) for _ in range(20)):
-        kill_after(moment, fetch, tmp_path / str(k), *words)
-        cut_short += not (tmp_path / str(k) / "mini").exists()
+    generator = random.Random(0)
+    for k in range(20):
+        # The transfer is a twentieth of the steps, and is to be a third of the moments.
+        step = 1 + int(steps * generator.random() ** 4)
+        assert kill_at(step, fetch, tmp_path / str(k), *words)
         finish(fetch, tmp_path / str(k), *words)
         fetch(tmp_path / str(k), *words)  # and what was left at the very end is removed
         assert held(tmp_path / str(k)) == expected
         assert [path.name for path in (tmp_path / str(k)).iterdir()] == ["downloads", "mini"]
-    assert cut_short >= 10
 
 
 @pytest.mark.slow
