@@ -108,7 +108,9 @@ def by_label(reports: Mapping[str, pd.DataFrame], *, ax: Axes | None = None) -> 
     return ax
 
 
-def dendrogram(linkage: np.ndarray, labels: list[str], *, title: str = "", ax: Axes | None = None):
+def dendrogram(
+    linkage: np.ndarray, labels: list[str], *, title: str = "", ax: Axes | None = None
+) -> Axes:
     """A tree of what is close to what."""
     ax = plots.given_or_new(ax, figsize=(7, 0.22 * len(labels) + 1.2))
     hierarchy.dendrogram(

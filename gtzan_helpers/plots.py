@@ -472,7 +472,9 @@ def by_genre(table: pd.DataFrame, columns: list[str]) -> Figure:
     return figure
 
 
-def claim(table: pd.DataFrame, column: str, highlighted: list[str], *, ax: Axes | None = None):
+def claim(
+    table: pd.DataFrame, column: str, highlighted: list[str], *, ax: Axes | None = None
+) -> Axes:
     """A feature's distribution by genre, in order of the medians, some genres highlighted."""
     import seaborn as sns
 

@@ -167,8 +167,10 @@ def fit(
             weight_decay=network.weight_decay,
         ),
         "categorical_crossentropy",
-        metrics=["accuracy"],
+        metrics=[keras.metrics.CategoricalAccuracy("accuracy")],
     )
+    # A step that makes variables of its own is traced twice, and tracing is most of a short run.
+    model.optimizer.build(model.trainable_variables)
     watch = _Watch(epochs, description, network.patience)
     model.fit(train, validation_data=valid, epochs=epochs, callbacks=[watch], verbose=0)
     return Trained(model, inputs, watch.history())

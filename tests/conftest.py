@@ -8,6 +8,7 @@ import pytest
 import soundfile
 
 os.environ["TQDM_DISABLE"] = "1"  # tqdm reads it when it is imported
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"  # where the tests' own servers are
 
 SR = 22_050
 
@@ -25,9 +26,10 @@ def session_cache(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def own_places(session_cache, tmp_path_factory, monkeypatch):
-    """No test reads or writes the user's own cache and data."""
+    """No test reads or writes the user's own cache, data and weights."""
     monkeypatch.setenv("GTZAN_CACHE", str(session_cache))
     monkeypatch.setenv("GTZAN_DATA", str(tmp_path_factory.mktemp("data")))
+    monkeypatch.setenv("KERAS_HOME", str(session_cache / "keras"))
 
 
 @pytest.fixture
@@ -69,5 +71,6 @@ def smoke_run(session_cache, tmp_path_factory):
     with pytest.MonkeyPatch.context() as places:
         places.setenv("GTZAN_CACHE", str(session_cache))
         places.setenv("GTZAN_DATA", str(tmp_path_factory.mktemp("data")))
+        places.setenv("KERAS_HOME", str(session_cache / "keras"))
         reproduce.run("synthetic", profile="smoke", out=folder, say=lambda line: None)
     return folder

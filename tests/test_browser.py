@@ -74,11 +74,11 @@ def page(tmp_path):
         [program, *flags, f"--user-data-dir={profile}", "about:blank"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-    ):
-        at = profile / "DevToolsActivePort"
-        port, path = until(lambda: at.exists() and at.read_text().split())
-        browser = Page(f"ws://127.0.0.1:{port}{path}")
+    ) as process:
         try:
+            at = profile / "DevToolsActivePort"
+            port, path = until(lambda: at.exists() and at.read_text().split())
+            browser = Page(f"ws://127.0.0.1:{port}{path}")
             targets = until(lambda: browser.call("Target.getTargets")["targetInfos"])
             (target,) = [each["targetId"] for each in targets if each["type"] == "page"]
             page = Page(f"ws://127.0.0.1:{port}/devtools/page/{target}")
@@ -86,7 +86,7 @@ def page(tmp_path):
             yield page
             page.save_picture(tmp_path / "page.png")
         finally:
-            browser.call("Browser.close")
+            process.terminate()
 
 
 # The report

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gtzan_helpers import damage
+from gtzan_helpers import config, damage, extract, synth
 from gtzan_helpers.errors import SettingError
 
 SR = 22_050
@@ -55,6 +55,19 @@ def test_clipping_is_a_share_of_the_peak(tone):
     assert np.abs(damage.waveform(tone, sr=SR, kind="clipping", dose=0.1)).max() == pytest.approx(
         0.05, rel=0.01
     )
+
+
+def test_a_log_mel_knows_no_gain_but_a_low_pass():
+    """Its levels are relative to the loudest point."""
+    y = synth.play(synth.song("metal", 0, 100, seed=config.SYNTHETIC_SEED), 3.0)
+
+    def described(y):
+        return extract.describe(y, SR, "log_mel", segment_seconds=3)[1][0].astype(float)
+
+    softer = damage.waveform(y, sr=SR, kind="gain", dose=-20.0)
+    assert np.abs(described(softer) - described(y)).max() <= 1
+    muffled = damage.waveform(y, sr=SR, kind="low-pass", dose=500.0)
+    assert (described(muffled)[64:] < described(y)[64:]).mean() > 0.9
 
 
 @pytest.mark.parametrize("kind", damage.LOG_MEL)

@@ -463,7 +463,7 @@ def test_a_line_without_name_or_label_is_refused(tmp_path, column):
 
 def test_a_line_that_stands_there_twice_is_refused(tmp_path):
     words = refused_table(tmp_path, lambda frame: pd.concat([frame, frame.iloc[:1]]))
-    assert "first" in words
+    assert "first.wav for the second time" in words
 
 
 def test_a_table_without_a_line_is_refused(tmp_path):

@@ -108,8 +108,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def host(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+def host():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.host = Host(server.server_address[1])
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -539,7 +538,7 @@ def test_a_link_out_of_the_archive_is_refused(host, tmp_path, target, type_):
     link = tarfile.TarInfo("genres/blues/link")
     link.type, link.linkname = type_, target
     archive = host.offer("evil.tar", tar_of(TRACKS, link, mode="w"))
-    refusal(tmp_path, archive)
+    assert re.search("outside|absolute", refusal(tmp_path, archive))
 
 
 def test_a_file_behind_a_link_is_refused(host, tmp_path):
@@ -559,7 +558,7 @@ def test_a_device_is_refused(host, tmp_path, type_):
     device = tarfile.TarInfo("genres/blues/device.wav")
     device.type = type_
     archive = host.offer("evil.tar", tar_of(TRACKS, device, mode="w"))
-    refusal(tmp_path, archive)
+    assert "is a special file" in refusal(tmp_path, archive)
 
 
 @pytest.mark.parametrize("target", ["../../../outside", "/etc/passwd"])

@@ -1,7 +1,8 @@
-"""Damaged audio: two hundred files, the same at every run, through all that reads audio.
+"""Damaged audio: two hundred files, damaged alike at every run, through all that reads audio.
 
-Each is either used, with finite numbers, or refused in one line. (What libsndfile does with tens
-of thousands of others was looked at once; what it does to memory is bounded in `audio`.)
+The one in seven that is Ogg differs, as its encoder numbers its streams at random. Each is either
+used, with finite numbers, or refused in one line. (What libsndfile does with tens of thousands of
+others was looked at once; what it does to memory is bounded in `audio`.)
 """
 
 import io

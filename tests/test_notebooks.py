@@ -130,7 +130,8 @@ def test_a_notebook_runs_by_plain_papermill_from_any_folder(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "figures" / "02_pca.png").stat().st_size > 0
-    assert "All numbers are finite" in (tmp_path / "out.ipynb").read_text(encoding="utf-8")
+    outputs = [output for cell in cells(tmp_path / "out.ipynb", "code") for output in cell.outputs]
+    assert any("All numbers are finite" in output.get("text", "") for output in outputs)
 
 
 def test_a_damaged_run_still_gives_a_report_that_says_what_was_left_out(smoke_run, tmp_path):

@@ -10,8 +10,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 
-from gtzan_helpers import dataset, fingerprints, plots
+from gtzan_helpers import charts, dataset, fingerprints, plots
 from gtzan_helpers.features import Analysis
 
 SR = 22_050
@@ -38,16 +39,21 @@ def test_a_picture_of_sound_goes_onto_the_given_axes_with_its_units(draw, analys
     assert ax.get_xlabel() == "time (s)" and ax.get_ylabel()
 
 
-def test_every_public_picture_takes_axes_and_names_its_return():
-    makers = {"by_genre", "pairs"}  # these lay out a figure of their own
-    for name, function in inspect.getmembers(plots, inspect.isfunction):
-        drawn = (
-            function.__module__ == plots.__name__ and "ax" in inspect.signature(function).parameters
-        )
-        if drawn and not name.startswith("_") and name not in makers:
-            assert function.__doc__, name
-            if name != "baseline":
-                assert inspect.signature(function).parameters["ax"].default is None, name
+PUBLIC = [
+    function
+    for module in (plots, charts)
+    for name, function in inspect.getmembers(module, inspect.isfunction)
+    if function.__module__ == module.__name__ and not name.startswith("_")
+]
+
+
+@pytest.mark.parametrize("function", PUBLIC, ids=lambda function: function.__name__)
+def test_every_public_picture_takes_axes_and_gives_them_back(function):
+    assert function.__doc__
+    signature = inspect.signature(function)
+    assert ("ax" in signature.parameters) == (signature.return_annotation in (Axes, "Axes"))
+    if "ax" in signature.parameters and function is not plots.baseline:
+        assert signature.parameters["ax"].default is None
 
 
 def test_a_waveform_spans_its_seconds(analysis):

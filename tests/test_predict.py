@@ -9,9 +9,10 @@ import sys
 import numpy as np
 import pytest
 import soundfile
+from sklearn.linear_model import LogisticRegression
 
 from gtzan_helpers import audio, classical, config, evaluate, experiments, extract, predict, results
-from gtzan_helpers.errors import AudioError, SourceError
+from gtzan_helpers.errors import AudioError, SettingError, SourceError
 from gtzan_helpers.inputs import Inputs
 
 SR = 22_050
@@ -183,7 +184,7 @@ def test_a_skops_file_with_strange_types_is_refused(tmp_path):
     skops.io.dump({"reader": Strange()}, tmp_path / "strange.skops")
     inputs = Inputs("kaggle", 3.0, (57,), ("a", "b"))
     inputs.put_into(tmp_path / "strange.skops")
-    with pytest.raises(SourceError, match=r"strange\.skops: not a model of this series"):
+    with pytest.raises(SourceError, match=r"strange\.skops: not a model of this series.*Strange"):
         predict.load(tmp_path / "strange.skops")
 
 
@@ -191,9 +192,25 @@ class Strange:
     """A type that models of the series are not made of."""
 
 
-def test_what_hears_no_sound_is_refused(tmp_path):
+def test_a_model_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(SourceError, match="there is no such model"):
         predict.load(tmp_path / "none.keras")
+
+
+@pytest.mark.parametrize(
+    ("heard", "period", "words"),
+    [
+        ("pictures", None, "trained on pictures, not on sound"),
+        ("logmel", 0.075, r"a frame every 0\.075 s; songs give one every"),
+    ],
+)
+def test_what_a_song_does_not_give_is_refused(tmp_path, heard, period, words):
+    model = LogisticRegression().fit([[0.0], [1.0]], ["a", "b"])
+    path = classical.Fitted(model, Inputs(heard, 3.0, (1,), ("a", "b"), period)).save(
+        tmp_path / "deaf.skops"
+    )
+    with pytest.raises(SettingError, match=words):
+        predict.load(path)
 
 
 # The command

@@ -257,7 +257,7 @@ def test_little_energy_lies_above_the_cutoff_of_a_song(songs, genre):
     frequencies = np.fft.rfftfreq(round(SECONDS * synth.SR), 1 / synth.SR)
     for piece, y in songs[genre]:
         power = np.abs(np.fft.rfft(y)) ** 2
-        assert power[frequencies > piece.cutoff].sum() < 0.2 * power.sum()
+        assert power[frequencies > piece.cutoff].sum() < 0.1 * power.sum()
 
 
 def test_a_lower_cutoff_takes_treble_away():
@@ -266,7 +266,7 @@ def test_a_lower_cutoff_takes_treble_away():
         piece = replace(synth.song("pop", 0, 100, seed=SEED), cutoff=cutoff)
         y = synth.play(piece, 4.0)
         centroids.append(librosa.feature.spectral_centroid(y=y, sr=synth.SR).mean())
-    assert centroids == sorted(centroids)
+    assert centroids[0] < centroids[1] < centroids[2]
 
 
 def test_metal_and_disco_are_brighter_than_jazz_and_reggae(songs):
@@ -291,16 +291,17 @@ def test_an_artist_keeps_a_sound_and_others_have_their_own():
 
 def test_playing_half_a_minute_takes_no_more_than_forty_transforms_of_it():
     def seconds(work):
-        start = time.perf_counter()
+        start = time.process_time()
         work()
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     y = synth.play(synth.song("rock", 0, 100, seed=SEED), 30.0)
     y = np.pad(y, (0, scipy.fft.next_fast_len(y.size, real=True) - y.size))
-    plays = [
-        seconds(lambda k=k: synth.play(synth.song("rock", 0, k, seed=SEED), 30.0)) for k in range(5)
-    ]
-    transforms = [seconds(lambda: scipy.fft.rfft(y)) for _ in range(15)]
+    plays, transforms = [], []
+    for k in range(7):
+        song = synth.song("rock", 0, k, seed=SEED)
+        plays.append(seconds(lambda song=song: synth.play(song, 30.0)))
+        transforms.append(seconds(lambda: [scipy.fft.rfft(y) for _ in range(5)]) / 5)
     assert np.median(plays) < 40 * np.median(transforms)
 
 
