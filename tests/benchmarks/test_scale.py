@@ -12,6 +12,7 @@ import numpy as np
 import psutil
 import pytest
 import soundfile
+from memory import PEAK_MB
 
 from gtzan_helpers import config, extract, synth
 
@@ -30,17 +31,12 @@ started = time.perf_counter()
 found = extract.extract(folder, "logmel", segment_seconds=0, jobs=1)
 seconds = time.perf_counter() - started
 extract.write_csv(table, found, segment_seconds=0)
-
-def said(file, name):
-    lines = Path("/proc/self", file).read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name))
-
+written = [line.split() for line in Path("/proc/self/io").read_text().splitlines()]
 print(json.dumps({
     "tracks": len(found.tracks),
     "seconds": seconds,
-    # Not `ru_maxrss`, which a process has from the one that started it.
-    "peak_mb": said("status", "VmHWM") / 1024,
-    "written_mb": said("io", "wchar") / 2**20,
+    "peak_mb": peak_mb(),
+    "written_mb": int(dict(written)["wchar:"]) / 2**20,
 }))
 """
 
@@ -65,7 +61,7 @@ def test_time_is_linear_memory_flat_and_the_disk_is_written_once(tmp_path, monke
         folder = tmp_path / str(n_songs)
         write_songs(folder, n_songs)
         monkeypatch.setenv("GTZAN_CACHE", str(tmp_path / f"cache {n_songs}"))
-        command = [sys.executable, "-c", SCRIPT, folder, tmp_path / "table.csv"]
+        command = [sys.executable, "-c", PEAK_MB + SCRIPT, folder, tmp_path / "table.csv"]
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         found[n_songs] = json.loads(said)
         kept = (

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from memory import PEAK_MB
 
 from gtzan_helpers import pretrained, splits, training
 
-SCRIPT = r"""
-import dataclasses, json, re, sys, time
-from pathlib import Path
+SCRIPT = """
+import dataclasses, json, sys, time
 import numpy as np
 from gtzan_helpers import networks, splits, training
 
@@ -22,10 +22,6 @@ network = dataclasses.replace(networks.get("capstone_crnn_dropout"), epochs=4)
 y = np.arange(4000) % 10
 split = splits.Split(np.arange(3700), np.arange(3700, 4000), np.arange(0))
 inputs = training.Inputs("log_mel", 3.0, (128, 39), tuple("abcdefghij"), 0.0775)
-
-def peak():
-    # Not `ru_maxrss`, which a process has from the one that started it.
-    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 
 class Clock(training.keras.callbacks.Callback):
     seconds = []
@@ -37,7 +33,7 @@ class Clock(training.keras.callbacks.Callback):
 few = np.load(path, mmap_mode="r")[:640]
 small = splits.Split(np.arange(560), np.arange(560, 640), np.arange(0))
 training.fit(network, few, y[:640], small, inputs=inputs, seed=0)  # compiled and built
-built = peak()
+built = peak_mb()
 values = np.load(path, mmap_mode="r")
 if how == "ours":
     trained = training.fit(network, values, y, split, inputs=inputs, seed=0)
@@ -54,7 +50,7 @@ else:
         validation_data=(x[split.valid], targets[split.valid]), callbacks=[clock],
     )
     seconds = min(clock.seconds[1:])
-print(json.dumps({"seconds": seconds, "memory": peak() - built}))
+print(json.dumps({"seconds": seconds, "memory": peak_mb() - built}))
 """
 
 
@@ -63,7 +59,7 @@ def test_training_from_bytes_on_disk_is_as_fast_as_plain_fit_and_takes_half_the_
     tmp_path, rng, record
 ):
     np.save(tmp_path / "x.npy", rng.integers(0, 256, (4000, 128, 39), dtype=np.uint8))
-    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "script.py").write_text(PEAK_MB + SCRIPT)
     found = {}
     for how in ("ours", "plain", "ours", "plain"):
         command = [sys.executable, tmp_path / "script.py", tmp_path / "x.npy", how]
