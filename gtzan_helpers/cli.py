@@ -1,13 +1,19 @@
 """The command line: ``gtzan``. Heavy libraries are imported by the command that needs them."""
 
 import io
+import os
 import sys
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gtzan_helpers.errors import GtzanError, SettingError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from gtzan_helpers.datasets.sources import Source
 
 PROFILE = click.option(
     "--profile",
@@ -43,12 +49,10 @@ def main() -> None:
         sys.exit(commands.main(standalone_mode=False) or 0)
     except GtzanError as error:
         _fail(str(error))
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         _fail("interrupted; what was done is kept")
     except click.ClickException as error:
         _fail(f"{error.format_message()} See `gtzan --help`.")
-    except KeyboardInterrupt:
-        _fail("interrupted; what was done is kept")
     except OSError as error:
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
 
@@ -58,9 +62,33 @@ def _fail(message: str) -> None:
     sys.exit(2)
 
 
-def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
-    if "gtzan_helpers" in filename or issubclass(category, UserWarning):
+def _show_warning(
+    message: Warning | str, category: type[Warning], *where: object, **how: object
+) -> None:
+    if issubclass(category, UserWarning):
         click.echo(f"warning: {message}", err=True)
+
+
+def _open(source: str, *, profile: str = "quick", jobs: int | None = None) -> "Source":
+    """Open a source, and show its remarks."""
+    from gtzan_helpers.datasets.sources import open_source
+
+    opened = open_source(source, profile=profile, jobs=jobs or os.cpu_count() or 1)
+    for remark in opened.remarks:
+        click.echo(f"warning: {remark}", err=True)
+    return opened
+
+
+def _list_failures(failures: "pd.DataFrame") -> int:
+    """Show what could not be used; returns the exit code."""
+    for failure in failures.itertuples():
+        click.echo(_flat(f"failed: {failure.path}: {failure.reason}"), err=True)
+    return int(len(failures) > 0)
+
+
+def _flat(text: str) -> str:
+    """One line, whatever a file is called."""
+    return " ".join(text.splitlines())
 
 
 @commands.command()
@@ -90,7 +118,7 @@ def run(source: str, profile: str, only: str, out: str, jobs: int | None, resume
 @click.option("--to", default="", help="Folder for downloads; GTZAN_DATA by default.")
 def fetch(name: str, to: str) -> None:
     """Download, check and unpack a dataset (mini 132 MB, gtzan 1.2 GB)."""
-    from gtzan_helpers import download
+    from gtzan_helpers.datasets import download
 
     click.echo(f"{name} is in {download.fetch(name, to=to or None)}")
 
@@ -100,21 +128,22 @@ def fetch(name: str, to: str) -> None:
 @JOBS
 def check(source: str, jobs: int | None) -> int:
     """Look for unreadable, odd, duplicate, near-replica and missing tracks; exit code 1 if any."""
-    from gtzan_helpers import audio, audit
+    from gtzan_helpers.audio import reading
+    from gtzan_helpers.datasets import audit
 
-    report = audit.check(source, jobs=jobs)
-    for finding in report.findings.itertuples():
-        click.echo(_flat(f"{finding.fault:12} {finding.track_id}: {finding.what}"))
+    report = audit.check(_open(source), jobs=jobs)
+    for fault, track_id, words in report.findings.itertuples(index=False):
+        click.echo(_flat(f"{fault:12} {track_id}: {words}"))
     for path in report.skipped:
-        inside = path.suffix.lower() in audio.SUFFIXES
-        why = "not directly in a label's folder" if inside else "no audio by its name"
-        click.echo(f"{'skipped':12} {path}: {why}")
+        is_audio = path.suffix.lower() in reading.SUFFIXES
+        reason = "not directly in a label's folder" if is_audio else "no audio by its name"
+        click.echo(f"{'skipped':12} {path}: {reason}")
     if report.left_out:
         click.echo(f"{'left out':12} {report.left_out}")
-    counts = report.findings.fault.value_counts()
-    said = ", ".join(f"{counts.get(fault, 0)} {fault}" for fault in audit.FAULTS)
-    click.echo(f"{report.n_tracks} tracks: {said}")
-    return int(len(report.findings) > 0)
+    faults = report.findings.fault.tolist()
+    summary = ", ".join(f"{faults.count(fault)} {fault}" for fault in audit.FAULTS)
+    click.echo(f"{report.n_tracks} tracks: {summary}")
+    return int(bool(faults))
 
 
 @commands.command()
@@ -122,19 +151,22 @@ def check(source: str, jobs: int | None) -> int:
 @click.option(
     "--model", default="", help="A model of a run (.keras, .skops); the carried one by default."
 )
-@click.option("--timeline", is_flag=True, help="Also say what each part of a song is.")
+@click.option("--timeline", is_flag=True, help="Also show what each part of a song is.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for machines.")
 def predict(paths: tuple[str, ...], model: str, timeline: bool, as_json: bool) -> int:
-    """Say which genre songs are; exit code 1 if a file could not be used."""
+    """Classify songs by genre; exit code 1 if a file could not be used."""
     import json
 
     from gtzan_helpers import predict as prediction
+    from gtzan_helpers.audio import spectra
     from gtzan_helpers.errors import AudioError
 
     loaded, failed = prediction.load(model), 0
+    if not spectra.kernels_compiled():
+        click.echo("compiling for this machine takes some ten seconds, once", err=True)
     for path in paths:
         try:
-            found = prediction.predict(path, loaded)
+            predicted = prediction.predict(path, loaded)
         except AudioError as error:
             failed += 1
             if as_json:
@@ -143,10 +175,10 @@ def predict(paths: tuple[str, ...], model: str, timeline: bool, as_json: bool) -
             else:
                 click.echo(f"error: {' '.join(str(error).split())}", err=True)
             continue
-        said = prediction.as_json(path, found) if as_json else prediction.line(path, found)
-        click.echo(_flat(said))
-        for words in prediction.timeline(found) if timeline and not as_json else ():
-            click.echo(words)
+        write = prediction.as_json if as_json else prediction.line
+        click.echo(_flat(write(path, predicted)))
+        if timeline and not as_json:
+            click.echo("\n".join(prediction.timeline(predicted)))
     return int(failed > 0)
 
 
@@ -156,24 +188,25 @@ def predict(paths: tuple[str, ...], model: str, timeline: bool, as_json: bool) -
 @PROFILE
 @JOBS
 def evaluate(model: str, source: str, profile: str, jobs: int | None) -> int:
-    """Ask a model of a run (.keras, .skops) about another labelled source; 1 on failures."""
-    from gtzan_helpers import probes
+    """Evaluate a model of a run (.keras, .skops) on another labelled source; 1 on failures."""
+    from gtzan_helpers import experiments
 
-    found = probes.evaluate_model(model, source, profile=profile, jobs=jobs)
-    scores = found.scores
+    opened = _open(source, profile=profile, jobs=jobs)
+    report = experiments.evaluate_model(model, opened, profile=profile, jobs=jobs)
+    scores = report.scores
     click.echo(
-        f"{found.n_tracks} tracks: {100 * scores.track_accuracy:.1f} % named right "
+        f"{report.n_tracks} tracks: {100 * scores.track_accuracy:.1f} % classified correctly "
         f"(95 % interval {100 * scores.track_ci_low:.1f} to {100 * scores.track_ci_high:.1f})"
     )
-    for genre, shares in found.confusion.iterrows():
-        taken = shares[shares > 0].sort_values(ascending=False)
-        named = ", ".join(f"{100 * share:.0f} % {label}" for label, share in taken.items())
-        click.echo(f"{genre}: {named}")
-    for genre, tracks in found.unknown.groupby("genre"):
+    for genre, shares in report.confusion.iterrows():
+        predicted = shares[shares > 0].sort_values(ascending=False)
+        parts = ", ".join(f"{100 * share:.0f} % {label}" for label, share in predicted.items())
+        click.echo(f"{genre}: {parts}")
+    for genre, tracks in report.unknown.groupby("genre"):
         click.echo(f"{genre}: {len(tracks)} tracks left out; the model does not know this label")
-    for failure in found.failures.itertuples():
+    for failure in report.failures.itertuples():
         click.echo(f"failed {failure.track_id}: {failure.reason}")
-    return int(len(found.failures) > 0)
+    return int(len(report.failures) > 0)
 
 
 @commands.command()
@@ -216,42 +249,32 @@ def extract(
     jobs: int | None,
 ) -> int:
     """Compute features, in parallel, once; exit code 1 if a track could not be used."""
-    from gtzan_helpers import config
-    from gtzan_helpers import extract as extraction
+    from gtzan_helpers.datasets.kinds import packs, tables
 
     if pack_path and pack_path == csv_path:
         raise SettingError(f"{csv_path}: --csv and --pack name the same file")
-    where: dict[str, Any] = {"profile": profile, "jobs": jobs, "scheduler": scheduler}
+    opened = _open(source, profile=profile, jobs=jobs)
+    workers: dict[str, Any] = {"jobs": jobs, "scheduler": scheduler}
     if pack_path:
-        failures = extraction.write_pack(pack_path, source, frame_period=frame_period, **where)
+        failures = packs.write_pack(pack_path, opened, frame_period=frame_period, **workers)
         click.echo(f"pack -> {pack_path}; {len(failures)} failed")
-        _list_failures(failures)
+        code = _list_failures(failures)
         if not csv_path:
-            return int(len(failures) > 0)
-    result = extraction.extract(source, table, segment_seconds=segment_seconds, **where)
+            return code
+    features = opened.features(table, segment_seconds=segment_seconds, **workers)
     if csv_path:
-        extraction.write_csv(
+        tables.write_csv(
             csv_path,
-            result,
+            features,
             segment_seconds=segment_seconds,
-            seconds_limit=config.profile(profile).seconds_limit,
+            seconds_limit=opened.profile.seconds_limit,
         )
     click.echo(
-        f"{len(result.tracks)} tracks, {len(result.segments)} rows of {len(result.columns)} "
-        f"features{f' -> {csv_path}' if csv_path else ''}; {len(result.failures)} failed"
+        f"{len(features.tracks)} tracks, {len(features.segments)} rows of "
+        f"{len(features.columns)} features{f' -> {csv_path}' if csv_path else ''}; "
+        f"{len(features.failures)} failed"
     )
-    _list_failures(result.failures)
-    return int(len(result.failures) > 0)
-
-
-def _list_failures(failures) -> None:
-    for failure in failures.itertuples():
-        click.echo(_flat(f"failed: {failure.path}: {failure.reason}"), err=True)
-
-
-def _flat(text: str) -> str:
-    """One line, whatever a file is called."""
-    return " ".join(text.splitlines())
+    return _list_failures(features.failures)
 
 
 @commands.command()
@@ -260,7 +283,7 @@ def _flat(text: str) -> str:
 @click.option("--json", "as_json", is_flag=True, help="Rows as JSON.")
 def scoreboard(runs: tuple[str, ...], write: bool, as_json: bool) -> None:
     """Show the results of runs (by default those in figures/) side by side."""
-    from gtzan_helpers import publish
+    from gtzan_helpers.report import publish
 
     rows = publish.gather(runs)
     if write:

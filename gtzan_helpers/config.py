@@ -1,8 +1,9 @@
-"""Settings: the genres, the profiles, and where data, cache and runs lie."""
+"""Settings: the genres, the profiles, and the folders of data, cache and runs."""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gtzan_helpers.errors import SettingError
 
@@ -22,32 +23,35 @@ GENRES = (
 SR = 22_050
 """Sampling rate in Hz at which features are computed; other recordings are resampled to it."""
 
+SEGMENT_SECONDS = 3.0
+"""Length of a segment in seconds, where nothing else is asked for."""
+
 SYNTHETIC_SEED = 20
 """The random seed of the embedded dataset."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """How much of everything a run takes.
+    """How much data and training a run uses.
 
     Attributes
     ----------
     synthetic_tracks : int
-        Tracks that the embedded dataset is made of.
+        Number of tracks of the embedded dataset.
     synthetic_seconds : float
-        Length of each, in seconds.
+        Length of each of them in seconds.
     track_limit : int or None
-        The most tracks taken from any other source; None takes all.
+        Maximum number of tracks of any other source; None for all.
     seconds_limit : float or None
-        The most seconds taken of a recording; None takes all.
+        Maximum number of seconds of a recording; None for all.
     tuned : bool
-        Whether hyperparameters are searched (on valid) under the honest protocol.
+        Whether hyperparameters are searched on the validation set under the honest protocol.
     epochs_limit : int or None
-        The most epochs that a network is trained; None leaves that to the network.
+        Maximum number of epochs of a network; None leaves it to the network.
     folds_limit : int or None
-        The folds of a k-fold that a network is trained on; None for all.
+        Number of folds of a k-fold split that a network is trained on; None for all.
     fetches : bool
-        Whether weights of pre-trained networks that are not there may be downloaded.
+        Whether missing weights of pretrained networks may be downloaded.
     """
 
     name: str
@@ -59,6 +63,12 @@ class Profile:
     epochs_limit: int | None = None
     folds_limit: int | None = None
     fetches: bool = False
+
+    def limits(self) -> dict[str, Any]:
+        """The settings that change a result and differ from their defaults, by name."""
+        names = ("track_limit", "seconds_limit", "tuned", "epochs_limit", "folds_limit")
+        values = {name: getattr(self, name) for name in names}
+        return {name: v for name, v in values.items() if v != getattr(Profile, name)}
 
 
 PROFILES = {
@@ -84,14 +94,14 @@ def profile(name: str) -> Profile:
 
 
 def cache_dir() -> Path:
-    """Where things lie that can be made again: `GTZAN_CACHE`, or the platform's cache folder."""
+    """Folder of files that can be made again: `GTZAN_CACHE`, or the platform's cache folder."""
     import platformdirs
 
     return _folder("GTZAN_CACHE", platformdirs.user_cache_dir("gtzan", appauthor=False))
 
 
 def data_dir() -> Path:
-    """Where downloads lie: `GTZAN_DATA`, or the platform's data folder."""
+    """Folder of downloads: `GTZAN_DATA`, or the platform's data folder."""
     import platformdirs
 
     return _folder("GTZAN_DATA", platformdirs.user_data_dir("gtzan", appauthor=False))
@@ -102,16 +112,16 @@ def _folder(variable: str, default: str) -> Path:
 
 
 def facts_dir() -> Path:
-    """The package's own small tables of facts."""
+    """Folder of the package's own small tables."""
     return Path(__file__).parent / "facts"
 
 
 def checkout() -> Path | None:
-    """The folder of the checkout this package runs from; None for an installed copy."""
+    """Folder of the checkout that this package runs from; None for an installed package."""
     root = Path(__file__).resolve().parents[1]
     return root if (root / "notebooks").is_dir() and (root / "pyproject.toml").is_file() else None
 
 
 def run_dir(source_name: str, profile_name: str) -> Path:
-    """Where the results of a run lie by default: ``runs/<source>-<profile>``."""
+    """Default folder of a run's results: ``runs/<source>-<profile>``."""
     return (checkout() or Path.cwd()) / "runs" / f"{source_name}-{profile_name}"

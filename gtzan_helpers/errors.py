@@ -1,60 +1,80 @@
-"""The expected failures: one root, a few kinds, each told in one line.
+"""Expected failures: one base class, a few kinds, each with a message of one line.
 
-A message names the thing, its value and the way out. The command line prints it after
-``error: `` and exits with 2; a notebook shows it as it is.
+A message names the object, its value and the remedy. The command line prints it after
+``error: `` and exits with 2; a notebook shows it without a traceback.
 """
 
 import zipfile
 import zlib
+from collections.abc import Mapping
+from typing import TypeVar
 
-DAMAGE = (
+DAMAGED_FILE = (
     *(OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, AttributeError),
     *(OverflowError, zipfile.BadZipFile, zlib.error),
 )
-"""What libraries raise when they read a file that is damaged, or not what its name says."""
+"""What libraries raise when they read a file that is missing, damaged or of another format."""
 
 
 def reason(error: Exception) -> str:
-    """The first line of an error of a library, for a message of ours.
-
-    numpy and skops advise to load what they refuse unsafely; that is no way out.
-    """
+    """The first line of a library's error, for use in our own messages."""
     text = str(error).strip()
+    # numpy and skops advise loading such a file unsafely, which is no remedy.
     if "pickle" in text:
         return "it holds no plain arrays"
     return text.splitlines()[0] if text else type(error).__name__
 
 
 class GtzanError(Exception):
-    """An expected failure, told in one line."""
+    """An expected failure, explained in one line."""
+
+    def _render_traceback_(self) -> list[str]:
+        # IPython shows these lines in place of the traceback.
+        return [f"error: {self}"]
 
 
 class SettingError(GtzanError):
-    """A word or number that was asked for does not exist."""
+    """A name or number that was asked for does not exist."""
+
+
+T = TypeVar("T")
+
+
+def choose(options: Mapping[str, T], name: str, kind: str) -> T:
+    """Return the option of that name.
+
+    Raises
+    ------
+    SettingError
+        If there is none; it lists those that exist.
+    """
+    if name not in options:
+        raise SettingError(f"{kind} {name!r} does not exist; choose from {', '.join(options)}")
+    return options[name]
 
 
 class SourceError(GtzanError):
-    """A dataset is missing, empty or not what its kind promises."""
+    """A dataset is missing, empty or malformed."""
 
 
 class AudioError(GtzanError):
-    """One file cannot be used as audio."""
+    """A file cannot be used as audio."""
 
 
 class NotPossibleError(GtzanError):
-    """A source lacks what a protocol, a feature table or a system needs."""
+    """A source lacks what a protocol, a feature set or a system needs."""
 
 
 class MissingWeightsError(NotPossibleError):
-    """Weights of a pre-trained network are neither here nor to be had."""
+    """The weights of a pretrained network are neither installed nor downloadable."""
 
 
 class DownloadError(GtzanError):
-    """An archive could not be fetched, or is not the one that was asked for."""
+    """An archive could not be downloaded, or is not the expected one."""
 
 
 class WriteError(GtzanError):
-    """A file cannot be written where it belongs."""
+    """A file cannot be written."""
 
 
 class NotebookError(GtzanError):

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, and their hashes."""
+"""Writing files atomically, caching results in files, and hashing files."""
 
 import contextlib
 import glob
@@ -6,35 +6,38 @@ import hashlib
 import os
 import platform
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 
-from gtzan_helpers.errors import WriteError
+from gtzan_helpers.errors import DAMAGED_FILE, WriteError
+
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Write to a temporary name in the same folder, and rename it at the end.
+    """Write to a temporary file in the same folder, and rename it at the end.
 
     Parameters
     ----------
     path : str or Path
-        Where the finished file is to be; missing folders are made.
+        The finished file; missing folders are made.
 
     Yields
     ------
     Path
-        The temporary name to write to. It ends as `path` does, because numpy and pandas
-        look at the ending; on an exception it is removed and `path` stays as it was. What a
-        killed process left is removed by the next one that writes the same file.
+        The temporary file, with the suffix of `path`. On an exception it is removed and `path`
+        stays as it was. Temporary files of killed processes are removed by the next process
+        that writes the same file.
 
     Raises
     ------
     WriteError
-        If the file cannot be written: a full disk, a folder that must not be changed.
+        If the file cannot be written: a full disk, a read-only folder.
     """
     path = Path(path).expanduser()
     if path.exists() and not path.is_file():
@@ -58,12 +61,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def _prefix(path: Path) -> str:
-    # The machine, because folders are shared, and each counts its processes for itself.
+    # Process numbers are unique on one machine only, and folders may be shared.
     return f".{path.name}.{platform.node()}.tmp."
 
 
 def _sweep(path: Path) -> None:
-    """Remove what writers of the same file left behind when they were killed."""
+    """Remove the temporary files of killed processes that were writing the same file."""
     for stray in path.parent.glob(f"{glob.escape(_prefix(path))}*"):
         pid = stray.name.removeprefix(_prefix(path)).split(".")[0]
         if pid.isdigit() and not psutil.pid_exists(int(pid)):
@@ -73,24 +76,50 @@ def _sweep(path: Path) -> None:
 def write_text(path: str | Path, text: str) -> Path:
     """Write `text` as UTF-8, whole or not at all, and return the path."""
     with replacing(path) as temporary:
-        # A name of a file, of which texts may speak, need not be UTF-8.
+        # Texts may hold file names, which need not be UTF-8.
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
     return Path(path)
 
 
-def digest(path: str | Path, algorithm: str = "md5") -> str:
+def cached(
+    path: str | Path,
+    make: Callable[[], T],
+    *,
+    load: Callable[[Path], T],
+    save: Callable[[Path, T], object],
+) -> T:
+    """Load a result from a file, or make it and save it where the file is missing or damaged.
+
+    Parameters
+    ----------
+    path : str or Path
+    make : callable
+        Makes the result.
+    load, save : callable
+        ``load(path)`` and ``save(path, result)``; `save` is given a temporary path.
+    """
+    with contextlib.suppress(*DAMAGED_FILE):
+        return load(Path(path))
+    result = make()
+    with replacing(path) as temporary:
+        save(temporary, result)
+    return result
+
+
+def file_hash(path: str | Path, algorithm: str = "md5") -> str:
     """Return the hexadecimal hash of a file's bytes.
 
-    A process reads a file once for it, as long as its size and time of change stay the same.
+    Within a process it is computed once, as long as the file's size and time of change stay the
+    same.
     """
     state = Path(path).stat()
-    return _digest(str(path), algorithm, state.st_size, state.st_mtime_ns)
+    return _file_hash(str(path), algorithm, state.st_size, state.st_mtime_ns)
 
 
 @cache
-def _digest(path: str, algorithm: str, size: int, changed: int) -> str:
-    state = hashlib.new(algorithm)
+def _file_hash(path: str, algorithm: str, size: int, changed: int) -> str:
     with Path(path).open("rb") as file:
+        state = hashlib.new(algorithm)
         while block := file.read(1 << 20):
             state.update(block)
     return state.hexdigest()

@@ -1,40 +1,45 @@
-"""Who computes, and how: this process, several, or a cluster."""
+"""Computing in this process, in several processes or on a cluster, with a progress bar."""
 
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import joblib
 import numpy as np
+from tqdm.auto import tqdm
 
 from gtzan_helpers.errors import SettingError
 
 WORTH_PROCESSES = 20.0
 """Seconds of work below which further processes take longer to start than they save."""
 
-LARGEST_KEPT = 31 << 20
-"""Bytes; glibc keeps blocks of no more than 32 MB."""
+ANSWER_SECONDS = 10
+"""How long a scheduler may take to answer."""
+
+LARGEST_REUSED = 31 << 20
+"""Bytes; glibc reuses blocks of at most 32 MB."""
 
 
 def keep_memory() -> None:
-    """Have this process keep the memory of freed arrays for the next ones.
+    """Make this process reuse the memory of freed arrays.
 
     glibc returns large blocks to the system when they are freed, and the next array fetches the
-    same pages again, one fault each: a quarter of the time of a feature table, and more where two
-    processes do so at once. For large it takes whatever is larger than any block that was freed
-    before; so one is allocated here, and freed, without ever being touched.
+    same pages again, with one page fault each: a quarter of the time of a feature table. Blocks
+    count as large if they are larger than any that was freed before; so one is allocated and
+    freed here, without being touched.
     """
-    np.empty(LARGEST_KEPT, np.uint8)
+    np.empty(LARGEST_REUSED, np.uint8)
 
 
 @dataclass(frozen=True)
 class Workers:
-    """Processes of this machine, or those of a cluster.
+    """Processes of this machine, or of a cluster.
 
     Attributes
     ----------
     jobs : int
-        Processes here.
+        Number of processes on this machine.
     scheduler : str
         Address of a Dask scheduler, ``tcp://...``, whose workers are used instead; empty for
         none. They must see the same files under the same names.
@@ -44,10 +49,10 @@ class Workers:
     scheduler: str = ""
 
     def map(self, function: Callable, tasks: list[tuple]) -> Iterator:
-        """Yield the results of all tasks in order, from several processes where that pays.
+        """Yield the results of all tasks in order, from several processes where that saves time.
 
-        Without a scheduler the first two are done here: the second one, when everything is
-        compiled, says how long the rest will take.
+        Without a scheduler, this process computes the first two; the second one, by which time
+        everything is compiled, predicts how long the rest will take.
 
         Parameters
         ----------
@@ -72,13 +77,13 @@ class Workers:
         if self.jobs == 1 or seconds < WORTH_PROCESSES:
             yield from (function(*task) for task in rest)
         else:
-            # Elsewhere idle processes are kept for minutes, each with its libraries in memory.
+            # By default idle processes stay for minutes, each with its libraries in memory.
             with joblib.parallel_config("loky", n_jobs=self.jobs, idle_worker_timeout=5):
                 yield from joblib.Parallel(return_as="generator")(
                     joblib.delayed(function)(*task) for task in rest
                 )
 
-    def _on_cluster(self, calls) -> Iterator:
+    def _on_cluster(self, calls: Iterable) -> Iterator:
         try:
             from distributed import Client
         except ImportError as error:
@@ -87,7 +92,7 @@ class Workers:
                 'install it with `pip install "gtzan-helpers[dask]"`'
             ) from error
         try:
-            client = Client(self.scheduler, timeout=10, set_as_default=True)
+            client = Client(self.scheduler, timeout=ANSWER_SECONDS, set_as_default=True)
         except (OSError, ValueError, TimeoutError) as error:
             raise SettingError(
                 f"scheduler {self.scheduler!r} does not answer; start one with `dask scheduler`, "
@@ -95,3 +100,20 @@ class Workers:
             ) from error
         with client, joblib.parallel_config(backend="dask", n_jobs=-1):
             yield from joblib.Parallel(return_as="generator")(calls)
+
+
+def progress_bar(items: Iterable, *, total: int, description: str, unit: str) -> Iterable:
+    """Show progress through `items`: a line in a terminal, a widget in JupyterLab.
+
+    ``TQDM_DISABLE=1`` hides it.
+    """
+    return progress_meter(items, total=total, description=description, unit=unit)
+
+
+def progress_meter(
+    items: Iterable | None = None, *, total: int, description: str, unit: str
+) -> tqdm:
+    """A progress bar that moves as `items` are taken, or by its method `update`."""
+    # tqdm's notebook bar ignores its own environment variable.
+    hidden = not total or bool(os.environ.get("TQDM_DISABLE")) or None
+    return tqdm(items, total=total, desc=description, unit=unit, leave=False, disable=hidden)

@@ -1,93 +1,176 @@
-"""Imports go down, or sideways without circles; see the table of floors in the design."""
+"""The package's floors: imports go down or sideways, never up and never in a circle.
+
+Which floor a module is on follows from where its file lies: a folder is a floor, modules of the
+package's root are the ground, and the three doors (with ``python -m``) are above everything.
+"""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import gtzan_helpers
 
-FLOORS = {
-    0: "errors config files systems audio filters median progress workers",
-    1: "features fingerprints augment damage synth download packs",
-    2: "dataset extract audit splits inputs",
-    3: "classical backend networks musicnn training pretrained evaluate",
-    4: "results scoreboard ensembles neighbours plots sketches charts",
-    5: "tasks experiments probes",
-    6: "reproduce publish predict cli",
-}
-FLOOR = {module: floor for floor, modules in FLOORS.items() for module in modules.split()}
+ROOT = Path(gtzan_helpers.__file__).parent
 
-MAY_IMPORT_KERAS = {"backend", "networks", "training", "musicnn", "pretrained"}
+FLOORS = ("ground", "audio", "datasets", "models evaluation", "plots", "experiments", "report")
+"""From the ground up; two folders of one floor do not import each other."""
+
+DOORS = {"cli", "predict", "reproduce", "__main__"}
+
+HEIGHT = {folder: height for height, floor in enumerate(FLOORS) for folder in floor.split()}
+HEIGHT["doors"] = len(FLOORS)
+
+HEAVY = {"librosa", "sklearn", "matplotlib", "keras", "tensorflow", "seaborn", "scipy", "numba"}
+
+
+def name_of(path):
+    """Dotted name of a module below the package; a folder's own is the name of its `__init__`."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
 
 MODULES = {
-    path.stem: ast.parse(path.read_text(encoding="utf-8"))
-    for path in sorted(Path(gtzan_helpers.__file__).parent.rglob("*.py"))
-    if path.stem != "__init__"
+    name_of(path): ast.parse(path.read_text(encoding="utf-8"))
+    for path in sorted(ROOT.rglob("*.py"))
 }
+FOLDERS = [path.parent.relative_to(ROOT).parts for path in sorted(ROOT.rglob("*/__init__.py"))]
 
 
-def imported(tree):
-    """Dotted names of everything imported anywhere in a module, inside functions too."""
+FACES = [
+    ".".join(path.parent.relative_to(ROOT).parts) for path in sorted(ROOT.rglob("__init__.pyi"))
+]
+
+
+def floor_of(module):
+    """Folder in which a module lies, or ground, or doors."""
+    folder = module.split(".")[0]
+    if (ROOT / folder).is_dir():
+        return folder
+    return "doors" if module in DOORS else "ground"
+
+
+def imported(nodes, package=""):
+    """Dotted names of everything that the nodes of a module's tree import."""
     names = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            origin = "gtzan_helpers" if node.level else node.module
-            if node.level and node.module:
-                origin += f".{node.module}"
+            origin = node.module or ""
+            if node.level:
+                origin = ".".join(filter(None, ["gtzan_helpers", package, node.module]))
             names |= {f"{origin}.{alias.name}" for alias in node.names}
     return names
 
 
-def ours(tree):
-    """Modules of the package that a module imports."""
-    parts = [name.split(".") for name in imported(tree)]
-    return {name[1] for name in parts if name[0] == "gtzan_helpers" and len(name) > 1}
+def ours(nodes, package=""):
+    """Modules of the package that they import."""
+    modules = set()
+    for name in imported(nodes, package):
+        first, _, rest = name.partition(".")
+        if first == "gtzan_helpers":
+            # Of `audio.reading.read` the longest part that is a module.
+            parts = rest.split(".")
+            candidates = [".".join(parts[:n]) for n in range(len(parts), -1, -1)]
+            modules.add(next(each for each in candidates if each in MODULES))
+    return modules - {""}
 
 
-IMPORTS = {module: ours(tree) for module, tree in MODULES.items()}
+IMPORTS = {
+    module: ours(ast.walk(tree), module.rpartition(".")[0]) for module, tree in MODULES.items()
+}
+"""Of each module, inside functions too."""
 
 
-def test_imports_are_found_in_every_form():
+def defined(tree):
+    """Names that a module defines or imports at its top."""
+    names = set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {each.id for each in targets if isinstance(each, ast.Name)}
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {alias.asname or alias.name for alias in node.names}
+    return names
+
+
+def face(folder):
+    """What a folder's `__init__` offers, as pairs of a module and a name (none: the module)."""
+    stub = ROOT.joinpath(*folder.split("."), "__init__.pyi").read_text(encoding="utf-8")
+    nodes = [node for node in ast.parse(stub).body if isinstance(node, ast.ImportFrom)]
+    names = [(node.module, alias.name) for node in nodes for alias in node.names]
+    return [(module, name) if module else (name, None) for module, name in names]
+
+
+def test_imports_are_recognised_in_every_form():
     tree = ast.parse(
-        "import gtzan_helpers.a\nfrom gtzan_helpers import b\nfrom gtzan_helpers.c import x\n"
-        "from . import d\nfrom .e import y\ndef f():\n    from gtzan_helpers import g\n"
+        "import gtzan_helpers.audio.reading\nfrom gtzan_helpers import files\n"
+        "from gtzan_helpers.audio.segments import cut\nfrom . import median\n"
+        "def f():\n    from .spectra import mel\n    from gtzan_helpers.datasets import splits\n"
     )
-    assert ours(tree) == set("abcdeg")
+    assert ours(ast.walk(tree), "audio") == {
+        *("files", "datasets.splits"),
+        *("audio.reading", "audio.segments", "audio.median", "audio.spectra"),
+    }
 
 
-def test_every_module_has_a_floor():
-    assert set(MODULES) - set(FLOOR) == set()
+def test_every_folder_is_a_floor_and_every_door_is_there():
+    assert {parts[0] for parts in FOLDERS if parts} == set(HEIGHT) - {"ground", "doors"}
+    assert set(MODULES) >= DOORS
 
 
-def test_no_module_is_in_a_folder_of_its_own():
-    paths = Path(gtzan_helpers.__file__).parent.rglob("*.py")
-    assert {path.parent.name for path in paths} == {"gtzan_helpers"}
+def test_every_module_belongs_to_a_package():
+    for path in ROOT.rglob("*.py"):
+        assert (path.parent / "__init__.py").exists(), path
 
 
 def test_the_package_itself_imports_nothing():
-    text = Path(gtzan_helpers.__file__).read_text(encoding="utf-8")
-    assert imported(ast.parse(text)) == set()
+    assert imported(ast.walk(MODULES[""])) == set()
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_exist_and_go_down_or_sideways(module):
+@pytest.mark.parametrize("module", [module for module in MODULES if module])
+def test_a_module_imports_from_lower_floors_or_its_own(module):
+    mine = floor_of(module)
     for other in IMPORTS[module]:
-        assert other in MODULES, f"{module} imports {other}, which is no module"
-        assert FLOOR[other] <= FLOOR[module], f"{module} imports {other} from a floor above"
+        theirs = floor_of(other)
+        assert theirs == mine or HEIGHT[theirs] < HEIGHT[mine], f"{module} imports {other}"
 
 
-def test_there_are_no_circles():
-    left = {module: set(others) for module, others in IMPORTS.items()}
+def test_modules_do_not_import_each_other_in_a_circle():
+    """Imports inside functions may close one: a list of classes names those that extend it."""
+    left = {module: ours(tree.body, module.rpartition(".")[0]) for module, tree in MODULES.items()}
     while free := [module for module, others in left.items() if not others & left.keys()]:
         for module in free:
             del left[module]
     assert left == {}
 
 
-@pytest.mark.parametrize("module", sorted(set(MODULES) - MAY_IMPORT_KERAS))
-def test_only_the_networks_rooms_import_keras_or_tensorflow(module):
-    roots = {name.split(".")[0] for name in imported(MODULES[module])}
-    assert (roots | IMPORTS[module]) & {"keras", "tensorflow", "backend"} == set()
+def test_only_models_import_keras_or_tensorflow():
+    for module, tree in MODULES.items():
+        roots = {name.split(".")[0] for name in imported(ast.walk(tree))}
+        if floor_of(module) != "models":
+            assert roots & {"keras", "tensorflow"} == set(), module
+
+
+@pytest.mark.parametrize("folder", FACES)
+def test_what_a_folder_offers_is_defined_in_its_modules(folder):
+    for module, name in face(folder):
+        assert f"{folder}.{module}" in MODULES
+        assert name is None or name in defined(MODULES[f"{folder}.{module}"]), name
+
+
+def loaded_by(statement):
+    """Names of the modules that a new process has loaded after a statement."""
+    code = f"import sys; {statement}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("module", ["cli", *(".".join(parts) for parts in FOLDERS if parts)])
+def test_importing_the_command_line_or_a_folder_loads_no_heavy_library(module):
+    assert loaded_by(f"import gtzan_helpers.{module}") & HEAVY == set()

@@ -13,9 +13,9 @@ def record(request, capsys):
     """A function that shows named figures, and adds them to the file `GTZAN_BENCHMARKS` names."""
 
     def write(**figures):
-        said = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in figures.items())
+        line = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in figures.items())
         with capsys.disabled():
-            print(f"\n{request.node.name}: {said}")
+            print(f"\n{request.node.name}: {line}")
         if not os.environ.get("GTZAN_BENCHMARKS"):
             return
         with Path(os.environ["GTZAN_BENCHMARKS"]).open("a", encoding="utf-8", newline="") as file:

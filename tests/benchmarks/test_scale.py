@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from functools import partial
 
 import joblib
 import numpy as np
@@ -14,7 +15,10 @@ import pytest
 import soundfile
 from memory import PEAK_MB
 
-from gtzan_helpers import config, extract, synth
+from gtzan_helpers import config
+from gtzan_helpers.audio.feature_sets import feature_set
+from gtzan_helpers.datasets import embedded, extraction
+from gtzan_helpers.datasets.kinds import folders
 
 SR = config.SR
 
@@ -22,18 +26,20 @@ SCRIPT = """
 import json, sys, time
 from pathlib import Path
 import numpy as np
-from gtzan_helpers import extract
+from gtzan_helpers.audio.feature_sets import feature_set
+from gtzan_helpers.datasets.kinds import tables
+from gtzan_helpers.datasets.sources import open_source
 
 folder, table = sys.argv[1:]
 noise = np.random.default_rng(0).random(5 * 22_050).astype(np.float32)
-extract.describe(noise, 22_050, "logmel", segment_seconds=0)  # and everything is imported
+feature_set("logmel").from_audio(noise, sr=22_050, segment_seconds=0)  # and all is imported
 started = time.perf_counter()
-found = extract.extract(folder, "logmel", segment_seconds=0, jobs=1)
+features = open_source(folder).features("logmel", segment_seconds=0, jobs=1)
 seconds = time.perf_counter() - started
-extract.write_csv(table, found, segment_seconds=0)
+tables.write_csv(table, features, segment_seconds=0)
 written = [line.split() for line in Path("/proc/self/io").read_text().splitlines()]
 print(json.dumps({
-    "tracks": len(found.tracks),
+    "tracks": len(features.tracks),
     "seconds": seconds,
     "peak_mb": peak_mb(),
     "written_mb": int(dict(written)["wchar:"]) / 2**20,
@@ -44,7 +50,7 @@ print(json.dumps({
 def write_songs(folder, n_songs):
     """Songs of 5 s, no two files alike: few tunes, each in many gains."""
     tunes = [
-        synth.play(synth.song(genre, k, k, seed=config.SYNTHETIC_SEED), 5.0)
+        embedded.play(embedded.draw_song(genre, k, k, seed=config.SYNTHETIC_SEED), 5.0)
         for genre, k in itertools.product(config.GENRES, range(2))
     ]
     for k in range(n_songs):
@@ -56,21 +62,21 @@ def write_songs(folder, n_songs):
 
 @pytest.mark.benchmark
 def test_time_is_linear_memory_flat_and_the_disk_is_written_once(tmp_path, monkeypatch, record):
-    found = {}
+    measured = {}
     for n_songs in (100, 1000, 5000):
         folder = tmp_path / str(n_songs)
         write_songs(folder, n_songs)
         monkeypatch.setenv("GTZAN_CACHE", str(tmp_path / f"cache {n_songs}"))
         command = [sys.executable, "-c", PEAK_MB + SCRIPT, folder, tmp_path / "table.csv"]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        found[n_songs] = json.loads(said)
+        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        measured[n_songs] = json.loads(printed)
         kept = (
             sum(path.stat().st_size for path in (tmp_path / f"cache {n_songs}").rglob("*.npz"))
             + (tmp_path / "table.csv").stat().st_size
         )
-        found[n_songs]["kept_mb"] = kept / 2**20
-        record(**{f"{name}_{n_songs}": value for name, value in found[n_songs].items()})
-    thousand, five = found[1000], found[5000]
+        measured[n_songs]["kept_mb"] = kept / 2**20
+        record(**{f"{name}_{n_songs}": value for name, value in measured[n_songs].items()})
+    thousand, five = measured[1000], measured[5000]
     day = 24 * 3600
     record(days_for_100_000_tracks_of_30_s=five["seconds"] / 5000 * 6 * 100_000 / day)
     assert five["seconds"] <= 5 * 1.3 * thousand["seconds"]
@@ -79,14 +85,17 @@ def test_time_is_linear_memory_flat_and_the_disk_is_written_once(tmp_path, monke
 
 
 def seconds_for(paths, jobs, folder):
-    """What the work of `extract` takes in so many processes that are up, each file a new entry."""
-    request = extract.Request("kaggle", 3.0)
+    """What the work of an extraction takes in so many running processes, each file a new entry."""
     shutil.rmtree(folder, ignore_errors=True)
-    tasks = [(path.stem, str(path), folder / f"{path.stem}.npz", request) for path in paths]
+    settings = {"segment_seconds": 3.0, "change": "", "sr": SR, "seconds_limit": None}
+    describe = partial(folders._describe_file, feature_set=feature_set("kaggle"), **settings)
+    describe = partial(extraction._described, describe)
+    tasks = [(folder / f"{path.stem}.npz", describe, str(path)) for path in paths]
+    compute = joblib.delayed(extraction._compute)
     started = time.perf_counter()
-    done = joblib.Parallel(n_jobs=jobs)(joblib.delayed(extract._compute)(*task) for task in tasks)
+    reasons = joblib.Parallel(n_jobs=jobs)(compute(*task) for task in tasks)
     taken = time.perf_counter() - started
-    assert all(reason is None for _, reason in done)
+    assert set(reasons) == {""}
     return taken
 
 

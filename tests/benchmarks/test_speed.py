@@ -10,7 +10,10 @@ import pytest
 import scipy.fft
 import threadpoolctl
 
-from gtzan_helpers import config, extract, features, synth
+from gtzan_helpers import config
+from gtzan_helpers.audio import spectra, tables
+from gtzan_helpers.audio.feature_sets import feature_set
+from gtzan_helpers.datasets import embedded
 
 SR = config.SR
 SEGMENT = 3 * SR
@@ -39,7 +42,7 @@ def with_librosa(y):
 
 
 def with_ours(y):
-    return extract.describe(y, SR, "kaggle", segment_seconds=3)[1][0]
+    return feature_set("kaggle").from_audio(y, sr=SR, segment_seconds=3).values[0]
 
 
 def timed(work, y):
@@ -59,7 +62,7 @@ def measured():
     """Seconds and values of each, segment by segment in turn, so that all meet the same load."""
     genres = [*config.GENRES, "rock", "jazz"]
     tracks = [
-        synth.play(synth.song(genre, k % 4, k, seed=config.SYNTHETIC_SEED), 6.0)
+        embedded.play(embedded.draw_song(genre, k % 4, k, seed=config.SYNTHETIC_SEED), 6.0)
         for k, genre in enumerate(genres)
     ]
     segments = [y[SR : SR + SEGMENT] for y in tracks]
@@ -92,25 +95,26 @@ def test_the_kaggle_table_is_at_least_eight_times_faster(measured, record):
 
 def test_the_values_are_librosas(measured):
     _, values = measured
-    others = np.array(features.columns("kaggle")) != "tempo"
+    others = np.array(tables.columns("kaggle")) != "tempo"
     difference = np.abs(values["ours"] - values["librosa"])[:, others]
     assert (difference <= 1e-4 * values["librosa"][:, others].std(axis=0)).all()
 
 
 def test_the_tempo_is_librosas(measured):
     _, values = measured
-    tempo = features.columns("kaggle").index("tempo")
+    tempo = tables.columns("kaggle").index("tempo")
     same = values["ours"][:, tempo] == values["librosa"][:, tempo]
     assert same.mean() >= 0.99
 
 
 def test_a_log_mel_costs_little_more_than_its_transform(record):
-    y = synth.play(synth.song("rock", 1, 1, seed=config.SYNTHETIC_SEED), 30.0).astype(np.float32)
+    song = embedded.draw_song("rock", 1, 1, seed=config.SYNTHETIC_SEED)
+    y = embedded.play(song, 30.0).astype(np.float32)
     works = {
         "librosa": lambda y: librosa.power_to_db(
             librosa.feature.melspectrogram(y=y, sr=SR), ref=np.max
         ),
-        "ours": lambda y: features.log_mel(y, sr=SR),
+        "ours": lambda y: spectra.log_mel(y, sr=SR),
         "transform": transformed,
     }
     with threadpoolctl.threadpool_limits(1):
@@ -126,16 +130,16 @@ def test_a_log_mel_costs_little_more_than_its_transform(record):
 def test_the_figures_of_the_readme_are_those_that_were_measured():
     """Milliseconds of librosa, ours and the transform alone; ratios of them, from one run."""
     folder = Path(__file__).parent
-    kept = pd.read_csv(folder / "measured.csv").set_index(["benchmark", "figure"]).value
-    said = (folder / "README.md").read_text(encoding="utf-8")
+    stored = pd.read_csv(folder / "measured.csv").set_index(["benchmark", "figure"]).value
+    readme = (folder / "README.md").read_text(encoding="utf-8")
     for name, test in (
         ("`kaggle` table of 3 s", test_the_kaggle_table_is_at_least_eight_times_faster),
         ("log-mel of 30 s", test_a_log_mel_costs_little_more_than_its_transform),
     ):
         librosas, ours, transform = (
-            kept[test.__name__, f"{of}_ms"] for of in ("librosa", "ours", "transform")
+            stored[test.__name__, f"{of}_ms"] for of in ("librosa", "ours", "transform")
         )
         figures = (librosas, ours, transform, librosas / ours, ours / transform)
-        assert f"| {name} | {' | '.join(f'{value:.1f}' for value in figures)} |\n" in said
-    days = kept.xs("days_for_100_000_tracks_of_30_s", level="figure").item()
-    assert f"{days:.2f} days" in said
+        assert f"| {name} | {' | '.join(f'{value:.1f}' for value in figures)} |\n" in readme
+    days = stored.xs("days_for_100_000_tracks_of_30_s", level="figure").item()
+    assert f"{days:.2f} days" in readme

@@ -1,0 +1,309 @@
+"""Changes of audio and of log-mel spectrograms: augmentation and corruption.
+
+Augmentation changes training data at random such that the genre stays the same (notebook 05).
+Corruption degrades test data to a given severity, for tests of robustness (notebook 08).
+"""
+
+import contextlib
+import random
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
+
+import numpy as np
+
+from gtzan_helpers.audio.spectra import DB_RANGE
+from gtzan_helpers.errors import SettingError
+
+SEMITONES = 2.0
+GAIN_DB = 6.0
+SNR_DB = (10.0, 30.0)
+RATES = (0.85, 1.18)
+BANDS = 4
+"""Maximum shift of an augmented spectrogram in mel bands."""
+
+EQUALIZER_DB = 3.0
+"""Standard deviation of each gain of an equalizer."""
+
+AUGMENTATIONS = ("pitch", "gain", "noise", "stretch")
+"""Augmentations of audio."""
+
+CORRUPTIONS: Mapping[str, tuple[float, ...]] = {
+    "noise": (30.0, 20.0, 10.0),
+    "gain": (-20.0, 12.0),
+    "pitch": (-2.0, -1.0, 1.0, 2.0),
+    "speed": (0.8, 0.9, 1.1, 1.25),
+    "low-pass": (8000.0, 4000.0, 1000.0),
+    "clipping": (0.5, 0.1),
+}
+"""Severities: noise in dB below the music; gain in dB, clipped at 1; pitch in semitones; speed as
+a factor; the cutoff frequency in Hz; clipping at a share of the peak."""
+
+LOG_MEL_CORRUPTIONS: Mapping[str, tuple[float, ...]] = {
+    "noise": (60.0, 40.0, 20.0),
+    "gain": (-20.0, -10.0),
+    "shift": (-4.0, -2.0, 2.0, 4.0),
+}
+"""Severities: a noise floor in dB below the maximum; gain in dB; a shift in mel bands."""
+
+UNITS: Mapping[str, str] = {
+    **{"noise": "dB below", "gain": "dB", "pitch": "semitones", "speed": "x", "low-pass": "Hz"},
+    **{"clipping": "of the peak", "shift": "bands"},
+}
+"""Unit of each corruption's severity."""
+
+T = TypeVar("T")
+
+
+def _choose(functions: Mapping[str, T], name: str, kind: str) -> T:
+    if name not in functions:
+        known = ", ".join(functions)
+        raise SettingError(f"{kind} {name!r} does not exist; choose from {known}")
+    return functions[name]
+
+
+# Augmentation
+
+
+def augment(y: np.ndarray, *, sr: int, change: str, seed: int) -> np.ndarray:
+    """Change audio at random.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n_samples,)
+        Mono audio.
+    sr : int
+        Its sampling rate in Hz.
+    change : {"pitch", "gain", "noise", "stretch"}
+        Up or down by at most 2 semitones; louder or softer by at most 6 dB; white noise 10 to
+        30 dB below the music; faster or slower by at most 18 %.
+    seed : int
+        Random seed of the strength.
+
+    Returns
+    -------
+    ndarray, shape (n_samples,), float32
+
+    Raises
+    ------
+    SettingError
+        If there is no such change.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python 3.12 warns of one of its escape sequences
+        import audiomentations
+
+    transforms: Mapping[str, Callable] = {
+        "pitch": lambda: audiomentations.PitchShift(-SEMITONES, SEMITONES, p=1.0),
+        "gain": lambda: audiomentations.Gain(-GAIN_DB, GAIN_DB, p=1.0),
+        "noise": lambda: audiomentations.AddGaussianSNR(*SNR_DB, p=1.0),
+        "stretch": lambda: audiomentations.TimeStretch(*RATES, leave_length_unchanged=False, p=1.0),
+    }
+    with _seeded(seed):
+        changed = _choose(transforms, change, "change")()(np.asarray(y, np.float32), sr)
+    # Shortened audio is repeated, so that no silence at its end reveals the change.
+    return np.resize(np.asarray(changed, np.float32), np.shape(y))
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed the global generators, which audiomentations uses, and restore them afterwards."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+
+
+def augment_log_mel(log_mel: np.ndarray, *, change: str, rng: np.random.Generator) -> np.ndarray:
+    """Change a log-mel spectrogram at random.
+
+    Parameters
+    ----------
+    log_mel : ndarray, shape (n_mels, n_frames)
+        In dB, from -80 (silence) to 0 (the track's maximum).
+    change : str
+        One of `LOG_MEL_AUGMENTATIONS`.
+    rng : numpy Generator
+        Decides the strength.
+
+    Returns
+    -------
+    ndarray, shape (n_mels, n_frames), float32
+
+    Raises
+    ------
+    SettingError
+        If there is no such change.
+    """
+    function = _choose(LOG_MEL_AUGMENTATIONS, change, "change")
+    return function(np.asarray(log_mel, np.float32), rng).astype(np.float32)
+
+
+def _shift(log_mel: np.ndarray, bands: int) -> np.ndarray:
+    """Shift up, or down if negative; the band at the edge is repeated."""
+    n_mels = log_mel.shape[-2]
+    return log_mel[..., np.clip(np.arange(n_mels) - bands, 0, n_mels - 1), :]
+
+
+def _transpose(log_mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return _shift(log_mel, int(rng.integers(-BANDS, BANDS + 1)))
+
+
+def _gain(log_mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.maximum(log_mel + rng.uniform(-GAIN_DB, GAIN_DB), DB_RANGE[0])
+
+
+def _noise(log_mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Add white noise 10 to 30 dB below the mean power, equally loud in every band."""
+    power = 10 ** (log_mel / 10)
+    level = power.mean() * 10 ** (-rng.uniform(*SNR_DB) / 10)
+    # The power of noise in one frame of one band is itself random.
+    return 10 * np.log10(power + level * rng.chisquare(8, log_mel.shape) / 8)
+
+
+def _stretch(log_mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Play faster (and repeat the beginning at the end) or slower (and lose the end)."""
+    n_frames = log_mel.shape[1]
+    frames = (np.arange(n_frames) * rng.uniform(*RATES)).astype(int)
+    return log_mel[:, frames % n_frames]
+
+
+def _equalize(log_mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Apply a six-band equalizer: another studio, another microphone."""
+    centres = np.linspace(0, len(log_mel) - 1, 6)
+    gains = rng.normal(0, EQUALIZER_DB, centres.size)
+    curve = np.interp(np.arange(len(log_mel)), centres, gains)
+    return np.maximum(log_mel + curve[:, None], DB_RANGE[0])
+
+
+def _mask(log_mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Hide a group of bands and a stretch of time (SpecAugment; Park et al. 2019)."""
+    masked = log_mel.copy()
+    for axis, mean in ((0, log_mel.mean()), (1, log_mel.mean(axis=1))):
+        width = int(rng.integers(0, max(2, log_mel.shape[axis] // 6)))
+        start = int(rng.integers(0, log_mel.shape[axis] - width + 1))
+        np.moveaxis(masked, axis, 0)[start : start + width] = mean
+    return masked
+
+
+LOG_MEL_AUGMENTATIONS: Mapping[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
+    "pitch": _transpose,
+    "gain": _gain,
+    "noise": _noise,
+    "stretch": _stretch,
+    "mask": _mask,
+    "equalizer": _equalize,
+}
+"""Augmentations of a log-mel spectrogram."""
+
+
+def mixup(
+    x: np.ndarray, targets: np.ndarray, *, alpha: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Blend each example of a batch with another one, and their targets alike.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n_examples, ...)
+    targets : ndarray, shape (n_examples, n_labels)
+        One-hot, or already mixed.
+    alpha : float
+        Shares are Beta(alpha, alpha): the larger `alpha`, the more equal both parts.
+    rng : numpy Generator
+
+    Returns
+    -------
+    x, targets : ndarray
+        Of the same shapes.
+
+    Notes
+    -----
+    Zhang et al. 2018, "mixup: Beyond empirical risk minimization".
+    """
+    shares = rng.beta(alpha, alpha, len(x)).astype(np.float32)
+    shares = np.maximum(shares, 1 - shares)  # each example stays the larger part of its blend
+    others = rng.permutation(len(x))
+    own = shares.reshape(-1, *[1] * (x.ndim - 1))
+    share = shares[:, None]
+    return own * x + (1 - own) * x[others], share * targets + (1 - share) * targets[others]
+
+
+# Corruption
+
+
+def corrupt(y: np.ndarray, *, sr: int, kind: str, severity: float, seed: int = 0) -> np.ndarray:
+    """Corrupt a recording.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n_samples,)
+    sr : int
+        Its sampling rate in Hz.
+    kind : str
+        One of `CORRUPTIONS`, which explains the severities.
+    severity : float
+    seed : int
+        Random seed of the noise.
+
+    Returns
+    -------
+    ndarray, shape (n_samples,), float32; of another length if the speed changes
+
+    Raises
+    ------
+    SettingError
+        If there is no such corruption.
+    """
+    import librosa
+    from scipy import signal
+
+    def add_noise() -> np.ndarray:
+        level = np.sqrt(np.mean(y**2)) * 10 ** (-severity / 20)
+        return y + level * np.random.default_rng(seed).standard_normal(y.size)
+
+    def low_pass() -> np.ndarray:
+        return signal.sosfiltfilt(signal.butter(8, severity, fs=sr, output="sos"), y)
+
+    peak = np.abs(y).max()
+    functions: Mapping[str, Callable[[], np.ndarray]] = {
+        "noise": add_noise,
+        "gain": lambda: np.clip(y * 10 ** (severity / 20), -1, 1),
+        "pitch": lambda: librosa.effects.pitch_shift(y, sr=sr, n_steps=severity),
+        "speed": lambda: librosa.effects.time_stretch(y, rate=severity),
+        "low-pass": low_pass,
+        "clipping": lambda: np.clip(y, -severity * peak, severity * peak),
+    }
+    return _choose(functions, kind, "corruption")().astype(np.float32)
+
+
+def corrupt_log_mel(log_mel: np.ndarray, *, kind: str, severity: float) -> np.ndarray:
+    """Corrupt a log-mel spectrogram, as far as possible without the audio.
+
+    Parameters
+    ----------
+    log_mel : ndarray, shape (..., n_mels, n_frames)
+        In dB, from -80 (silence) to 0 (the track's maximum).
+    kind : str
+        One of `LOG_MEL_CORRUPTIONS`, which explains the severities.
+    severity : float
+
+    Returns
+    -------
+    ndarray of the same shape
+        Between -80 and 0 dB.
+
+    Raises
+    ------
+    SettingError
+        If there is no such corruption.
+    """
+    functions: Mapping[str, Callable[[], np.ndarray]] = {
+        "noise": lambda: 10 * np.log10(10 ** (log_mel / 10) + 10 ** (-severity / 10)),
+        "gain": lambda: log_mel + severity,
+        "shift": lambda: _shift(log_mel, round(severity)),
+    }
+    return np.clip(_choose(functions, kind, "corruption")(), *DB_RANGE)

@@ -1,0 +1,355 @@
+"""The feature sets that models are trained on, and how each is computed from one track.
+
+A `FeatureSet` is a table of named statistics, or an array per segment for networks. All but
+pictures can be computed from audio, most also from a log-mel spectrogram alone.
+"""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from gtzan_helpers.audio import segments, spectra, tables
+from gtzan_helpers.audio.analysis import Analysis, MelAnalysis
+from gtzan_helpers.audio.changes import AUGMENTATIONS, augment, augment_log_mel
+from gtzan_helpers.audio.patches import PATCH_SECONDS, PATCH_SR, patches, patches_from_log_mel
+from gtzan_helpers.audio.reading import resample
+from gtzan_helpers.audio.spectra import HOP_LENGTH, N_FFT, track_log_mel
+from gtzan_helpers.errors import NotPossibleError, SettingError
+from gtzan_helpers.workers import keep_memory
+
+FRAME_PERIOD = 0.0775
+"""Seconds between the frames of `log_mel` and `mfcc` that are computed from audio."""
+
+PICTURE_SIZE = 224
+MIN_SEGMENT, MAX_SEGMENT = 0.1, 600.0
+"""In seconds: a few frames, and ten minutes."""
+
+
+@dataclass(frozen=True)
+class SegmentFeatures:
+    """Features of one track.
+
+    Attributes
+    ----------
+    starts_s : ndarray, shape (n_segments,)
+        Start of each segment in seconds.
+    values : ndarray, shape (n_segments, ...)
+    repeated : bool
+        Whether the track is shorter than a segment and was repeated to its length.
+    """
+
+    starts_s: np.ndarray
+    values: np.ndarray
+    repeated: bool
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """A way to turn a track into features, a row or an array per segment.
+
+    A subclass computes one segment (`_of_audio`, `_of_log_mel`), or whole tracks in its own way.
+
+    Attributes
+    ----------
+    name : str
+    version : int
+        Raised when the values change, so that cached features are computed again.
+    columns : tuple of str
+        Names of the columns of a table; empty for arrays. A copy with fewer columns (see
+        `dataclasses.replace`) computes only these.
+    only_segment_seconds : float or None
+        The only possible length of a segment, for the reason `length_rule`; None for any.
+    can_use_audio, can_use_log_mel : bool
+    changeable : bool
+        Whether there are augmented copies of it.
+    """
+
+    name: str
+    version: int = 1
+    columns: tuple[str, ...] = ()
+    only_segment_seconds: ClassVar[float | None] = None
+    length_rule: ClassVar[str] = ""
+    can_use_audio: ClassVar[bool] = True
+    can_use_log_mel: ClassVar[bool] = True
+    changeable: ClassVar[bool] = False
+
+    def check(self, segment_seconds: float, change: str = "") -> None:
+        """Raise `SettingError` if such segments, or such augmented copies, are not possible."""
+        if change and not self.changeable:
+            raise SettingError(f"changed copies are made of log_mel and mfcc, not of {self.name!r}")
+        if change and change not in AUGMENTATIONS:
+            known = ", ".join(AUGMENTATIONS)
+            raise SettingError(f"change {change!r} does not exist; choose from {known}")
+        if self.only_segment_seconds not in (None, segment_seconds):
+            raise SettingError(
+                f"{self.length_rule}; use segment_seconds={self.only_segment_seconds:g}"
+            )
+        if segment_seconds and not MIN_SEGMENT <= segment_seconds <= MAX_SEGMENT:
+            raise SettingError(
+                f"segment_seconds={segment_seconds:g} is not possible: 0 for whole tracks, or "
+                f"{MIN_SEGMENT:g} to {MAX_SEGMENT:g}"
+            )
+
+    def framed(self, of_log_mel: bool) -> bool:
+        """Whether arrays, computed from a log-mel or from audio, have the frames of a log-mel."""
+        return False
+
+    def from_audio(
+        self, y: np.ndarray, *, sr: int, segment_seconds: float, change: str = ""
+    ) -> SegmentFeatures:
+        """Compute the features of a recording.
+
+        Parameters
+        ----------
+        y : ndarray, shape (n_samples,)
+            Mono audio.
+        sr : int
+            Sampling rate in Hz.
+        segment_seconds : float
+            Length of a segment; 0 for the whole recording.
+        change : str
+            One of `AUGMENTATIONS`, applied to each segment first; empty for none.
+
+        Raises
+        ------
+        SettingError
+            See `check`.
+        NotPossibleError
+            If these features are not computed from audio.
+        """
+        self.check(segment_seconds, change)
+        keep_memory()
+        return self._from_audio(y, sr, segment_seconds, change)
+
+    def _from_audio(
+        self, y: np.ndarray, sr: int, segment_seconds: float, change: str
+    ) -> SegmentFeatures:
+        starts_s, pieces, repeated = segments.split(y, sr=sr, segment_seconds=segment_seconds)
+        values = [self._of_audio(piece, sr) for piece in pieces]
+        return SegmentFeatures(starts_s, np.stack(values), repeated)
+
+    def _of_audio(self, y: np.ndarray, sr: int) -> np.ndarray:
+        raise NotPossibleError(f"{self.name!r} cannot be computed from audio")
+
+    def from_log_mel(
+        self,
+        log_mel: np.ndarray,
+        *,
+        frame_rate: float,
+        sr: int,
+        n_fft: int,
+        segment_seconds: float,
+        change: str = "",
+        seed: int = 0,
+    ) -> SegmentFeatures:
+        """Compute the features of a track from its log-mel spectrogram.
+
+        Parameters
+        ----------
+        log_mel : ndarray, shape (128, n_frames)
+            In dB relative to the track's maximum.
+        frame_rate : float
+            Frames per second.
+        sr, n_fft : int
+            Sampling rate in Hz and frame length in samples of the audio it was computed from.
+        segment_seconds, change
+            See `from_audio`.
+        seed : int
+            Random seed of the change.
+
+        Raises
+        ------
+        SettingError, NotPossibleError
+            See `from_audio`.
+        """
+        self.check(segment_seconds, change)
+        starts_s, pieces, repeated = segments.split(
+            log_mel, sr=frame_rate, segment_seconds=segment_seconds
+        )
+        if change:
+            rng = np.random.default_rng(seed)
+            # Rounded to bytes first, as the unchanged segments are.
+            rounded = [spectra.decode(spectra.encode(piece)) for piece in pieces]
+            pieces = [augment_log_mel(piece, change=change, rng=rng) for piece in rounded]
+        values = [self._of_log_mel(piece, frame_rate) for piece in pieces]
+        return SegmentFeatures(starts_s, np.stack(values), repeated)
+
+    def _of_log_mel(self, log_mel: np.ndarray, frame_rate: float) -> np.ndarray:
+        raise NotPossibleError(f"{self.name!r} cannot be computed from a log-mel spectrogram")
+
+
+class AudioStatistics(FeatureSet):
+    """A feature table that needs audio."""
+
+    can_use_log_mel = False
+
+    def _of_audio(self, y: np.ndarray, sr: int) -> np.ndarray:
+        return tables.row(Analysis(y, sr=sr), self.name, self.columns)
+
+
+class MelStatistics(FeatureSet):
+    """A feature table that a log-mel spectrogram gives."""
+
+    def _from_audio(
+        self, y: np.ndarray, sr: int, segment_seconds: float, change: str
+    ) -> SegmentFeatures:
+        log_mel, frame_rate = track_log_mel(y, sr=sr), sr / HOP_LENGTH
+        return self.from_log_mel(
+            log_mel, frame_rate=frame_rate, sr=sr, n_fft=N_FFT, segment_seconds=segment_seconds
+        )
+
+    def _of_log_mel(self, log_mel: np.ndarray, frame_rate: float) -> np.ndarray:
+        return tables.row(MelAnalysis(log_mel, frame_rate=frame_rate), self.name, self.columns)
+
+
+class LogMelArray(FeatureSet):
+    """Log-mel spectrograms as bytes: 0 is -80 dB, 255 the track's maximum."""
+
+    changeable = True
+
+    def framed(self, of_log_mel: bool) -> bool:
+        return True
+
+    def _from_audio(
+        self, y: np.ndarray, sr: int, segment_seconds: float, change: str
+    ) -> SegmentFeatures:
+        if change:
+            return self._augmented(y, sr, segment_seconds, change)
+        log_mel, frame_rate = _thinned(track_log_mel(y, sr=sr), sr), 1 / FRAME_PERIOD
+        return self.from_log_mel(
+            log_mel, frame_rate=frame_rate, sr=sr, n_fft=N_FFT, segment_seconds=segment_seconds
+        )
+
+    def _augmented(
+        self, y: np.ndarray, sr: int, segment_seconds: float, change: str
+    ) -> SegmentFeatures:
+        """Change each segment on its own, so that nothing of its neighbours gets into it."""
+        whole = spectra.log_mel(y, sr=sr)
+        reference = float(whole.max())
+        track_frames = _thinned(whole, sr).shape[1]
+        # Counted in frames, as for the originals, so that each segment has its copy.
+        starts = segments.segment_starts(
+            track_frames, sr=1 / FRAME_PERIOD, segment_seconds=segment_seconds
+        )
+        length = round(segment_seconds * sr) or y.size
+        n_frames = round(segment_seconds / FRAME_PERIOD) or track_frames
+        seed = zlib.crc32(y.tobytes())
+        values = []
+        for number, start in enumerate(starts):
+            first = min(round(start * FRAME_PERIOD * sr), max(0, y.size - length))
+            piece = segments.cut(y, first, length)
+            changed = augment(piece, sr=sr, change=change, seed=seed + number)
+            log_mel = _thinned(track_log_mel(changed, sr=sr, reference=reference), sr)
+            values.append(
+                self._of_log_mel(segments.repeat_or_cut(log_mel, n_frames), 1 / FRAME_PERIOD)
+            )
+        return SegmentFeatures(starts * FRAME_PERIOD, np.stack(values), track_frames < n_frames)
+
+    def _of_log_mel(self, log_mel: np.ndarray, frame_rate: float) -> np.ndarray:
+        return spectra.encode(log_mel)
+
+
+def _thinned(log_mel: np.ndarray, sr: int) -> np.ndarray:
+    """Keep one frame every `FRAME_PERIOD` seconds."""
+    return log_mel[:, segments.kept_frames(log_mel.shape[1], FRAME_PERIOD * sr / HOP_LENGTH)]
+
+
+class MfccArray(LogMelArray):
+    """MFCC over time."""
+
+    def _of_log_mel(self, log_mel: np.ndarray, frame_rate: float) -> np.ndarray:
+        return MelAnalysis(log_mel, frame_rate=frame_rate).mfcc.astype(np.float16)
+
+
+class Stacked(FeatureSet):
+    """The array of the stacked study: several features over time, one above the other."""
+
+    only_segment_seconds = 0.0
+    length_rule = "the stacked array describes whole tracks"
+
+    def framed(self, of_log_mel: bool) -> bool:
+        return of_log_mel
+
+    def _of_audio(self, y: np.ndarray, sr: int) -> np.ndarray:
+        return Analysis(y, sr=sr).stacked().astype(np.float16)
+
+    def _of_log_mel(self, log_mel: np.ndarray, frame_rate: float) -> np.ndarray:
+        return MelAnalysis(log_mel, frame_rate=frame_rate).stacked().astype(np.float16)
+
+
+class Patches(FeatureSet):
+    """The input of MusiCNN."""
+
+    only_segment_seconds = PATCH_SECONDS
+    length_rule = f"patches are {PATCH_SECONDS:g} s long"
+
+    def _from_audio(
+        self, y: np.ndarray, sr: int, segment_seconds: float, change: str
+    ) -> SegmentFeatures:
+        y = resample(y, sr=sr, target_sr=PATCH_SR)
+        starts_s, _, repeated = segments.split(y, sr=PATCH_SR, segment_seconds=segment_seconds)
+        return SegmentFeatures(starts_s, patches(y, starts_s), repeated)
+
+    def from_log_mel(
+        self,
+        log_mel: np.ndarray,
+        *,
+        frame_rate: float,
+        sr: int,
+        n_fft: int,
+        segment_seconds: float,
+        change: str = "",
+        seed: int = 0,
+    ) -> SegmentFeatures:
+        self.check(segment_seconds, change)
+        starts_s, _, repeated = segments.split(
+            log_mel, sr=frame_rate, segment_seconds=segment_seconds
+        )
+        values = patches_from_log_mel(log_mel, starts_s, frame_rate=frame_rate, sr=sr, n_fft=n_fft)
+        return SegmentFeatures(starts_s, values, repeated)
+
+
+class Pictures(FeatureSet):
+    """Spectrograms drawn by someone else, a picture per track."""
+
+    only_segment_seconds = 0.0
+    length_rule = "pictures show whole tracks"
+    can_use_audio = False
+    can_use_log_mel = False
+
+
+FEATURE_SETS: Mapping[str, FeatureSet] = {
+    each.name: each
+    for each in (
+        AudioStatistics("kaggle", columns=tables.columns("kaggle")),
+        AudioStatistics("capstone", columns=tables.columns("capstone")),
+        MelStatistics("logmel", columns=tables.columns("logmel")),
+        AudioStatistics("full", columns=tables.columns("full")),
+        LogMelArray("log_mel"),
+        MfccArray("mfcc"),
+        Stacked("stacked"),
+        Patches("patches"),
+        Pictures("pictures"),
+    )
+}
+
+TABLE_SETS = ("kaggle", "logmel", "capstone", "full")
+"""The feature tables, in the order in which a source's default is chosen."""
+
+
+def feature_set(name: str) -> FeatureSet:
+    """Return the feature set of that name.
+
+    Raises
+    ------
+    SettingError
+        If there is none.
+    """
+    if name not in FEATURE_SETS:
+        raise SettingError(
+            f"feature set {name!r} does not exist; choose from {', '.join(FEATURE_SETS)}"
+        )
+    return FEATURE_SETS[name]

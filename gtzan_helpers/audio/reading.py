@@ -1,0 +1,307 @@
+"""Reading and resampling audio. `y` is always mono, float32, nominally in [-1, 1]."""
+
+import contextlib
+import os
+import struct
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import soundfile
+
+from gtzan_helpers.errors import AudioError
+
+SUFFIXES = (".wav", ".au", ".flac", ".mp3", ".ogg")
+MIN_RATE, MAX_RATE = 1_000, 768_000
+MAX_CHANNELS = 32
+MAX_LEVEL = 2.0**31
+"""Louder samples (full scale is 1) are errors; 32-bit integers read as floats stay below."""
+
+MAX_SAMPLES = 1 << 29
+"""Maximum length of a recording, 6 h at 22,050 Hz; even a small file may hold more."""
+
+MIN_SECONDS = 1.0
+"""Shorter recordings are refused: they hold too little music to classify."""
+
+MISSING_SHARE = 0.05
+"""A recording is truncated if a larger share of its promised length is missing; headers of
+compressed audio may be wrong by less."""
+
+MAX_CHUNKS = 1000
+"""How many chunks of a WAV file are searched for its samples."""
+
+BLOCK = 1 << 18
+
+
+def read(path: str | Path, *, sr: int | None = None) -> tuple[np.ndarray, int]:
+    """Read a recording as mono float32.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file that libsndfile reads: WAV, AU, FLAC, MP3, OGG.
+    sr : int or None
+        Sampling rate to resample to, in Hz; None keeps the file's own.
+
+    Returns
+    -------
+    y : ndarray, shape (n_samples,), float32
+        The mean of the channels.
+    sr : int
+        Its sampling rate in Hz.
+
+    Raises
+    ------
+    AudioError
+        If the file is missing, unreadable, empty, truncated, silent, shorter than
+        `MIN_SECONDS` or longer than `MAX_SAMPLES`, if it holds samples that are not finite, or
+        if its sampling rate or number of channels is absurd.
+
+    Notes
+    -----
+    Taught in notebook 01.
+    """
+    path = Path(path)
+    with _opened(path) as file:
+        y, native_sr, promised = _whole(path, file), file.samplerate, file.frames
+    silent = None if y.any() else "silent: every sample is zero; there is nothing to classify"
+    fault = _not_finite(y) or _too_short(y, native_sr) or silent or _cut_short(y.size, promised)
+    if fault:
+        raise AudioError(f"{path}: {fault}")
+    if sr is None or sr == native_sr:
+        return y, native_sr
+    return resample(y, sr=native_sr, target_sr=sr), sr
+
+
+def stream(path: str | Path, *, sr: int, seconds: float) -> Iterator[np.ndarray]:
+    """Read a recording piece by piece, as mono float32, in constant memory.
+
+    Parameters
+    ----------
+    path : str or Path
+        See `read`.
+    sr : int
+        Sampling rate to resample to, in Hz.
+    seconds : float
+        Length of a piece; the last one may be shorter.
+
+    Yields
+    ------
+    ndarray, shape (n_samples,), float32
+
+    Raises
+    ------
+    AudioError
+        As for `read`, except for silence, because a piece may be silent, and for excess length.
+    """
+    path = Path(path)
+    with _opened(path) as file:
+        native_sr, total = file.samplerate, 0
+        for y in _pieces(file, round(seconds * native_sr)):
+            fault = _not_finite(y) or (None if total else _too_short(y, native_sr))
+            if fault:
+                raise AudioError(f"{path}: {fault}")
+            total += y.size
+            yield y if native_sr == sr else resample(y, sr=native_sr, target_sr=sr)
+        if total == 0:
+            raise AudioError(f"{path}: holds no sound; copy or fetch it again")
+        if fault := _cut_short(total, file.frames):
+            raise AudioError(f"{path}: {fault}")
+
+
+def header(path: str | Path) -> tuple[int, int, int]:
+    """Read a recording's header, which may be wrong.
+
+    Parameters
+    ----------
+    path : str or Path
+        See `read`.
+
+    Returns
+    -------
+    n_samples : int
+        Per channel.
+    sr : int
+        In Hz.
+    n_channels : int
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be opened, or if its rate or number of channels is absurd.
+    """
+    with _opened(Path(path)) as file:
+        return file.frames, file.samplerate, file.channels
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator["soundfile.SoundFile"]:
+    """Open a recording; errors while it is opened or read become one line."""
+    import soundfile
+
+    try:
+        _check_size(path)
+        # As bytes, a name need not be UTF-8; on Windows it always is.
+        name = os.fsencode(path) if os.name == "posix" else path
+        with _muted():
+            file = soundfile.SoundFile(name)
+        with file:
+            _check_header(path, file)
+            yield file
+    except (soundfile.SoundFileError, TypeError) as error:  # TypeError for .raw files
+        reason = getattr(error, "error_string", str(error)).strip(" .")
+        raise AudioError(
+            f"{path}: not audio that libsndfile can read ({reason}); convert it to WAV or FLAC"
+        ) from error
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be opened ({error.strerror})") from error
+
+
+_MUTED = threading.Lock()
+
+
+@contextlib.contextmanager
+def _muted() -> Iterator[None]:
+    """Keep libmpg123 from reporting every damaged frame on stderr."""
+    if sys.__stderr__ is None:  # closed: its number may now belong to another file
+        yield
+        return
+    with _MUTED, Path(os.devnull).open("wb") as nowhere:
+        stderr = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def _check_size(path: Path) -> None:
+    if path.stat().st_size == 0:
+        raise AudioError(f"{path}: an empty file (0 bytes); copy or fetch it again")
+    promised, held = _data_bytes(path)
+    if promised > held:
+        raise AudioError(
+            f"{path}: truncated: its header promises {promised:,} bytes of sound, the file "
+            f"holds {held:,}; copy or fetch it again"
+        )
+
+
+def _check_header(path: Path, file: "soundfile.SoundFile") -> None:
+    if not MIN_RATE <= file.samplerate <= MAX_RATE:
+        raise AudioError(
+            f"{path}: its sampling rate of {file.samplerate:,} Hz is beyond {MIN_RATE:,} to "
+            f"{MAX_RATE:,} Hz; convert it"
+        )
+    if file.channels > MAX_CHANNELS:
+        raise AudioError(
+            f"{path}: its {file.channels} channels are more than {MAX_CHANNELS}; mix them down"
+        )
+
+
+def _blocks(file: "soundfile.SoundFile") -> Iterator[np.ndarray]:
+    """Read as mono until the end of the file, because the header's length may be wrong."""
+    while True:
+        with _muted():
+            # libsndfile scales 32-bit floats as they are and integers to [-1, 1).
+            samples = file.read(BLOCK, dtype="float32", always_2d=True)
+        if not len(samples):
+            return
+        with np.errstate(over="ignore", invalid="ignore"):  # `_not_finite` reports these
+            yield samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
+
+
+def _pieces(file: "soundfile.SoundFile", length: int) -> Iterator[np.ndarray]:
+    """Read in pieces of that many samples; the last one may be shorter."""
+    pending = np.zeros(0, np.float32)
+    for block in _blocks(file):
+        pending = np.concatenate([pending, block])
+        while pending.size >= length:
+            yield pending[:length]
+            pending = pending[length:]
+    if pending.size:
+        yield pending
+
+
+def _whole(path: Path, file: "soundfile.SoundFile") -> np.ndarray:
+    blocks, total = [np.zeros(0, np.float32)], 0
+    for block in _blocks(file):
+        blocks.append(block)
+        total += block.size
+        if total > MAX_SAMPLES:
+            hours = MAX_SAMPLES / file.samplerate / 3600
+            raise AudioError(f"{path}: lasts more than {hours:.1f} h; cut it into pieces")
+    return np.concatenate(blocks)
+
+
+def _data_bytes(path: Path) -> tuple[int, int]:
+    """Return the bytes of sound that a WAV or AU header promises, and the bytes that follow it.
+
+    libsndfile reads truncated files without an error. (0, 0) if there is nothing to compare:
+    another format, or a length left open by a program that streams.
+    """
+    with path.open("rb") as file:
+        size = path.stat().st_size
+        head = file.read(12)
+        if len(head) == 12 and head[:4] == b".snd":
+            offset, length = struct.unpack(">II", head[4:])
+            return (0, 0) if length >= 0x7FFFF000 else (length, size - offset)
+        if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return 0, 0
+        for _ in range(MAX_CHUNKS):
+            if len(header := file.read(8)) < 8:
+                break
+            name, length = struct.unpack("<4sI", header)
+            if name == b"data":
+                open_ended = length == 0 or length >= 0x7FFFF000
+                return (0, 0) if open_ended else (length, size - file.tell())
+            file.seek(length + length % 2, 1)
+    return 0, 0
+
+
+def _cut_short(n_samples: int, promised: int) -> str | None:
+    # Programs that stream write a huge number.
+    if n_samples >= (1 - MISSING_SHARE) * promised or promised >= 1 << 31:
+        return None
+    return (
+        f"truncated: its header promises {promised:,} samples, the file gives {n_samples:,}; "
+        "copy or fetch it again"
+    )
+
+
+def _not_finite(y: np.ndarray) -> str | None:
+    bad = y.size - np.count_nonzero(np.abs(y) <= MAX_LEVEL)
+    if not bad:
+        return None
+    return f"{bad:,} of {y.size:,} samples are not finite, or beyond all bounds; encode it again"
+
+
+def _too_short(y: np.ndarray, sr: int) -> str | None:
+    if y.size >= MIN_SECONDS * sr:
+        return None
+    # Rounded down, never up to the required length.
+    return f"lasts {int(100 * y.size / sr) / 100:.2f} s; at least {MIN_SECONDS:g} s is needed"
+
+
+def resample(y: np.ndarray, *, sr: int, target_sr: int) -> np.ndarray:
+    """Resample with soxr's high quality setting.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n_samples,)
+        Audio at `sr` Hz.
+    sr, target_sr : int
+        Sampling rates in Hz.
+
+    Returns
+    -------
+    ndarray, shape (about n_samples * target_sr / sr,), float32
+    """
+    import soxr
+
+    return soxr.resample(y.astype(np.float32, copy=False), sr, target_sr, quality="HQ")

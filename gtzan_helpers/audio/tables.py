@@ -1,0 +1,247 @@
+"""Tables of named features: statistics over time of the arrays of an analysis."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+
+from gtzan_helpers.audio.analysis import N_MFCC, TEMPO_BANDS, Analysis, MelAnalysis
+from gtzan_helpers.audio.spectra import log_mel
+from gtzan_helpers.errors import SettingError
+
+
+@dataclass(frozen=True)
+class Block:
+    """Columns that describe one attribute of an analysis.
+
+    Attributes
+    ----------
+    name : str
+        Prefix of the columns' names.
+    attribute : str
+        Attribute of `Analysis` or `MelAnalysis`.
+    stats : tuple of str
+        Summaries over time: mean, var, std, skew; empty for a single number.
+    n_rows : int
+        Rows of the attribute, each summarised on its own; 0 pools all of them.
+    meaning : str
+        Its musical meaning, for the data dictionary.
+    """
+
+    name: str
+    attribute: str
+    stats: tuple[str, ...]
+    n_rows: int = 0
+    meaning: str = ""
+
+    def columns(self) -> list[str]:
+        """Names of the columns, row by row."""
+        if not self.stats:
+            return [self.name]
+        stems = [f"{self.name}{i + 1}" for i in range(self.n_rows)] or [self.name]
+        return [f"{stem}_{stat}" for stem in stems for stat in self.stats]
+
+    def values(self, analysis: MelAnalysis) -> np.ndarray:
+        """Values of the columns, shape (n_columns,), float64."""
+        value = getattr(analysis, self.attribute)
+        if not self.stats:
+            return np.array([value], dtype=np.float64)
+        rows = np.asarray(value, dtype=np.float64)
+        rows = rows[: self.n_rows] if self.n_rows else rows.reshape(1, -1)
+        return np.stack([_STATS[stat](rows) for stat in self.stats], axis=1).ravel()
+
+
+def _skew(rows: np.ndarray) -> np.ndarray:
+    """Skewness of each row, as `scipy.stats.skew`; 0 for a constant row."""
+    # Written out because scipy.stats takes seconds to import.
+    centred = rows - rows.mean(axis=1, keepdims=True)
+    deviation = np.sqrt((centred**2).mean(axis=1))
+    constant = deviation <= 1e-7 * np.abs(rows).max(axis=1)
+    cubed = np.where(constant, 1, deviation) ** 3
+    return np.where(constant, 0.0, (centred**3).mean(axis=1) / cubed)
+
+
+_STATS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
+    "mean": lambda rows: rows.mean(axis=1),
+    "var": lambda rows: rows.var(axis=1),
+    "std": lambda rows: rows.std(axis=1),
+    "skew": _skew,
+}
+
+
+_MV = ("mean", "var")
+_MS = ("mean", "std")
+_MSS = ("mean", "std", "skew")
+
+_TEMPO = Block("tempo", "tempo", (), 0, "beats a minute")
+
+KAGGLE = (
+    Block("chroma_stft", "chroma_stft", _MV, 0, "energy of all pitch classes: tonal or noisy"),
+    Block("rms", "rms", _MV, 0, "loudness"),
+    Block("spectral_centroid", "centroid", _MV, 0, "Hz; brightness: the spectrum's centre of mass"),
+    Block("spectral_bandwidth", "bandwidth", _MV, 0, "Hz; spread around the centroid"),
+    Block("rolloff", "rolloff", _MV, 0, "Hz; 85 % of the magnitude lies below"),
+    Block("zero_crossing_rate", "zero_crossing_rate", _MV, 0, "sign changes: noisiness, attack"),
+    Block("harmony", "harmonic", _MV, 0, "the waveform of the harmonic part"),
+    Block("perceptr", "percussive", _MV, 0, "the waveform of the percussive part"),
+    _TEMPO,
+    Block("mfcc", "mfcc", _MV, N_MFCC, "timbre: the spectrum's shape, coarse to fine"),
+)
+
+CAPSTONE = (
+    _TEMPO,
+    Block("chroma", "chroma_stft", _MSS, 12, "energy of each pitch class, C to B"),
+    Block("mfcc", "mfcc", _MSS, 13, "timbre: the spectrum's shape, coarse to fine"),
+    Block("s_centroid", "centroid", _MSS, 0, "Hz; brightness: the spectrum's centre of mass"),
+    Block("s_contrast", "contrast", _MSS, 7, "dB; peaks over valleys in each octave"),
+    Block("s_rolloff", "rolloff", _MSS, 0, "Hz; 85 % of the magnitude lies below"),
+    Block("z_cr", "zero_crossing_rate", _MSS, 0, "sign changes: noisiness, attack"),
+)
+
+MEL_STATISTICS = (
+    Block("mfcc", "mfcc", _MS, N_MFCC, "timbre: the spectrum's shape, coarse to fine"),
+    Block("mfcc_delta", "mfcc_delta", _MS, N_MFCC, "how fast the timbre changes"),
+    Block("mel", "log_mel", _MS, 128, "dB; energy of each mel band, low to high"),
+)
+
+_EXTRA = (
+    Block("mfcc", "mfcc", ("skew",), N_MFCC, "lean of each timbre coefficient"),
+    Block("flatness", "flatness", _MSS, 0, "0 a tone, 1 white noise"),
+    Block("spectral_bandwidth", "bandwidth", ("std", "skew"), 0, "Hz; spread around the centroid"),
+    Block("rms", "rms", ("std", "skew"), 0, "loudness"),
+    Block("chroma_cqt", "chroma_cqt", _MSS, 12, "pitch classes, sharper in the bass"),
+    Block("chroma_cens", "chroma_cens", _MSS, 12, "pitch classes over about a second"),
+    Block("tonnetz", "tonnetz", _MSS, 6, "harmony on circles of fifths and thirds"),
+    Block("tempogram", "tempogram_bands", _MSS, TEMPO_BANDS, "pulse from 30 to 300 a minute"),
+    Block("harmonic_mfcc", "harmonic_mfcc", _MS, 13, "timbre of the harmonic part"),
+    Block("percussive_mfcc", "percussive_mfcc", _MS, 13, "timbre of the percussive part"),
+)
+
+TABLES: Mapping[str, tuple[Block, ...]] = {
+    "kaggle": KAGGLE,
+    "capstone": CAPSTONE,
+    "logmel": MEL_STATISTICS,
+    "full": (*KAGGLE, *CAPSTONE, *MEL_STATISTICS, *_EXTRA),
+}
+
+
+def blocks(table: str) -> tuple[Block, ...]:
+    """Return the blocks of columns of a feature table.
+
+    Raises
+    ------
+    SettingError
+        If there is no such table.
+    """
+    if table not in TABLES:
+        raise SettingError(
+            f"feature table {table!r} does not exist; choose from {', '.join(TABLES)}"
+        )
+    return TABLES[table]
+
+
+@lru_cache
+def columns(table: str) -> tuple[str, ...]:
+    """Names of the columns of a feature table, in order.
+
+    Parameters
+    ----------
+    table : {"kaggle", "capstone", "logmel", "full"}
+        `kaggle`: the 57 features of the widespread Kaggle release. `capstone`: those of the
+        capstone study. `logmel`: statistics of a log-mel spectrogram. `full`: all of them and
+        more.
+
+    Returns
+    -------
+    tuple of str
+
+    Examples
+    --------
+    >>> len(columns("kaggle")), columns("kaggle")[0]
+    (57, 'chroma_stft_mean')
+    """
+    # Tables share columns, and `full` holds each of them once.
+    return tuple(dict.fromkeys(name for block in blocks(table) for name in block.columns()))
+
+
+def row(analysis: MelAnalysis, table: str, names: tuple[str, ...] = ()) -> np.ndarray:
+    """Compute one row of a feature table.
+
+    Parameters
+    ----------
+    analysis : Analysis, or MelAnalysis for the table `logmel`
+    table : str
+        See `columns`.
+    names : tuple of str
+        The columns to compute; empty for all.
+
+    Returns
+    -------
+    ndarray, shape (n_columns,), float64
+        In the order of `names`, or of ``columns(table)``.
+    """
+    names = names or columns(table)
+    values: dict[str, float] = {}
+    for block in blocks(table):
+        if not set(names).isdisjoint(block.columns()):
+            values.update(zip(block.columns(), block.values(analysis), strict=True))
+    return np.array([values[name] for name in names])
+
+
+def growing_sets(groups: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    """Columns of `kaggle`, and of the same plus one group of `full` after the other.
+
+    Parameters
+    ----------
+    groups : mapping
+        Prefixes of the columns of each group.
+
+    Returns
+    -------
+    dict
+        Under ``kaggle`` and ``+ <group>``: lists of columns of the table `full`.
+    """
+    names = list(columns("kaggle"))
+    sets = {"kaggle": names}
+    for group, prefixes in groups.items():
+        names = [*names, *(name for name in columns("full") if name.startswith(prefixes))]
+        sets[f"+ {group}"] = names
+    return sets
+
+
+def data_dictionary() -> pd.DataFrame:
+    """The data dictionary: every block of columns, its meaning, and the tables that hold it.
+
+    Returns
+    -------
+    DataFrame
+        `feature`, `meaning`, `rows` (coefficients or bands), `summaries`, and for each table the
+        number of its columns that belong to the feature.
+    """
+    lines: dict[tuple[str, str], dict] = {}
+    for table, parts in TABLES.items():
+        for block in parts:
+            line = lines.setdefault(
+                (block.attribute, block.name),
+                {"feature": block.name, "meaning": block.meaning, "rows": max(1, block.n_rows)},
+            )
+            line.setdefault("stats", {}).update(dict.fromkeys(block.stats or ("value",)))
+            line.setdefault(table, set()).update(block.columns())
+    frame = pd.DataFrame(lines.values())
+    frame["summaries"] = [", ".join(stats) for stats in frame.pop("stats")]
+    for table in TABLES:
+        frame[table] = [len(names) if isinstance(names, set) else 0 for names in frame[table]]
+    return frame[["feature", "meaning", "rows", "summaries", *TABLES]]
+
+
+def compile_kernels() -> None:
+    """Compile the loops of this package and of librosa, and store them on disk.
+
+    To be called before several processes start: numba's cache mixes up what they write at the
+    same time, and whichever process reads that crashes.
+    """
+    noise = np.random.default_rng(0).standard_normal(5 * 22_050)
+    row(Analysis(noise, sr=22_050), "full")
+    log_mel(noise, sr=22_050)

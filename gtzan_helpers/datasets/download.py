@@ -1,0 +1,265 @@
+"""Downloading archives: resumed, verified, and only then unpacked.
+
+Addresses, sizes and hashes are in `facts/archives.csv`. GTZAN has no licence; what is downloaded
+stays with the user.
+"""
+
+import csv
+import lzma
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from tqdm import tqdm
+
+from gtzan_helpers import config
+from gtzan_helpers.errors import DAMAGED_FILE, DownloadError, SettingError
+from gtzan_helpers.files import file_hash
+
+MAX_UNPACKED = 4 * 2**30
+"""The largest size of an archive, packed or unpacked, in bytes; GTZAN takes 1.3 GB."""
+
+MAX_MEMBERS = 20_000
+"""The largest number of files in an archive; GTZAN's has 2000."""
+
+DAMAGED_ARCHIVE = (*DAMAGED_FILE, tarfile.TarError, lzma.LZMAError, LookupError)
+"""What the standard library raises when it reads a damaged archive."""
+
+TIMEOUT = 30
+"""Seconds to wait for a server's answer."""
+
+BLOCK = 1 << 18
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Where to download an archive; size and hash are None if they may change."""
+
+    address: str
+    n_bytes: int | None = None
+    sha256: str | None = None
+
+    @property
+    def host(self) -> str:
+        return self.address.split("/")[2]
+
+    @property
+    def max_bytes(self) -> int:
+        return self.n_bytes or MAX_UNPACKED
+
+
+def archives(name: str) -> list[Archive]:
+    """Return the addresses of a dataset, the preferred one first.
+
+    Raises
+    ------
+    SettingError
+        If no dataset of that name can be downloaded.
+    """
+    with (config.facts_dir() / "archives.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    addresses = [
+        Archive(line["address"], int(line["bytes"] or 0) or None, line["sha256"] or None)
+        for line in lines
+        if line["dataset"] == name
+    ]
+    if not addresses:
+        names = ", ".join(dict.fromkeys(line["dataset"] for line in lines))
+        raise SettingError(f"dataset {name!r} cannot be fetched; choose from {names}")
+    return addresses
+
+
+def fetch(
+    name: str, *, to: str | Path | None = None, sources: Iterable[Archive] | None = None
+) -> Path:
+    """Download, verify and unpack a dataset, unless it is already there.
+
+    Parameters
+    ----------
+    name : {"mini", "gtzan"}
+    to : str, Path or None
+        Folder for ``<name>/genres``; None for `config.data_dir`.
+    sources : iterable of Archive, or None
+        Addresses to try in turn; None for those of `archives`.
+
+    Returns
+    -------
+    Path
+        The dataset's folder.
+
+    Raises
+    ------
+    DownloadError
+        If no address gives the right archive. A partial download is kept for the next attempt;
+        nothing is partly unpacked.
+    """
+    root = Path(to).expanduser() if to else config.data_dir()
+    target = root / name
+    parts = {
+        archive: _part(archive, root / "downloads")
+        for archive in (archives(name) if sources is None else sources)
+    }
+    if target.exists():
+        if not (target.is_dir() and any(target.iterdir())):
+            raise DownloadError(f"{target}: there is something without music; remove it first")
+        # What an earlier call that was killed at its very end could not remove.
+        shutil.rmtree(_unpacking(target), ignore_errors=True)
+        for part in parts.values():
+            part.unlink(missing_ok=True)
+        return target
+    failures = []
+    for archive, part in parts.items():
+        try:
+            _download(archive, part)
+            _unpack(part, target)
+            part.unlink()
+            return target
+        except DownloadError as error:
+            failures.append(str(error))
+    raise DownloadError(
+        f"{name}: {'; '.join(failures)}; download it by hand on a machine with a network and "
+        f"unpack it to {target}"
+    )
+
+
+# Downloading
+
+
+def _part(archive: Archive, folder: Path) -> Path:
+    """The file for an archive until it is unpacked."""
+    name = PurePosixPath(archive.address).name
+    return folder / f"{(archive.sha256 or 'unhashed')[:8]}-{name}.part"
+
+
+def _download(archive: Archive, part: Path) -> None:
+    """Download an archive, resuming an earlier attempt, and verify its size and hash."""
+    import requests
+
+    part.parent.mkdir(parents=True, exist_ok=True)
+    if archive.n_bytes is None or not part.exists() or part.stat().st_size < archive.n_bytes:
+        try:
+            _transfer(archive, part)
+        except requests.RequestException as error:
+            raise DownloadError(f"{archive.host} {_reason(error)}") from error
+    _verify(archive, part)
+
+
+def _transfer(archive: Archive, part: Path) -> None:
+    import requests
+
+    # Part of an archive that may have changed since cannot be resumed.
+    size = part.stat().st_size if part.exists() and archive.sha256 else 0
+    headers = {"Range": f"bytes={size}-"} if size else {}
+    with requests.get(archive.address, headers=headers, stream=True, timeout=TIMEOUT) as response:
+        response.raise_for_status()
+        resumed = response.status_code == 206
+        size = size if resumed else 0
+        length = response.headers.get("Content-Length", "")
+        total = size + int(length) if length.isdecimal() and int(length) else archive.n_bytes
+        _check_size(archive, total)
+        with (
+            part.open("ab" if resumed else "wb") as file,
+            tqdm(
+                total=total, initial=size, unit="B", unit_scale=True, desc=part.stem, disable=None
+            ) as bar,
+        ):
+            for block in response.iter_content(BLOCK):
+                file.write(block)
+                bar.update(len(block))
+                if file.tell() > archive.max_bytes:
+                    break  # another file; `_verify` reports it
+
+
+def _check_size(archive: Archive, total: int | None) -> None:
+    """Refuse a login page, say, which must not be taken for the beginning of the archive."""
+    if archive.n_bytes and total and total != archive.n_bytes:
+        claim = "sent more than" if total > archive.n_bytes else f"offers {total:,} of"
+        raise DownloadError(f"{archive.host} {claim} {archive.n_bytes:,} bytes")
+
+
+def _reason(error: Exception) -> str:
+    response = getattr(error, "response", None)
+    if response is not None:
+        return f"answered {response.status_code}"
+    if "Timeout" in type(error).__name__:
+        return f"did not answer within {TIMEOUT} s"
+    return "could not be reached, or broke off"
+
+
+def _verify(archive: Archive, part: Path) -> None:
+    size = part.stat().st_size
+    if archive.n_bytes and size < archive.n_bytes:
+        raise DownloadError(f"{archive.host} broke off after {size:,} of {archive.n_bytes:,} bytes")
+    fault = None
+    if size > archive.max_bytes:
+        fault = f"sent more than {archive.max_bytes:,} bytes"
+    elif archive.sha256 and file_hash(part, "sha256") != archive.sha256:
+        fault = f"sent another file (its sha256 is not {archive.sha256[:12]}...)"
+    if fault:
+        part.unlink()
+        raise DownloadError(f"{archive.host} {fault}")
+
+
+# Unpacking
+
+
+def _unpacking(target: Path) -> Path:
+    return target.with_name(f".{target.name}.unpacking")
+
+
+def _unpack(path: Path, target: Path) -> None:
+    """Unpack the labelled folders of an archive, all or nothing."""
+    temporary = _unpacking(target)
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        if tarfile.is_tarfile(path):
+            _unpack_tar(path, temporary)
+        elif zipfile.is_zipfile(path):
+            _unpack_zip(path, temporary)
+        else:
+            raise DownloadError(f"{path.name} is neither a tar nor a zip archive")
+        genres = next(temporary.rglob("genres"), None)
+        if genres is None:
+            raise DownloadError(f"{path.name} holds no folder `genres`")
+        genres.parent.replace(target)
+    except DAMAGED_ARCHIVE as error:
+        raise DownloadError(f"{path.name} cannot be unpacked ({error})") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _unpack_tar(path: Path, folder: Path) -> None:
+    with tarfile.open(path) as archive:
+        _refuse_harm(path, ((member.name, member.size) for member in archive))
+        # The `data` filter also refuses devices, and links out of the folder.
+        members = [member for member in archive.getmembers() if _wanted(member.name)]
+        archive.extractall(folder, members=members, filter="data")
+
+
+def _unpack_zip(path: Path, folder: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        _refuse_harm(path, ((info.filename, info.file_size) for info in archive.infolist()))
+        # No more is unpacked than was declared, and links become plain files.
+        members = [info for info in archive.infolist() if _wanted(info.filename)]
+        archive.extractall(folder, members=members)
+
+
+def _wanted(name: str) -> bool:
+    # macOS stores a file `._*` beside every file of its archives.
+    return not PurePosixPath(name).name.startswith("._")
+
+
+def _refuse_harm(path: Path, members: Iterable[tuple[str, int]]) -> None:
+    """Check names and declared sizes one by one: in a tar the next is behind all the bytes."""
+    n_bytes = 0
+    for n_members, (name, size) in enumerate(members, start=1):
+        n_bytes += size
+        if size < 0 or n_bytes > MAX_UNPACKED:
+            raise DownloadError(f"{path.name} would unpack to {n_bytes:,} bytes or more; refused")
+        if n_members > MAX_MEMBERS:
+            raise DownloadError(f"{path.name} holds more than {MAX_MEMBERS:,} files; refused")
+        if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
+            raise DownloadError(f"{path.name} would write outside its folder: {name}")

@@ -1,0 +1,96 @@
+"""What is known of tracks beside their sound: artists, duplicates, a fault-filtered partition.
+
+GTZAN: 1000 excerpts of 30 s in ten genres (Tzanetakis & Cook, "Musical genre classification
+of audio signals", IEEE TSAP 10(5), 2002). It has no licence: its author had no permission
+for the music, so the audio is never redistributed. Its faults (Sturm, arXiv:1306.1461) are
+duplicates, wrong labels and few artists; `facts/gtzan_tracks.csv` holds, for each track, what
+is known of them, and the fault-filtered partition of Kereliuk, Sturm & Larsen
+(arXiv:1507.04761).
+"""
+
+from functools import lru_cache
+
+import pandas as pd
+
+from gtzan_helpers import config
+from gtzan_helpers.datasets.embedded.plan import FACTS, planned_facts
+
+
+def gtzan_facts() -> pd.DataFrame:
+    """Facts about GTZAN's 1000 tracks.
+
+    Returns
+    -------
+    DataFrame, one row per track
+        `track_id`, `genre`, `artist_group` (tracks of one group share an artist),
+        `artist_known` (tracks of unknown artists are groups of their own), `duplicate_of`
+        (byte-identical to that track), `sturm_removed` (on a published list of duplicates,
+        versions and distortions), `fault_filtered` (train, valid, test or excluded), `md5`
+        (of the original WAV file).
+    """
+    return _gtzan().copy()
+
+
+@lru_cache
+def _gtzan() -> pd.DataFrame:
+    return pd.read_csv(config.facts_dir() / "gtzan_tracks.csv").astype(FACTS)
+
+
+def add_by_name(tracks: pd.DataFrame) -> pd.DataFrame:
+    """Add facts where every track is called, and labelled, as in a dataset we know; else NA."""
+    embedded = planned_facts(tracks)
+    if embedded is not None:
+        return tracks.merge(embedded, on="track_id", validate="1:1")
+    genres = _gtzan().set_index("track_id").genre.reindex(tracks.track_id)
+    known = (genres.to_numpy() == tracks.genre.to_numpy()).all()
+    return _add(tracks, [track_id if known else None for track_id in tracks.track_id])
+
+
+def add_by_content(tracks: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Add facts by the MD5 of a track's file, else by its id and label, else NA.
+
+    Returns
+    -------
+    tracks : DataFrame
+    remark : str
+        That some facts go by names only; empty where none do.
+    """
+    facts = _gtzan()
+    genre_of = dict(zip(facts.track_id, facts.genre, strict=True))
+    md5_of = dict(zip(facts.track_id, facts.md5, strict=True))
+    id_of = dict(zip(facts.md5[::-1], facts.track_id[::-1], strict=True))  # the first one wins
+    originals: list[str | None] = []
+    by_name = 0
+    for track in tracks.itertuples():
+        named = genre_of.get(track.track_id) == track.genre
+        same = id_of.get(track.md5) if isinstance(track.md5, str) else None
+        if named and (same is None or md5_of[track.track_id] == track.md5):
+            by_name += same is None
+            originals.append(track.track_id)
+        else:
+            originals.append(same)
+    remark = (
+        f"{by_name} of {len(tracks)} tracks are named like GTZAN's but hold other bytes; "
+        "facts about them go by their names"
+    )
+    return _add(tracks, originals), remark if by_name else ""
+
+
+def _add(tracks: pd.DataFrame, originals: list[str | None]) -> pd.DataFrame:
+    """Add facts about GTZAN's tracks of these ids, one for each track; None for NA."""
+    added = _gtzan().set_index("track_id")[list(FACTS)].reindex(originals).reset_index(drop=True)
+    # A duplicate whose original is not in the source is none here.
+    here = dict(zip(originals, tracks.track_id, strict=True))
+    duplicate_of = [pd.NA if pd.isna(o) else here.get(o, pd.NA) for o in added.duplicate_of]
+    added["duplicate_of"] = pd.array(duplicate_of, dtype="string")
+    return pd.concat([tracks.reset_index(drop=True), added], axis=1)
+
+
+def mark_duplicates(tracks: pd.DataFrame) -> pd.DataFrame:
+    """Mark byte-identical files as duplicates, whatever the facts know."""
+    tracks = tracks.sort_values(["genre", "track_id"], ignore_index=True)
+    first = tracks.groupby("md5").track_id.transform("first")
+    again = first.notna() & (first != tracks.track_id) & tracks.duplicate_of.isna()
+    # A pair whose other half the facts mark already needs no second mark.
+    again &= ~tracks.track_id.isin(tracks.duplicate_of.dropna())
+    return tracks.assign(duplicate_of=tracks.duplicate_of.where(~again, first))

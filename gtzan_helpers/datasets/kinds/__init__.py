@@ -1,0 +1,1 @@
+"""Kinds of sources: labelled folders, feature packs, feature tables."""

@@ -1,0 +1,204 @@
+"""Labelled folders, ``<root>/<label>/*``: of audio, or of pictures made from it."""
+
+import re
+import warnings
+from collections.abc import Hashable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import threadpoolctl
+
+from gtzan_helpers import config
+from gtzan_helpers.audio import feature_sets, reading
+from gtzan_helpers.audio.feature_sets import PICTURE_SIZE, SegmentFeatures
+from gtzan_helpers.datasets import facts
+from gtzan_helpers.datasets.extraction import Failure, Features, Request, assemble, extract
+from gtzan_helpers.datasets.sources import Source, file_state
+from gtzan_helpers.errors import AudioError, reason
+from gtzan_helpers.files import file_hash
+
+INNER_FOLDERS = (
+    *("", "genres", "genres_original", "Data/genres_original"),
+    *("images_original", "Data/images_original"),
+)
+"""Where a dataset's labelled folders may lie below the folder that the user names."""
+
+
+def scan(
+    folder: Path, suffixes: tuple[str, ...] = reading.SUFFIXES
+) -> tuple[list[Path], list[Path]]:
+    """Tell the recordings in a label's folder from everything else.
+
+    Parameters
+    ----------
+    folder : Path
+    suffixes : tuple of str
+        Endings of recordings.
+
+    Returns
+    -------
+    recordings, others : lists of Path
+        Sorted by name. Hidden files (``.DS_Store``, the ``._*.wav`` that macOS leaves in
+        archives) are in neither: they are not the user's.
+    """
+    shown = sorted(p for p in folder.iterdir() if p.name[0] != "." and not p.is_dir())
+    recordings = [path for path in shown if path.suffix.lower() in suffixes]
+    return recordings, [path for path in shown if path.suffix.lower() not in suffixes]
+
+
+class LabelledFolder(Source):
+    """Tracks as files in folders that are named by their labels."""
+
+    suffixes: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    def find(cls, path: Path) -> Path | None:
+        """The folder of labelled folders; see `INNER_FOLDERS`."""
+        for inner in INNER_FOLDERS:
+            if next(cls._files(path / inner), None):
+                return path / inner
+        return None
+
+    @classmethod
+    def state(cls, place: Path) -> Hashable:
+        """Names, sizes and times of change of all files."""
+        return tuple(file_state(path) for path in cls._files(place))
+
+    @classmethod
+    def _files(cls, place: Path) -> Iterator[Path]:
+        if place.is_dir():
+            for folder in sorted(place.iterdir()):
+                if folder.is_dir() and folder.name[0] != ".":
+                    yield from scan(folder, cls.suffixes)[0]
+
+    def read_tracks(self) -> pd.DataFrame:
+        """Tracks by their files, with what is known of them."""
+        paths = list(self._files(self.path))
+        tracks = pd.DataFrame({"track_id": _track_ids(paths), "path": [str(p) for p in paths]})
+        tracks["genre"] = [path.parent.name for path in paths]
+        tracks["md5"] = pd.array([_md5(path) for path in paths], dtype="string")
+        return self.add_facts(tracks)
+
+    def add_facts(self, tracks: pd.DataFrame) -> pd.DataFrame:
+        """Add the columns `facts.FACTS`."""
+        return facts.add_by_name(tracks)
+
+
+class AudioFolder(LabelledFolder):
+    """Labelled folders of audio."""
+
+    kind = "audio"
+    has_audio = True
+    suffixes = reading.SUFFIXES
+
+    def add_facts(self, tracks: pd.DataFrame) -> pd.DataFrame:
+        """Add facts by the files' bytes, and mark duplicates."""
+        tracks, remark = facts.add_by_content(tracks)
+        if remark:
+            self._remarks.append(remark)
+        return facts.mark_duplicates(tracks)
+
+    def lengths(self) -> pd.Series:
+        """Samples of each readable track at `config.SR`, by its id."""
+        counts = {track.track_id: n_samples(track.path) for track in self.tracks.itertuples()}
+        return pd.Series(counts, dtype=float).replace(0, np.nan).dropna()
+
+    def refusal(self, feature_set: str, segment_seconds: float) -> str:
+        """Audio gives everything but ready-made pictures."""
+        if feature_sets.feature_set(feature_set).can_use_audio:
+            return ""
+        return f"{feature_set!r} needs a folder of ready-made pictures; {self.name} holds audio"
+
+    def compute(self, request: Request) -> Features:
+        """Compute features of every recording."""
+        settings = {"sr": config.SR, "seconds_limit": self.profile.seconds_limit}
+        paths = self.tracks.path
+        return extract(self.name, self.tracks, paths, _describe_file, request, settings)
+
+
+class PictureFolder(LabelledFolder):
+    """Labelled folders of ready-made pictures of tracks, such as the Kaggle release's."""
+
+    kind = "pictures"
+    suffixes = (".png", ".jpg", ".jpeg")
+
+    def refusal(self, feature_set: str, segment_seconds: float) -> str:
+        """Pictures give nothing but themselves."""
+        if feature_set == "pictures":
+            return ""
+        return (
+            f"{feature_set!r} needs audio; {self.name} holds pictures, which notebook 06 alone "
+            "uses (`gtzan run FOLDER --only 06`)"
+        )
+
+    def compute(self, request: Request) -> Features:
+        """Read every picture, brought to `PICTURE_SIZE`: values of shape (n, size, size, 3)."""
+        pictures: dict[str, SegmentFeatures] = {}
+        failures: list[Failure] = []
+        for track in self.tracks.itertuples():
+            try:
+                picture = _picture(track.path)
+            except (OSError, ValueError, SyntaxError) as error:
+                failures.append((track.track_id, track.path, reason(error)))
+            else:
+                pictures[track.track_id] = SegmentFeatures(np.zeros(1), picture[None], False)
+        return assemble(self.name, self.tracks, pictures, failures, request.feature_set)
+
+
+def _picture(path: str) -> np.ndarray:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        size = (PICTURE_SIZE, PICTURE_SIZE)
+        return np.asarray(image.convert("RGB").resize(size, Image.Resampling.NEAREST), np.uint8)
+
+
+def _describe_file(
+    path: str, request: Request, *, sr: int, seconds_limit: float | None
+) -> SegmentFeatures:
+    y, sr = read_start(path, sr=sr, seconds=seconds_limit)
+    # One thread a process: the cores are shared out already, and the sums of several threads
+    # differ in the last digit.
+    with threadpoolctl.threadpool_limits(1), warnings.catch_warnings():
+        # The lowest notes' filters are longer than a short segment; librosa says so each time.
+        warnings.filterwarnings("ignore", message="n_fft=.* is too large", module="librosa")
+        # Music without any pitch counts as in tune.
+        warnings.filterwarnings("ignore", message="Trying to estimate tuning from empty")
+        return request.feature_set.from_audio(
+            y, sr=sr, segment_seconds=request.segment_seconds, change=request.change
+        )
+
+
+def read_start(path: str, *, sr: int, seconds: float | None) -> tuple[np.ndarray, int]:
+    """Read a recording, or its first `seconds`, at a sampling rate in Hz."""
+    y, sr = reading.read(path, sr=sr)
+    return (y[: round(seconds * sr)] if seconds else y), sr
+
+
+def n_samples(path: Any) -> int:
+    """Samples of a file at `config.SR`; 0 where there is no file that says."""
+    try:
+        count, sr, _ = reading.header(path)
+    except (AudioError, TypeError):
+        return 0
+    return round(count * config.SR / sr)
+
+
+def _track_ids(paths: list[Path]) -> list[str]:
+    """The shortest name that tells all recordings apart."""
+    # The Kaggle release calls the picture of blues.00000 blues00000.
+    ids = [re.sub(r"^([a-z]+)(\d{5})$", r"\1.\2", path.stem) for path in paths]
+    if len(set(ids)) < len(ids):
+        ids = [f"{path.parent.name}/{path.stem}" for path in paths]
+    if len(set(ids)) < len(ids):
+        ids = [f"{path.parent.name}/{path.name}" for path in paths]
+    return ids
+
+
+def _md5(path: Path) -> str | None:
+    try:
+        return file_hash(path)
+    except OSError:
+        return None  # extraction says why it cannot be read

@@ -1,0 +1,317 @@
+"""Feature packs: the log-mel spectrograms of a dataset in one `.npz`, without audio.
+
+A pack may be shared where audio may not. It is written by ``gtzan extract SOURCE --pack F``.
+"""
+
+import hashlib
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+
+from gtzan_helpers import config
+from gtzan_helpers.audio import spectra
+from gtzan_helpers.audio.feature_sets import FEATURE_SETS, SegmentFeatures
+from gtzan_helpers.audio.patches import PATCH_SR
+from gtzan_helpers.audio.reading import MAX_RATE, MIN_RATE
+from gtzan_helpers.audio.segments import kept_frames
+from gtzan_helpers.audio.spectra import DB_RANGE, HOP_LENGTH, N_FFT, N_MELS, decode
+from gtzan_helpers.datasets.extraction import Features, Request, extract
+from gtzan_helpers.datasets.kinds.folders import read_start
+from gtzan_helpers.datasets.sources import FileSource, Source, open_source
+from gtzan_helpers.errors import DAMAGED_FILE, NotPossibleError, SettingError, SourceError, reason
+from gtzan_helpers.files import replacing
+from gtzan_helpers.workers import Workers
+
+NUMBERS: dict[str, tuple[str, Callable]] = {
+    "mel_db_min": ("db_min", float),
+    "mel_db_max": ("db_max", float),
+    "sr": ("sr", int),
+    "n_fft": ("n_fft", int),
+    "n_mels": ("n_mels", int),
+    "hop_length": ("hop_length", int),
+    "frame_period_s": ("frame_period", float),
+}
+"""Attribute of `Pack`, and type, of each number in the file."""
+
+MOST_DB = 300.0
+"""No level of music lies beyond, up or down."""
+
+FIELDS = ("track_id", "genre", "log_mel", *NUMBERS)
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Log-mel spectrograms of many tracks.
+
+    Attributes
+    ----------
+    track_id, genre : ndarray of str, shape (n_tracks,)
+    stored : ndarray, shape (n_tracks, n_mels, n_frames), uint8 or float
+        uint8 runs linearly from `db_min` to `db_max`; floats are dB.
+    frame_period : float
+        Seconds from one frame to the next.
+    db_min, db_max : float
+        Range in dB, relative to each track's maximum.
+    sr, n_fft, hop_length : int
+        How the frames were made: Hz, samples, samples.
+    """
+
+    track_id: np.ndarray
+    genre: np.ndarray
+    stored: np.ndarray
+    frame_period: float
+    db_min: float = DB_RANGE[0]
+    db_max: float = DB_RANGE[1]
+    sr: int = config.SR
+    n_fft: int = N_FFT
+    hop_length: int = HOP_LENGTH
+
+    @property
+    def n_mels(self) -> int:
+        """Number of mel bands."""
+        return self.stored.shape[1]
+
+    def log_mel(self, index: int) -> np.ndarray:
+        """Log-mel spectrogram of one track in dB, shape (n_mels, n_frames), float32."""
+        return decode(self.stored[index], self.db_min, self.db_max)
+
+
+class PackSource(FileSource):
+    """A feature pack as a source."""
+
+    kind = "pack"
+    suffix = ".npz"
+
+    def read(self) -> pd.DataFrame:
+        """Read the pack; see `read_pack`."""
+        self.pack = read_pack(self.path)
+        return pd.DataFrame({"track_id": self.pack.track_id, "genre": self.pack.genre})
+
+    def hashes(self) -> list[str]:
+        """MD5 of each stored spectrogram."""
+        return [hashlib.md5(stored.tobytes()).hexdigest() for stored in self.pack.stored]
+
+    def _rows(self) -> np.ndarray:
+        return pd.Index(self.pack.track_id).get_indexer(self.tracks.track_id)
+
+    def log_mels(self) -> Iterator[tuple[str, np.ndarray, float]]:
+        """Yield id, log-mel spectrogram (dB) and frames per second of each track."""
+        for row in self._rows():
+            yield str(self.pack.track_id[row]), self.pack.log_mel(row), 1 / self.pack.frame_period
+
+    def refusal(self, feature_set: str, segment_seconds: float) -> str:
+        """A pack gives what a log-mel of our 128 bands allows."""
+        pack, possible = self.pack, [n for n, s in FEATURE_SETS.items() if s.can_use_log_mel]
+        if feature_set not in possible:
+            return (
+                f"{feature_set!r} needs audio; the pack {self.name} holds log-mel "
+                f"spectrograms only, which give {', '.join(possible)}"
+            )
+        if segment_seconds and segment_seconds < 2 * pack.frame_period:
+            return (
+                f"segments of {segment_seconds:g} s are too short for the pack {self.name}, "
+                f"which has a frame every {pack.frame_period:g} s"
+            )
+        if pack.n_mels != N_MELS:
+            return (
+                f"{feature_set!r} needs {N_MELS} mel bands; the pack {self.name} has {pack.n_mels}"
+            )
+        if feature_set == "patches" and pack.sr < PATCH_SR:
+            return (
+                f"{feature_set!r} reach up to {PATCH_SR // 2} Hz; the pack {self.name} was made "
+                f"at {pack.sr} Hz"
+            )
+        return ""
+
+    def compute(self, request: Request) -> Features:
+        """Compute features of every spectrogram."""
+        pack = self.pack
+        settings = {"sr": pack.sr, "n_fft": pack.n_fft, "frame_period": pack.frame_period}
+        return extract(
+            self.name,
+            self.tracks,
+            [pack.stored[row] for row in self._rows()],
+            _describe_stored,
+            request,
+            settings | {"db_range": (pack.db_min, pack.db_max)},
+            frame_period=pack.frame_period,
+            of_log_mel=True,
+        )
+
+
+def _describe_stored(
+    stored: np.ndarray,
+    request: Request,
+    *,
+    sr: int,
+    n_fft: int,
+    frame_period: float,
+    db_range: tuple[float, float],
+) -> SegmentFeatures:
+    return request.feature_set.from_log_mel(
+        decode(stored, *db_range),
+        frame_rate=1 / frame_period,
+        sr=sr,
+        n_fft=n_fft,
+        segment_seconds=request.segment_seconds,
+        change=request.change,
+        seed=zlib.crc32(stored.tobytes() + request.change.encode()),
+    )
+
+
+def read_pack(path: str | Path) -> Pack:
+    """Read and check a feature pack.
+
+    Raises
+    ------
+    SourceError
+        If the file is no pack, lacks a field, or its parts do not fit together.
+    """
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            missing = [field for field in FIELDS if field not in archive.files]
+            if missing:
+                raise SourceError(
+                    f"{path}: not a feature pack: it lacks {', '.join(missing)}; "
+                    "`gtzan extract SOURCE --pack F` writes one"
+                )
+            fields = {field: np.asarray(archive[field]) for field in FIELDS}
+        texts = {field: np.atleast_1d(fields[field]) for field in ("track_id", "genre")}
+        if any(column.dtype.kind not in "US" for column in texts.values()):
+            raise ValueError("track_id and genre are no words")
+        names = {field: column.astype(str) for field, column in texts.items()}
+    except DAMAGED_FILE as error:
+        raise SourceError(
+            f"{path}: not a feature pack that numpy can read ({reason(error)})"
+        ) from error
+    numbers: dict[str, Any] = {}
+    for field, (attribute, kind) in NUMBERS.items():
+        try:
+            numbers[attribute] = kind(fields[field].item())
+        except (ValueError, TypeError, OverflowError) as error:
+            raise SourceError(f"{path}: {field} is {fields[field]!r}, not a number") from error
+    n_mels = numbers.pop("n_mels")
+    pack = Pack(names["track_id"], names["genre"], stored=fields["log_mel"], **numbers)
+    fault = _fault(pack, n_mels)
+    if fault:
+        raise SourceError(f"{path}: {fault}; write it again with `gtzan extract SOURCE --pack F`")
+    return pack
+
+
+def _fault(pack: Pack, n_mels: int) -> str | None:
+    n_tracks = len(pack.track_id)
+    if pack.track_id.ndim != 1 or pack.genre.ndim != 1:
+        return "track_id and genre are not one word a track"
+    # Beside words, numpy has made "nan" of what was missing.
+    if not all(word.strip() and word != "nan" for word in (*pack.track_id, *pack.genre)):
+        return "a track has no id, or no genre"
+    if pack.stored.ndim != 3 or pack.stored.shape[:2] != (n_tracks, n_mels):
+        return (
+            f"log_mel has shape {pack.stored.shape}, not (tracks, bands, frames) = "
+            f"({n_tracks}, {n_mels}, ...)"
+        )
+    if len(pack.genre) != n_tracks or len(set(pack.track_id)) != n_tracks:
+        return f"{n_tracks} track ids, but {len(pack.genre)} genres, or ids that repeat"
+    if n_tracks == 0 or pack.stored.shape[2] < 2:
+        return "it holds no track, or no two frames of each"
+    if not np.issubdtype(pack.stored.dtype, np.floating) and pack.stored.dtype != np.uint8:
+        return f"log_mel is {pack.stored.dtype}, not uint8 or float"
+    if pack.stored.dtype != np.uint8 and not np.isfinite(pack.stored).all():
+        return "log_mel holds values that are not finite"
+    if not (0 < pack.frame_period <= 1 and -MOST_DB <= pack.db_min < pack.db_max <= MOST_DB):
+        return f"frame_period_s={pack.frame_period}, dB from {pack.db_min} to {pack.db_max}"
+    if pack.stored.dtype != np.uint8 and np.abs(pack.stored).max() > MOST_DB:
+        return f"log_mel goes beyond {MOST_DB:g} dB"
+    if not (MIN_RATE <= pack.sr <= MAX_RATE and pack.hop_length > 0 and 0 < pack.n_fft <= pack.sr):
+        return f"sr={pack.sr}, n_fft={pack.n_fft}, hop_length={pack.hop_length} cannot be"
+    return None
+
+
+def save_pack(path: str | Path, pack: Pack) -> Path:
+    """Save a feature pack, whole or not at all."""
+    numbers: dict[str, Any] = {
+        field: (np.int32 if kind is int else np.float32)(getattr(pack, attribute))
+        for field, (attribute, kind) in NUMBERS.items()
+    }
+    with replacing(path) as temporary:
+        np.savez_compressed(
+            temporary,
+            track_id=pack.track_id.astype(str),
+            genre=pack.genre.astype(str),
+            log_mel=pack.stored,
+            **numbers,
+        )
+    return Path(path)
+
+
+def write_pack(
+    path: str | Path,
+    source: str | Path | Source,
+    *,
+    profile: str = "quick",
+    frame_period: float | None = None,
+    jobs: int | None = None,
+    scheduler: str = "",
+) -> pd.DataFrame:
+    """Write a feature pack of an audio source.
+
+    Tracks get as many frames as the one of median length; shorter ones are repeated, longer
+    ones cut.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where to, `.npz`.
+    source : str, Path or Source
+        It must hold audio.
+    profile : str
+        How much of the source to use.
+    frame_period : float or None
+        Seconds from one kept frame to the next, at least 512 samples' worth; None keeps all.
+    jobs, scheduler
+        See `Source.features`.
+
+    Returns
+    -------
+    DataFrame
+        The failures: `track_id`, `path`, `reason`.
+    """
+    workers = Workers(jobs or joblib.cpu_count(), scheduler)
+    source = open_source(source, profile=profile, jobs=workers.jobs)
+    if not source.has_audio:
+        raise NotPossibleError(f"a pack is made from audio; {source.name} is a {source.kind}")
+    if Path(path).suffix != ".npz":
+        raise SettingError(f"{path}: a pack's name ends in .npz")
+    hop_seconds = HOP_LENGTH / config.SR
+    period = frame_period or hop_seconds
+    if not hop_seconds <= period <= 1:
+        raise SettingError(
+            f"frame_period={period:g} is not possible: {hop_seconds:.4f} (every frame) to 1 s"
+        )
+    tracks, request = source.tracks, Request(FEATURE_SETS["log_mel"], 0.0, "", workers)
+    settings = {"hops": period / hop_seconds, "seconds_limit": source.profile.seconds_limit}
+    features = extract(source.name, tracks, tracks.path, _encode_file, request, settings)
+    pack = Pack(
+        track_id=features.tracks.track_id.to_numpy(str),
+        genre=features.tracks.genre.to_numpy(str),
+        stored=features.values,
+        frame_period=period,
+    )
+    save_pack(path, pack)
+    return features.failures
+
+
+def _encode_file(
+    path: str, request: Request, *, hops: float, seconds_limit: float | None
+) -> SegmentFeatures:
+    y, sr = read_start(path, sr=config.SR, seconds=seconds_limit)
+    log_mel = spectra.track_log_mel(y, sr=sr)
+    stored = spectra.encode(log_mel[:, kept_frames(log_mel.shape[1], hops)])
+    return SegmentFeatures(np.zeros(1), stored[None], repeated=False)

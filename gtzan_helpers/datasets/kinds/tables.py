@@ -1,0 +1,223 @@
+"""Feature tables: either `.csv` of the Kaggle release, or one of ours."""
+
+import hashlib
+import re
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from gtzan_helpers import config
+from gtzan_helpers.audio import tables as feature_tables
+from gtzan_helpers.datasets.extraction import Features, Request, failure_table
+from gtzan_helpers.datasets.kinds.folders import n_samples
+from gtzan_helpers.datasets.sources import FileSource
+from gtzan_helpers.errors import SourceError, reason
+from gtzan_helpers.files import replacing
+
+_SEGMENT = re.compile(r"(?P<track>.+)\.(?P<segment>\d{1,4})\.\w+")
+
+
+class TableSource(FileSource):
+    """A feature table as a source."""
+
+    kind = "table"
+    suffix = ".csv"
+
+    def read(self) -> pd.DataFrame:
+        """Read the table; see `read_table`."""
+        self._lines, self.table = read_table(self.path)
+        return self._lines[["track_id", "genre"]].drop_duplicates("track_id", ignore_index=True)
+
+    def hashes(self) -> list[str]:
+        """MD5 of each track's rows, in single precision: parsers differ in the last digit."""
+        columns = ["segment", "length", *feature_tables.columns(self.table)]
+        values = self._lines[columns].to_numpy(np.float32)
+        rows = self._lines.groupby("track_id").indices
+        return [hashlib.md5(values[rows[t]].tobytes()).hexdigest() for t in self.listed.track_id]
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """Lines of the table about the source's tracks; see `read_table`."""
+        mine = self._lines.track_id.isin(self.tracks.track_id)
+        return self._lines[mine].reset_index(drop=True)
+
+    @property
+    def _in_segments(self) -> bool:
+        return bool((self.rows.segment > 0).any())
+
+    @property
+    def _seconds(self) -> pd.Series:
+        """Lengths of the lines that have one."""
+        return self.rows.length[self.rows.length > 0] / config.SR
+
+    @property
+    def default_segment_seconds(self) -> float:
+        """Length of the table's segments, in seconds; 0 for whole tracks."""
+        if not self._in_segments:
+            return 0.0
+        # The Kaggle release's segments of 3 s lack a sample.
+        return round(float(self._seconds.iloc[0]), 3) if len(self._seconds) else 3.0
+
+    def lengths(self) -> pd.Series | None:
+        """Samples of whole tracks at `config.SR`, by their ids; None for segments."""
+        return None if self._in_segments else self.rows.set_index("track_id")["length"]
+
+    def refusal(self, feature_set: str, segment_seconds: float) -> str:
+        """A table gives its own features in its own segments."""
+        if feature_set != self.table:
+            return (
+                f"{feature_set!r} needs audio; the table {self.name} holds the features "
+                f"{self.table!r} only (--table {self.table})"
+            )
+        if self._in_segments:
+            if segment_seconds == 0:
+                return (
+                    f"the table {self.name} holds segments only; name their length "
+                    "(--segment-seconds)"
+                )
+            if not np.allclose(self._seconds, segment_seconds, rtol=0.01):
+                return (
+                    f"the table {self.name} holds segments of {self._seconds.iloc[0]:g} s, not "
+                    f"of {segment_seconds:g} s; name theirs (--segment-seconds)"
+                )
+            return ""
+        # A whole track as short as a segment is one.
+        length = self.rows.length
+        short = bool(((length > 0) & (length <= segment_seconds * config.SR)).all())
+        if segment_seconds == 0 or short:
+            return ""
+        return f"the table {self.name} holds whole tracks only; ask for them (--segment-seconds 0)"
+
+    def compute(self, request: Request) -> Features:
+        """Return the table's own values."""
+        segments = self.rows[["track_id", "segment", "start_s", "genre"]].assign(repeated=False)
+        columns = request.feature_set.columns
+        values = self.rows[list(columns)].to_numpy()
+        return Features(segments, values, columns, failure_table([]), self.tracks, self.table)
+
+
+def read_table(path: str | Path) -> tuple[pd.DataFrame, str]:
+    """Read a feature table.
+
+    Parameters
+    ----------
+    path : str or Path
+        A `.csv` with `filename`, `length` (samples), features, `label`.
+
+    Returns
+    -------
+    rows : DataFrame
+        `track_id`, `segment`, `length` (samples), `start_s`, `genre` and the features, sorted by
+        track and segment.
+    table : str
+        Which of `audio.TABLES` it holds.
+
+    Raises
+    ------
+    SourceError
+        If columns are missing or values are no finite numbers.
+    """
+    try:
+        # Words stay words: a label may be 01, or NA.
+        words = {"filename": str, "label": str}
+        raw = pd.read_csv(path, dtype=words, keep_default_na=False)
+    except (ValueError, OSError) as error:
+        raise SourceError(f"{path}: not a table that pandas can read ({reason(error)})") from error
+    table = _table_of(path, raw)
+    blank = raw[["filename", "label"]].apply(lambda column: column.str.strip() == "").any(axis=1)
+    _refuse_lines(path, blank, "no filename or no label")
+    values = raw[list(feature_tables.columns(table))].apply(pd.to_numeric, errors="coerce")
+    raw["length"] = pd.to_numeric(raw.get("length", pd.Series(0, raw.index)), errors="coerce")
+    _refuse_lines(path, ~(raw["length"] >= 0), "a length that is no number of samples")
+    finite = np.isfinite(values.to_numpy(dtype=float)).all(axis=1)
+    _refuse_lines(path, pd.Series(~finite), "a feature that is not a finite number")
+    if raw.empty:
+        raise SourceError(f"{path}: it has no line below its header")
+    rows = _table_index(raw)
+    again = rows.duplicated(["track_id", "segment"])
+    other = rows.genre != rows.groupby("track_id").genre.transform("first")
+    _refuse_lines(path, other, "another label than the track's first line")
+    _refuse_lines(path, again, f"{''.join(raw.filename[again].head(1))} for the second time")
+    rows = pd.concat([rows, values], axis=1)
+    return rows.sort_values(["track_id", "segment"], ignore_index=True), table
+
+
+def _table_of(path: str | Path, raw: pd.DataFrame) -> str:
+    """The feature table whose columns these are."""
+    if not {"filename", "label"} <= set(raw.columns):
+        raise SourceError(f"{path}: no columns `filename` and `label`; not a feature table")
+    present = set(raw.columns) - {"filename", "length", "label"}
+    known = {name: set(feature_tables.columns(name)) for name in feature_tables.TABLES}
+    nearest = min(known, key=lambda name: len(known[name] ^ present))
+    absent, strange = sorted(known[nearest] - present), sorted(present - known[nearest])
+    if absent or strange:
+        raise SourceError(
+            f"{path}: its columns are none of {', '.join(known)}; of {nearest} it lacks "
+            f"{len(absent)} ({', '.join(absent[:3]) or 'none'}) and has {len(strange)} others "
+            f"({', '.join(strange[:3]) or 'none'})"
+        )
+    return nearest
+
+
+def _refuse_lines(path: str | Path, bad: pd.Series, fault: str) -> None:
+    if bad.any():
+        raise SourceError(f"{path}: line {int(np.flatnonzero(bad)[0]) + 2}: {fault}")
+
+
+def _table_index(raw: pd.DataFrame) -> pd.DataFrame:
+    names = raw.filename.astype(str)
+    parts = names.str.extract(_SEGMENT)
+    whole = pd.DataFrame({"track_id": names.str.replace(r"\.\w+$", "", regex=True), "segment": 0})
+    index = whole
+    if parts.notna().all(axis=None):
+        numbers = parts.segment.astype(int)
+        # Songs that are numbered from 1 are no segments.
+        if (numbers.groupby(parts.track).min() == 0).all():
+            index = pd.DataFrame({"track_id": parts.track, "segment": numbers})
+    index["length"] = raw["length"]
+    index["start_s"] = index.segment * index["length"] / config.SR
+    index["genre"] = raw.label.astype(str)
+    return index
+
+
+def write_csv(
+    path: str | Path,
+    features: Features,
+    *,
+    segment_seconds: float,
+    seconds_limit: float | None = None,
+) -> Path:
+    """Write a feature table in the form of the Kaggle release.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where to.
+    features : Features
+        Of a feature table.
+    segment_seconds : float
+        Length of its segments; 0 for whole tracks.
+    seconds_limit : float or None
+        How much of each recording was used.
+
+    Returns
+    -------
+    Path
+    """
+    most = round(seconds_limit * config.SR) if seconds_limit else float("inf")
+    ids, numbers = features.segments.track_id, features.segments.segment
+    paths = features.tracks.set_index("track_id").path
+    suffixes = {i: Path(p).suffix if isinstance(p, str) else ".wav" for i, p in paths.items()}
+    numbered = "." + numbers.astype(str) if numbers.max() > 0 else ""
+    length = round(segment_seconds * config.SR)
+    table = pd.DataFrame(features.values, columns=list(features.columns))
+    table.insert(0, "filename", ids + numbered + ids.map(suffixes))
+    table.insert(1, "length", length or [min(most, n_samples(paths[i])) for i in ids])
+    table["label"] = features.segments.genre
+    with replacing(path) as temporary:  # line by line: the text is larger than the table
+        table.to_csv(
+            temporary, index=False, lineterminator="\n", encoding="utf-8", errors="backslashreplace"
+        )
+    return Path(path)

@@ -1,0 +1,420 @@
+"""Sources: a name or a path in, a dataset that knows its tracks and gives features out.
+
+Each kind of source is a class with its own module. To add one, write the class and name it in
+`kinds`.
+
+Taught in notebook 00.
+"""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterable, Iterator
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import ClassVar
+
+import joblib
+import numpy as np
+import pandas as pd
+
+from gtzan_helpers import config
+from gtzan_helpers.audio import feature_sets
+from gtzan_helpers.audio.reading import SUFFIXES
+from gtzan_helpers.datasets import facts
+from gtzan_helpers.datasets.embedded.plan import planned_facts
+from gtzan_helpers.datasets.extraction import Features, Request
+from gtzan_helpers.errors import NotPossibleError, SourceError, reason
+from gtzan_helpers.workers import Workers
+
+COLUMNS = ("track_id", "genre", "path", *facts.FACTS, "md5")
+"""Columns of a table of tracks; NA where a source does not know."""
+
+NAMED = ("mini", "gtzan")
+"""Datasets that `gtzan fetch` downloads."""
+
+
+class Source(ABC):
+    """A dataset, read once a process; see `open_source`.
+
+    Parameters
+    ----------
+    path : Path
+        The folder that holds the labels' folders, or the file.
+    name : str
+        What result rows call it.
+    profile : Profile
+        How much of it is used.
+
+    Attributes
+    ----------
+    kind : str
+        For people: "audio", "pictures", "pack" or "table".
+    synthetic : bool
+        Whether it is the embedded dataset, or features of it: no results on GTZAN.
+    has_audio : bool
+    """
+
+    kind: ClassVar[str]
+    has_audio: ClassVar[bool] = False
+
+    def __init__(self, path: Path, name: str, profile: config.Profile):
+        self.path = path
+        self.name = name
+        self.profile = profile
+        self.synthetic = False
+        self._remarks: list[str] = []
+
+    @classmethod
+    def find(cls, path: Path) -> Path | None:
+        """Where data of this kind lies at that path; None where there is none."""
+        return None
+
+    @classmethod
+    def state(cls, place: Path) -> Hashable:
+        """What changes when the data at `place` does: sizes and times."""
+        return file_state(place)
+
+    # Tracks
+
+    @abstractmethod
+    def read_tracks(self) -> pd.DataFrame:
+        """Read all tracks, in any order, with the columns `COLUMNS`."""
+
+    @cached_property
+    def tracks(self) -> pd.DataFrame:
+        """One row per track, with the columns `COLUMNS`, sorted by genre and id.
+
+        `md5` is the hash of the track's content: its file, its spectrogram, its table rows.
+        """
+        tracks = self.read_tracks().sort_values(["genre", "track_id"], ignore_index=True)
+        limit = self.profile.track_limit
+        return _sample(tracks[list(COLUMNS)], limit) if limit else tracks[list(COLUMNS)]
+
+    @property
+    def remarks(self) -> list[str]:
+        """What the user should be told about the tracks, once."""
+        return self._remarks if len(self.tracks) else []
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of the labels, sorted."""
+        return sorted(self.tracks.genre.unique())
+
+    @property
+    def chance(self) -> float:
+        """Chance level: the share of the most frequent label."""
+        return float(self.tracks.genre.value_counts(normalize=True).max())
+
+    def lengths(self) -> pd.Series | None:
+        """Samples of each track at `config.SR`, by its id; None where a source does not know."""
+        return None
+
+    def digest(self) -> str:
+        """Hash of the tracks: ids, labels and content, whatever their order and place."""
+        columns = self.tracks[["track_id", "genre", "md5"]].fillna("")
+        lines = sorted("\t".join(row) for row in columns.itertuples(index=False))
+        # File names need not be valid UTF-8.
+        return hashlib.sha256("\n".join(lines).encode(errors="backslashreplace")).hexdigest()
+
+    # Features
+
+    @abstractmethod
+    def refusal(self, feature_set: str, segment_seconds: float) -> str:
+        """Why the source cannot give these features, in one line; empty where it can."""
+
+    @abstractmethod
+    def compute(self, request: Request) -> Features:
+        """Compute features that `refusal` does not refuse; see `features`."""
+
+    def gives(self, feature_set: str) -> bool:
+        """Whether the source gives these features, in segments of some length."""
+        return not self._refusal(feature_set)
+
+    def _refusal(self, feature_set: str) -> str:
+        only = feature_sets.feature_set(feature_set).only_segment_seconds
+        return self.refusal(feature_set, self.default_segment_seconds if only is None else only)
+
+    @property
+    def default_features(self) -> str:
+        """The feature table that the source gives: the first possible of `TABLE_SETS`.
+
+        Raises
+        ------
+        NotPossibleError
+            If it gives none.
+        """
+        for name in feature_sets.TABLE_SETS:
+            if self.gives(name):
+                return name
+        raise NotPossibleError(self._refusal("logmel"))
+
+    @property
+    def default_segment_seconds(self) -> float:
+        """Length of the segments of default features, in seconds; 0 for whole tracks."""
+        return config.SEGMENT_SECONDS
+
+    def features(
+        self,
+        feature_set: str,
+        *,
+        segment_seconds: float = config.SEGMENT_SECONDS,
+        change: str = "",
+        jobs: int | None = None,
+        scheduler: str = "",
+    ) -> Features:
+        """Compute features of every track, or load them from the cache.
+
+        Parameters
+        ----------
+        feature_set : str
+            See `audio.FEATURE_SETS`.
+        segment_seconds : float
+            Length of a segment; 0 for one row per track.
+        change : str
+            What augmented copies of the segments are made by, one of `audio.AUGMENTATIONS`;
+            empty for the segments themselves.
+        jobs : int or None
+            Processes; None for as many as there are cores.
+        scheduler : str
+            Address of a Dask scheduler, ``tcp://...``, whose workers compute instead of `jobs`
+            processes here; they must see the same files and the same cache. Empty for none.
+
+        Returns
+        -------
+        Features
+
+        Raises
+        ------
+        NotPossibleError
+            If the source does not hold what these features need, or not one of its tracks can be
+            used.
+        SettingError
+            If there are no such features, or they cannot be had in such segments or with this
+            change.
+        """
+        chosen = feature_sets.feature_set(feature_set)
+        chosen.check(segment_seconds, change)
+        refusal = self.refusal(feature_set, segment_seconds)
+        if refusal:
+            raise NotPossibleError(refusal)
+        workers = Workers(jobs or joblib.cpu_count(), scheduler)
+        return self.compute(Request(chosen, float(segment_seconds), change, workers))
+
+    def log_mels(self) -> Iterator[tuple[str, np.ndarray, float]]:
+        """Yield id, log-mel spectrogram (dB) and frames per second of each track, as stored.
+
+        Raises
+        ------
+        NotPossibleError
+            If the source stores no spectrograms.
+        """
+        raise NotPossibleError(f"{self.name} ({self.kind}) stores no spectrograms")
+
+    def lacks(self, needs: Iterable[str]) -> str:
+        """Say what is missing of what somebody needs.
+
+        Parameters
+        ----------
+        needs : iterable of {"audio", "log_mel", "features", "pictures"}
+            "features" is any feature table; "pictures" may be drawn from a log-mel. Others are
+            no matter of a source.
+
+        Returns
+        -------
+        str
+            One line; empty where the source gives everything.
+        """
+        possible = {
+            "audio": self.has_audio,
+            "log_mel": self.gives("log_mel"),
+            "features": any(self.gives(name) for name in feature_sets.TABLE_SETS),
+            "pictures": self.gives("pictures") or self.gives("log_mel"),
+        }
+        words = {"log_mel": "log-mel spectrograms", "features": "a feature table"}
+        missing = [words.get(need, need) for need in needs if not possible.get(need, True)]
+        if not missing:
+            return ""
+        return f"needs {' and '.join(missing)}; {self.name} ({self.kind}) does not give that"
+
+
+class FileSource(Source):
+    """A dataset in one file, in which tracks have ids and labels but no files of their own.
+
+    If they are all of the embedded dataset's tracks, the source is marked as synthetic.
+    """
+
+    suffix: ClassVar[str]
+
+    def __init__(self, path: Path, name: str, profile: config.Profile):
+        super().__init__(path, name, profile)
+        self.listed = self.read()
+        if planned_facts(self.listed) is not None:
+            self.name = f"synthetic_{name}"
+            self.synthetic = True
+
+    @classmethod
+    def find(cls, path: Path) -> Path | None:
+        """The file itself, if it has the kind's ending."""
+        return path if path.is_file() and path.suffix.lower() == cls.suffix else None
+
+    @abstractmethod
+    def read(self) -> pd.DataFrame:
+        """Read the file; returns `track_id` and `genre` of its tracks."""
+
+    @abstractmethod
+    def hashes(self) -> list[str]:
+        """MD5 of the content of each listed track."""
+
+    def read_tracks(self) -> pd.DataFrame:
+        """The listed tracks, with facts by their ids."""
+        columns = {"path": pd.NA, "md5": self.hashes()}
+        tracks = self.listed.assign(**columns).astype(dict.fromkeys(columns, "string"))
+        return facts.add_by_name(tracks)
+
+
+class LostSource(Source):
+    """What a run's folder still knows of a source that is gone.
+
+    Parameters
+    ----------
+    name : str
+    tracks : DataFrame
+        As the source had them.
+    reason : str
+        Why there is no source, in one line.
+    profile : Profile
+    synthetic : bool
+    """
+
+    kind = "stored results"
+
+    def __init__(
+        self, name: str, tracks: pd.DataFrame, reason: str, profile: config.Profile, synthetic: bool
+    ):
+        super().__init__(Path(name), name, profile)
+        self.reason = reason
+        self.synthetic = synthetic
+        self._stored = tracks
+
+    def read_tracks(self) -> pd.DataFrame:
+        """The tracks that were given."""
+        return self._stored
+
+    def refusal(self, feature_set: str, segment_seconds: float) -> str:
+        """Why the source is gone."""
+        return self.reason
+
+    def compute(self, request: Request) -> Features:
+        """Refuse: there is nothing to compute from."""
+        raise NotPossibleError(self.reason)
+
+    def lacks(self, needs: Iterable[str]) -> str:
+        """Why the source is gone, whatever is needed."""
+        return self.reason if list(needs) else ""
+
+
+def kinds() -> list[type[Source]]:
+    """Classes of sources, in the order in which they are tried."""
+    from gtzan_helpers.datasets.kinds.folders import AudioFolder, PictureFolder
+    from gtzan_helpers.datasets.kinds.packs import PackSource
+    from gtzan_helpers.datasets.kinds.tables import TableSource
+
+    return [AudioFolder, PictureFolder, PackSource, TableSource]
+
+
+def open_source(source: str | Path | Source, *, profile: str = "quick", jobs: int = 1) -> Source:
+    """Open the dataset of that name or path; the embedded one is made where it is missing.
+
+    Parameters
+    ----------
+    source : str, Path or Source
+        ``synthetic``, ``mini``, ``gtzan``, a folder, a pack (`.npz`) or a table (`.csv`). A
+        Source is returned as it is.
+    profile : {"smoke", "quick", "full"}
+        How much of it to use; see `config.Profile`.
+    jobs : int
+        Processes to make the embedded dataset with.
+
+    Returns
+    -------
+    Source
+        The same object for the same data, as long as they do not change.
+
+    Raises
+    ------
+    SourceError
+        If there is no such source, or no audio in it.
+    """
+    if isinstance(source, Source):
+        return source
+    settings = config.profile(profile)
+    if str(source) == "synthetic":
+        from gtzan_helpers.datasets.embedded.dataset import EmbeddedDataset
+
+        folder = EmbeddedDataset.make(settings, jobs)
+        return _open(EmbeddedDataset, folder, "synthetic", settings, EmbeddedDataset.state(folder))
+    path, name = _locate(source)
+    for kind in kinds():
+        place = kind.find(path)
+        if place is not None:
+            return _open(kind, place, name, settings, kind.state(place))
+    if path.is_dir():
+        endings = ",".join(suffix[1:] for suffix in SUFFIXES)
+        raise SourceError(
+            f"{path}: no audio in labelled folders; expected {path.name}/<label>/*{{{endings}}}"
+        )
+    raise SourceError(f"{source}: neither a folder nor a .npz pack nor a .csv table")
+
+
+@lru_cache(maxsize=8)
+def _open(
+    kind: type[Source], place: Path, name: str, profile: config.Profile, state: Hashable
+) -> Source:
+    return kind(place, name, profile)
+
+
+def _locate(source: str | Path) -> tuple[Path, str]:
+    """Path and name of a source that is not made on the spot."""
+    name = str(source)
+    if name in NAMED:
+        path = config.data_dir() / name
+        if not path.is_dir():
+            raise SourceError(
+                f"{name} is not in {config.data_dir()}; `gtzan fetch {name}` downloads it, or "
+                "name the folder where you have it"
+            )
+        return path, name
+    try:
+        path = Path(source).expanduser()
+        exists = path.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise SourceError(
+            f"{name[:80]}: no path that can be looked up ({reason(error)})"
+        ) from error
+    if not exists:
+        raise SourceError(
+            f"{name}: no such folder or file, and no dataset of that name; use synthetic, mini, "
+            "gtzan, a folder of labelled folders, a .npz pack or a .csv table"
+        )
+    return path, path.resolve().name if path.is_dir() else path.stem
+
+
+def file_state(path: Path) -> tuple[str, int, int]:
+    """Absolute path, size and time of change of a file; a broken link has neither."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return str(path.absolute()), 0, 0
+    return str(path.absolute()), stat.st_size, stat.st_mtime_ns
+
+
+def _sample(tracks: pd.DataFrame, limit: int) -> pd.DataFrame:
+    """Take about `limit` tracks, as many of each label, spread over the label's list."""
+    share = max(1, limit // tracks.genre.nunique())
+    groups = []
+    for _, group in tracks.groupby("genre"):
+        picked = np.linspace(0, len(group) - 1, min(share, len(group))).round().astype(int)
+        groups.append(group.iloc[picked])
+    sample = pd.concat(groups, ignore_index=True)
+    present = sample.duplicate_of.isin(sample.track_id)
+    return sample.assign(duplicate_of=sample.duplicate_of.where(present, pd.NA))

@@ -1,0 +1,273 @@
+"""Protocols: how a dataset is divided into training, validation and test sets.
+
+What a test score means depends on what the test set shares with the training set. `PROTOCOLS`
+lists the protocols in use, from the most to the least leaky; `make` applies one; `overlap` and
+`check_disjoint` look for leaks. Taught in notebook 00.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
+
+from gtzan_helpers.errors import NotPossibleError, SettingError
+
+PROTOCOLS: dict[str, tuple[str, ...]] = {
+    "segment_random": (),
+    "segment_random_augmented": (),
+    "track_random": ("track",),
+    "artist_grouped": ("track", "artist", "duplicate"),
+    "fault_filtered": ("track", "artist", "duplicate"),
+}
+"""What each protocol never shares between the test set and the others, most leaky first.
+
+``segment_random``: segments are shuffled, regardless of their track.
+``segment_random_augmented``: the same, on a table of segments that already holds augmented
+copies. ``track_random``: whole tracks are shuffled. ``artist_grouped``: k-fold over artists,
+without duplicates. ``fault_filtered``: the partition of Kereliuk, Sturm & Larsen (2015).
+"""
+
+HONEST = ("fault_filtered", "artist_grouped", "track_random")
+"""Protocols that measure what they claim to, best first."""
+
+N_FOLDS = 5
+MIN_TEST_TRACKS = 50
+"""With a smaller test set, `track_random` becomes k-fold."""
+
+Division = Sequence[np.ndarray]
+"""Training, validation and test set: ids of tracks, or row numbers of segments."""
+
+Sizes = tuple[float, float]
+"""Shares of the test and the validation set."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers in a table of segments, each array sorted."""
+
+    train: np.ndarray
+    valid: np.ndarray
+    test: np.ndarray
+
+
+def make(
+    protocol: str,
+    segments: pd.DataFrame,
+    tracks: pd.DataFrame,
+    *,
+    test_size: float = 0.2,
+    valid_size: float = 0.1,
+    seed: int,
+) -> list[Split]:
+    """Divide segments into training, validation and test sets.
+
+    Parameters
+    ----------
+    protocol : str
+        One of `PROTOCOLS`.
+    segments : DataFrame
+        `track_id`, `genre`; one row per segment.
+    tracks : DataFrame
+        The source's table of tracks; must contain every track of `segments`.
+    test_size, valid_size : float
+        Shares of all examples, for hold-out splits.
+    seed : int
+        Random seed of the shuffle.
+
+    Returns
+    -------
+    list of Split
+        One split for a hold-out; with k-fold one per fold, and each segment is in exactly one
+        test set.
+
+    Raises
+    ------
+    NotPossibleError
+        If the source lacks what the protocol needs, or a label would be missing from the
+        training or test set.
+    SettingError
+        If the protocol does not exist.
+    """
+    if protocol not in PROTOCOLS:
+        raise SettingError(
+            f"protocol {protocol!r} does not exist; choose from {', '.join(PROTOCOLS)}"
+        )
+    labels = segments.genre.unique()
+    if not len(labels):
+        raise NotPossibleError(f"{protocol}: there is not one segment")
+    if len(labels) < 2:
+        raise NotPossibleError(
+            f"{protocol}: there is nothing to tell apart: the only label is {labels[0]!r}"
+        )
+    sizes = test_size, valid_size
+    if protocol.startswith("segment_random"):
+        splits = [Split(*_hold_out(segments.genre, sizes, seed))]
+    else:
+        used = tracks[tracks.track_id.isin(segments.track_id)].reset_index(drop=True)
+        splits = [
+            Split(*(np.flatnonzero(segments.track_id.isin(ids)) for ids in division))
+            for division in _DIVIDE[protocol](used, sizes, seed)
+        ]
+    for split in splits:
+        _check_labels(protocol, split, segments)
+    return splits
+
+
+def _hold_out(labels: pd.Series, sizes: Sizes, seed: int) -> Division:
+    rows = np.arange(len(labels))
+    # Every label is needed in every set, however small the dataset.
+    n_test, n_valid = (max(round(size * len(labels)), labels.nunique()) for size in sizes)
+    try:
+        rest, test = train_test_split(rows, test_size=n_test, stratify=labels, random_state=seed)
+        train, valid = train_test_split(
+            rest, test_size=n_valid, stratify=labels.iloc[rest], random_state=seed
+        )
+    except ValueError as error:
+        raise NotPossibleError(
+            f"a hold-out of {sizes[0]:.0%} for test and {sizes[1]:.0%} for valid needs more "
+            f"than {len(labels)} examples in {labels.nunique()} labels"
+        ) from error
+    return [np.sort(part) for part in (train, valid, test)]
+
+
+def _check_labels(protocol: str, split: Split, segments: pd.DataFrame) -> None:
+    labels = set(segments.genre)
+    for name, rows in (("train", split.train), ("test", split.test)):
+        missing = sorted(labels - set(segments.genre.iloc[rows]))
+        if missing:
+            raise NotPossibleError(f"{protocol}: {name} would hold no {', '.join(missing)}")
+    if not len(split.valid):
+        raise NotPossibleError(f"{protocol}: valid would be empty")
+
+
+def _track_random(tracks: pd.DataFrame, sizes: Sizes, seed: int) -> Iterable[Division]:
+    if sizes[0] * len(tracks) >= MIN_TEST_TRACKS:
+        ids = tracks.track_id.to_numpy()
+        return [[ids[rows] for rows in _hold_out(tracks.genre, sizes, seed)]]
+    n_folds = _n_folds("track_random", "tracks", tracks.genre.value_counts())
+    folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+    return _rotate(tracks, folds.split(tracks, tracks.genre))
+
+
+def _artist_grouped(tracks: pd.DataFrame, _: Sizes, seed: int) -> Iterable[Division]:
+    if tracks.artist_group.isna().any():
+        raise NotPossibleError("artist_grouped: the source does not know who plays")
+    tracks = tracks[tracks.duplicate_of.isna()]
+    artists = tracks.groupby("genre").artist_group.nunique()
+    n_folds = _n_folds("artist_grouped", "artists", artists)
+    folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    return _rotate(tracks, folds.split(tracks, tracks.genre, tracks.artist_group))
+
+
+def _n_folds(protocol: str, unit: str, per_label: pd.Series) -> int:
+    n_folds = min(N_FOLDS, int(per_label.min()))
+    if n_folds < 3:
+        raise NotPossibleError(
+            f"{protocol}: train, valid and test need three {unit} of each label; "
+            f"{per_label.idxmin()} has {per_label.min()}"
+        )
+    return n_folds
+
+
+def _rotate(tracks: pd.DataFrame, folds: Iterable) -> Iterable[Division]:
+    """Use each fold as the test set once, the next one for validation, the rest for training."""
+    parts = [tracks.track_id.to_numpy()[test] for _, test in folds]
+    for k, test in enumerate(parts):
+        valid = (k + 1) % len(parts)
+        train = [part for i, part in enumerate(parts) if i not in (k, valid)]
+        yield np.concatenate(train), parts[valid], test
+
+
+def _fault_filtered(tracks: pd.DataFrame, _: Sizes, __: int) -> Iterable[Division]:
+    if tracks.fault_filtered.isna().any():
+        raise NotPossibleError("fault_filtered: the source is not in the published partition")
+    ids = tracks.track_id.to_numpy()
+    return [[ids[tracks.fault_filtered == name] for name in ("train", "valid", "test")]]
+
+
+_DIVIDE = {
+    "track_random": _track_random,
+    "artist_grouped": _artist_grouped,
+    "fault_filtered": _fault_filtered,
+}
+
+
+def refusal(protocol: str, tracks: pd.DataFrame) -> str | None:
+    """Return why a protocol is not possible on a source, or None if it is possible.
+
+    Parameters
+    ----------
+    protocol : str
+        One of `PROTOCOLS`.
+    tracks : DataFrame
+        The source's table of tracks.
+    """
+    try:
+        make(protocol, tracks[["track_id", "genre"]], tracks, seed=0)
+    except NotPossibleError as error:
+        return str(error)
+    return None
+
+
+def honest(tracks: pd.DataFrame) -> str:
+    """Return the most honest protocol that is possible on a source.
+
+    Raises
+    ------
+    NotPossibleError
+        If none is possible.
+    """
+    reasons = []
+    for protocol in HONEST:
+        if not (reason := refusal(protocol, tracks)):
+            return protocol
+        reasons.append(reason)
+    raise NotPossibleError("no honest protocol is possible: " + "; ".join(reasons))
+
+
+def overlap(split: Split, segments: pd.DataFrame, tracks: pd.DataFrame) -> dict[str, int]:
+    """Count the test tracks that share something with the training or validation set.
+
+    Parameters
+    ----------
+    split : Split
+    segments, tracks : DataFrame
+        As for `make`.
+
+    Returns
+    -------
+    dict
+        For `track`, `artist` and `duplicate`: the number of test tracks that share it. A track
+        of unknown artist counts as sharing none.
+    """
+    known = tracks.set_index("track_id")
+    seen = known.loc[segments.track_id.iloc[np.concatenate([split.train, split.valid])].unique()]
+    test = known.loc[segments.track_id.iloc[split.test].unique()]
+    original = known.duplicate_of.fillna(known.index.to_series())
+    same_track = test.index.isin(seen.index)
+    return {
+        "track": int(same_track.sum()),
+        "artist": int(test.artist_group.dropna().isin(seen.artist_group.dropna()).sum()),
+        # A track that is itself in both sets counts as `track` only.
+        "duplicate": int((original[test.index].isin(original[seen.index]) & ~same_track).sum()),
+    }
+
+
+def check_disjoint(
+    protocol: str, split: Split, segments: pd.DataFrame, tracks: pd.DataFrame
+) -> None:
+    """Check that a split shares nothing that its protocol keeps apart.
+
+    Raises
+    ------
+    AssertionError
+        If the test set shares with the training or validation set something that the protocol
+        keeps apart, or a segment is in two sets.
+    """
+    rows = np.concatenate([split.train, split.valid, split.test])
+    assert len(set(rows)) == len(rows), f"{protocol}: a segment is in two sets"
+    for property_, n_tracks in overlap(split, segments, tracks).items():
+        allowed = property_ not in PROTOCOLS[protocol]
+        assert allowed or not n_tracks, f"{protocol}: {n_tracks} test tracks leak by {property_}"

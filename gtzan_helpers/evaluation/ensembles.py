@@ -1,0 +1,178 @@
+"""Ensembles of several systems' predictions, by vote or by stacking.
+
+They are fitted on the validation set and scored on the test set. Members may come from different
+sources of the same tracks: they are joined by track. Taught in notebook 08.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from gtzan_helpers.errors import NotPossibleError
+from gtzan_helpers.evaluation.calibration import log_loss, temperature, tempered
+
+MOST_VOTES = 12
+"""A member may get several."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """Predictions of one system for the tracks of the validation and test sets.
+
+    Attributes
+    ----------
+    name : str
+    labels : tuple of str
+    valid_id, test_id : ndarray of str, shape (n_tracks,), sorted
+    valid_probs, test_probs : ndarray, shape (n_tracks, n_labels)
+    valid_true, test_true : ndarray of int, shape (n_tracks,)
+        Indices into `labels`.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    valid_id: np.ndarray
+    valid_probs: np.ndarray
+    valid_true: np.ndarray
+    test_id: np.ndarray
+    test_probs: np.ndarray
+    test_true: np.ndarray
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Members on the tracks that they have in common.
+
+    Attributes
+    ----------
+    names : tuple of str
+    labels : tuple of str
+    valid_id, test_id : ndarray of str
+    valid_true, test_true : ndarray of int
+    valid, test : ndarray, shape (n_members, n_tracks, n_labels)
+        Probabilities, calibrated by a temperature that was fitted on the validation set.
+    """
+
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+    valid_id: np.ndarray
+    valid_true: np.ndarray
+    valid: np.ndarray
+    test_id: np.ndarray
+    test_true: np.ndarray
+    test: np.ndarray
+
+
+def join(members: Sequence[Member]) -> Joined:
+    """Restrict members to the tracks that they have in common.
+
+    Raises
+    ------
+    NotPossibleError
+        If there are no members, if labels differ, if no track is common to all, or if tracks
+        of the validation set are in the test set, too, as in a k-fold.
+    """
+    if not members:
+        raise NotPossibleError("an ensemble needs members; run the systems first")
+    first = members[0]
+    for member in members:
+        if member.labels != first.labels:
+            raise NotPossibleError(
+                f"{member.name} knows the labels {', '.join(member.labels)}, {first.name} others"
+            )
+    valid_id, test_id = (
+        sorted(set.intersection(*(set(getattr(member, part).tolist()) for member in members)))
+        for part in ("valid_id", "test_id")
+    )
+    if not valid_id or not test_id:
+        raise NotPossibleError(f"no track is common to {', '.join(m.name for m in members)}")
+    if set(valid_id) & set(test_id):
+        raise NotPossibleError(
+            "an ensemble is fitted on valid, and a k-fold's valid tracks are its test tracks"
+        )
+    valid_true = first.valid_true[np.searchsorted(first.valid_id, valid_id)]
+    valid, test = [], []
+    for member in members:
+        probs = member.valid_probs[np.searchsorted(member.valid_id, valid_id)]
+        heat = temperature(probs, valid_true)
+        valid.append(tempered(probs, heat))
+        test.append(tempered(member.test_probs[np.searchsorted(member.test_id, test_id)], heat))
+    return Joined(
+        names=tuple(member.name for member in members),
+        labels=first.labels,
+        valid_id=np.array(valid_id),
+        valid_true=valid_true,
+        valid=np.stack(valid),
+        test_id=np.array(test_id),
+        test_true=first.test_true[np.searchsorted(first.test_id, test_id)],
+        test=np.stack(test),
+    )
+
+
+def select(joined: Joined) -> dict[str, int]:
+    """Choose members, and the number of votes of each, on the validation set.
+
+    The member that lowers the loss of the vote most gets a vote, until none does (ensemble
+    selection, Caruana et al. 2004).
+
+    Returns
+    -------
+    dict
+        Votes by name, in the order in which members came in.
+    """
+    total = np.zeros_like(joined.valid[0])
+    votes: dict[str, int] = {}
+    best = np.inf
+    for n in range(1, MOST_VOTES + 1):
+        losses = [log_loss((total + probs) / n, joined.valid_true) for probs in joined.valid]
+        chosen = int(np.argmin(losses))
+        if losses[chosen] >= best - 1e-3:
+            break
+        best = losses[chosen]
+        total = total + joined.valid[chosen]
+        votes[joined.names[chosen]] = votes.get(joined.names[chosen], 0) + 1
+    return votes
+
+
+def vote(joined: Joined, votes: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Average the members' probabilities, weighted by their votes.
+
+    Returns
+    -------
+    valid, test : ndarray, shape (n_tracks, n_labels)
+    """
+    weights = np.array([votes.get(name, 0) for name in joined.names], dtype=float)
+    weights /= weights.sum()
+    return np.tensordot(weights, joined.valid, 1), np.tensordot(weights, joined.test, 1)
+
+
+def stack(
+    joined: Joined, votes: Mapping[str, int], *, strength: float = 0.01, seed: int = 0
+) -> np.ndarray:
+    """Fit a logistic regression to the members' validation predictions; predict the test set.
+
+    Parameters
+    ----------
+    joined : Joined
+    votes : mapping
+        Members with votes take part, however many they have; see `select`.
+    strength : float
+        Inverse of the regularisation. The validation set is small, so this has to be, too.
+    seed : int
+
+    Returns
+    -------
+    ndarray, shape (n_test_tracks, n_labels)
+    """
+    rows = [joined.names.index(name) for name in votes]
+    X, X_test = (
+        np.concatenate([np.log(np.maximum(part[row], 1e-3)) for row in rows], axis=1)
+        for part in (joined.valid, joined.test)
+    )
+    model = LogisticRegression(C=strength, max_iter=3000, random_state=seed)
+    model.fit(X, joined.valid_true)
+    probs = np.zeros((len(X_test), len(joined.labels)))
+    probs[:, model.classes_] = model.predict_proba(X_test)
+    return probs

@@ -1,0 +1,267 @@
+"""Scores of predictions: accuracies with intervals, confusions, a test of two systems.
+
+Taught in notebooks 00, 03 and 08.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn import metrics
+
+N_BOOTSTRAP = 2000
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of one set of predictions; all shares from 0 to 1.
+
+    Attributes
+    ----------
+    segment_accuracy : float
+        Share of segments classified correctly.
+    track_accuracy : float
+        Share of tracks classified correctly, by the mean of their segments' probabilities.
+    track_ci_low, track_ci_high : float
+        Bootstrap 95 % interval of `track_accuracy`, over tracks.
+    macro_f1 : float
+        Mean over labels of the tracks' F1.
+    """
+
+    segment_accuracy: float
+    track_accuracy: float
+    track_ci_low: float
+    track_ci_high: float
+    macro_f1: float
+
+
+def by_track(
+    track_ids: np.ndarray, probs: np.ndarray, y_true: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Average the probabilities of each track's segments.
+
+    Parameters
+    ----------
+    track_ids : ndarray, shape (n_segments,)
+    probs : ndarray, shape (n_segments, n_labels)
+    y_true : ndarray of int, shape (n_segments,)
+        Label of each segment's track.
+
+    Returns
+    -------
+    tracks : ndarray, shape (n_tracks,), sorted
+    track_probs : ndarray, shape (n_tracks, n_labels)
+    track_true : ndarray of int, shape (n_tracks,)
+
+    Examples
+    --------
+    >>> probs = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])
+    >>> by_track(np.array(["a", "a", "b"]), probs, np.array([0, 0, 1]))[1].tolist()
+    [[0.65, 0.35], [0.2, 0.8]]
+    """
+    tracks, first, index = np.unique(track_ids, return_index=True, return_inverse=True)
+    sums = np.zeros((len(tracks), probs.shape[1]))
+    np.add.at(sums, index, probs)
+    return tracks, sums / np.bincount(index)[:, None], np.asarray(y_true)[first]
+
+
+def score(track_ids: np.ndarray, probs: np.ndarray, y_true: np.ndarray) -> Scores:
+    """Score predictions by segment and by track; for the parameters see `by_track`."""
+    _, track_probs, track_true = by_track(track_ids, probs, y_true)
+    track_pred = track_probs.argmax(axis=1)
+    correct = track_pred == track_true
+    low, high = accuracy_interval(correct)
+    return Scores(
+        segment_accuracy=float((probs.argmax(axis=1) == y_true).mean()),
+        track_accuracy=float(correct.mean()),
+        track_ci_low=low,
+        track_ci_high=high,
+        macro_f1=float(metrics.f1_score(track_true, track_pred, average="macro", zero_division=0)),
+    )
+
+
+# Intervals
+
+
+def accuracy_interval(
+    correct: np.ndarray, *, level: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Bootstrap interval of an accuracy.
+
+    Parameters
+    ----------
+    correct : ndarray of bool, shape (n_tracks,)
+        Whether each track was classified correctly.
+    level : float
+        Share of resamples inside.
+    seed : int
+        Random seed of the resamples.
+
+    Returns
+    -------
+    low, high : float
+
+    Raises
+    ------
+    ValueError
+        If there are no tracks.
+
+    Notes
+    -----
+    Tracks are drawn with replacement `N_BOOTSTRAP` times (Efron 1979, the percentile method);
+    tracks and not segments, because the segments of a track succeed and fail together.
+    """
+    correct = np.asarray(correct, dtype=float)
+    if correct.size == 0:
+        raise ValueError("correct is empty: there is no accuracy of no track")
+    hits = np.random.default_rng(seed).binomial(correct.size, correct.mean(), N_BOOTSTRAP)
+    return _middle(hits / correct.size, level)
+
+
+def mean_interval(values: np.ndarray, *, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
+    """Bootstrap interval of the mean of `values`, shape (n_tracks,); see `accuracy_interval`."""
+    if len(values) == 0:
+        raise ValueError("values is empty: there is no mean of nothing")
+    drawn = np.random.default_rng(seed).integers(0, len(values), (N_BOOTSTRAP, len(values)))
+    return _middle(np.asarray(values)[drawn].mean(axis=1), level)
+
+
+def _middle(resamples: np.ndarray, level: float) -> tuple[float, float]:
+    low, high = np.quantile(resamples, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+# Confusions
+
+
+def confusion(y_true: np.ndarray, y_pred: np.ndarray, labels: list[str]) -> pd.DataFrame:
+    """Confusion matrix as shares: row `i` shows how label `i` was classified.
+
+    Parameters
+    ----------
+    y_true, y_pred : ndarray of int, shape (n,)
+        Indices into `labels`.
+    labels : list of str
+
+    Returns
+    -------
+    DataFrame, shape (n_labels, n_labels)
+        Rows add up to 1, or are 0 for a label that does not occur.
+    """
+    counts = _counts(y_true, y_pred, len(labels))
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    return pd.DataFrame(shares, index=labels, columns=labels)
+
+
+def _counts(y_true: np.ndarray, y_pred: np.ndarray, n_labels: int) -> np.ndarray:
+    # By hand, because scikit-learn refuses to count nothing.
+    cells = np.asarray(y_true, dtype=int) * n_labels + np.asarray(y_pred, dtype=int)
+    return np.bincount(cells, minlength=n_labels**2).reshape(n_labels, n_labels)
+
+
+def confused_pairs(matrix: pd.DataFrame, n: int = 5) -> pd.DataFrame:
+    """List the `n` pairs of labels that are confused most often.
+
+    Parameters
+    ----------
+    matrix : DataFrame
+        See `confusion`.
+    n : int
+
+    Returns
+    -------
+    DataFrame
+        `label`, `predicted`, `share` of the label's tracks; the largest first.
+    """
+    wrong = matrix.where(~np.eye(len(matrix), dtype=bool), 0.0)
+    wrong = wrong.rename_axis("label").reset_index()
+    pairs = wrong.melt("label", var_name="predicted", value_name="share")
+    pairs = pairs[pairs.share > 0].sort_values("share", ascending=False, kind="stable")
+    return pairs.head(n).reset_index(drop=True)
+
+
+def report(y_true: np.ndarray, y_pred: np.ndarray, labels: list[str]) -> pd.DataFrame:
+    """Precision, recall and F1 of each label with their intervals, and its number of examples.
+
+    Parameters
+    ----------
+    y_true, y_pred : ndarray of int, shape (n,)
+        Indices into `labels`.
+    labels : list of str
+
+    Returns
+    -------
+    DataFrame, indexed by label, with a last row `mean` (of the labels)
+        `precision`, `recall`, `f1`, each followed by its bounds, `precision_low` and so on
+        (bootstrap over tracks, 95 %), and `examples`. What cannot be divided counts as 0.
+    """
+    counts = _counts(y_true, y_pred, len(labels))
+    # Drawing tracks with replacement draws cells of the matrix, in proportion to their counts.
+    shares = counts.ravel() / max(counts.sum(), 1)
+    drawn = np.random.default_rng(0).multinomial(counts.sum(), shares, N_BOOTSTRAP)
+    rates, resampled = _rates(counts), _rates(drawn.reshape(-1, *counts.shape))
+    table = pd.DataFrame(index=[*labels, "mean"])
+    for name, values in rates.items():
+        table[name] = np.nan_to_num(values)
+        table[f"{name}_low"], table[f"{name}_high"] = _bounds(resampled[name])
+    examples = counts.sum(axis=1)
+    return table.assign(examples=[*examples, examples.sum()])
+
+
+def _rates(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Precision, recall, F1 of confusion counts, shape (..., n_labels, n_labels); last the mean.
+
+    NaN where there is nothing to divide by; in the mean it counts as 0.
+    """
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)
+    predicted, true = counts.sum(axis=-2), counts.sum(axis=-1)
+    parts = {
+        "precision": (hits, predicted),
+        "recall": (hits, true),
+        "f1": (2 * hits, predicted + true),
+    }
+    rates = {}
+    for name, (upper, lower) in parts.items():
+        rate = np.where(lower > 0, upper / np.maximum(lower, 1), np.nan)
+        mean = np.nan_to_num(rate).mean(axis=-1, keepdims=True)
+        rates[name] = np.concatenate([rate, mean], axis=-1)
+    return rates
+
+
+def _bounds(drawn: np.ndarray) -> np.ndarray:
+    """Bounds of the middle 95 % of each column, shape (2, n_columns); NaN for one without any."""
+    columns = (column[~np.isnan(column)] for column in drawn.T)
+    return np.array([_middle(c, 0.95) if c.size else (np.nan, np.nan) for c in columns]).T
+
+
+# Comparisons
+
+
+def top_k_accuracy(probs: np.ndarray, y_true: np.ndarray, k: int = 2) -> float:
+    """Share of examples whose label is among the `k` most probable.
+
+    Of labels with the same probability the first counts, as in `argmax`.
+    """
+    top = np.argsort(-probs, axis=1, kind="stable")[:, :k]
+    return float(pd.Series((top == np.asarray(y_true)[:, None]).any(axis=1)).mean())
+
+
+def mcnemar(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
+    """Test whether two systems differ, from the tracks that only one classifies correctly.
+
+    Parameters
+    ----------
+    correct_a, correct_b : ndarray of bool, shape (n_tracks,)
+        For the same tracks.
+
+    Returns
+    -------
+    float
+        Probability of such a difference if neither were better: McNemar's exact test (1947).
+    """
+    # Here, because most of those who want a score want no test.
+    from scipy.stats import binomtest
+
+    only_a = int((correct_a & ~correct_b).sum())
+    only_b = int((correct_b & ~correct_a).sum())
+    return 1.0 if only_a + only_b == 0 else float(binomtest(only_a, only_a + only_b).pvalue)

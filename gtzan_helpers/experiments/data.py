@@ -1,0 +1,120 @@
+"""What a learner is given: features of a source, split by a protocol."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from gtzan_helpers.datasets import splits
+from gtzan_helpers.datasets.extraction import Features
+from gtzan_helpers.datasets.sources import Source
+from gtzan_helpers.datasets.splits import Split
+from gtzan_helpers.errors import NotPossibleError, SourceError
+from gtzan_helpers.models.fitted import Inputs
+from gtzan_helpers.models.systems import System
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a learner is given.
+
+    Attributes
+    ----------
+    features : Features
+        Augmented copies, if the system makes some, follow the originals.
+    splits : list of Split
+        Rows of `features`; one for each fold that is measured.
+    n_folds : int
+        Folds that the protocol has.
+    inputs : Inputs
+    """
+
+    features: Features
+    splits: list[Split]
+    n_folds: int
+    inputs: Inputs
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """Label of each segment, as an index into ``inputs.labels``."""
+        return np.unique(self.features.segments.genre.to_numpy(str), return_inverse=True)[1]
+
+
+def gather(
+    system: System, source: Source, protocol: str, *, seed: int, jobs: int | None = None
+) -> Data:
+    """Gather features, augmented copies if the system makes some, and the split.
+
+    Parameters
+    ----------
+    system : System
+    source : Source
+    protocol : str
+        See `splits.PROTOCOLS`.
+    seed : int
+    jobs : int or None
+        Processes for extraction.
+
+    Raises
+    ------
+    NotPossibleError
+        If the source lacks what the system or the protocol needs.
+    """
+    features = system.load_features(source, jobs=jobs)
+    copies, n_segments = system.learner.copies, len(features.segments)
+    before_split = protocol == "segment_random_augmented"
+    if before_split:
+        if not copies:
+            raise NotPossibleError(f"{protocol} is for systems that make copies; it makes none")
+        features = _with_copies(features, system, source, jobs)
+    parts = splits.make(
+        protocol,
+        features.segments,
+        features.tracks,
+        test_size=system.test_size,
+        valid_size=system.valid_size,
+        seed=seed,
+    )
+    n_folds = len(parts)
+    if copies and not before_split:
+        features = _with_copies(features, system, source, jobs)
+        shifts = n_segments * np.arange(1 + len(copies))[:, None]
+        parts = [replace(part, train=(part.train + shifts).ravel()) for part in parts]
+    if system.learner.trains_epochs:
+        parts = parts[: source.profile.folds_limit]
+    inputs = Inputs(
+        features=features.feature_set,
+        segment_seconds=system.segment_seconds,
+        shape=tuple(features.values.shape[1:]),
+        labels=tuple(np.unique(features.segments.genre.to_numpy(str)).tolist()),
+        frame_period=features.frame_period,
+    )
+    return Data(features, parts, n_folds, inputs)
+
+
+def _with_copies(features: Features, system: System, source: Source, jobs: int | None) -> Features:
+    """Segments, and then for each change an augmented copy of every one in that order."""
+    changes = system.learner.copies
+    copies = [
+        source.features(
+            features.feature_set,
+            segment_seconds=system.segment_seconds,
+            change=change,
+            jobs=jobs,
+        )
+        for change in changes
+    ]
+    names = ["track_id", "segment"]
+    for change, copy in zip(changes, copies, strict=True):
+        if not copy.segments[names].equals(features.segments[names]):
+            raise SourceError(
+                f"{source.name}: copies ({change}) are not of the same segments as the originals; "
+                "please report this source"
+            )
+    segments = [features.segments, *(copy.segments for copy in copies)]
+    return replace(
+        features,
+        segments=pd.concat(segments, ignore_index=True),
+        values=np.concatenate([features.values, *(copy.values for copy in copies)]),
+    )

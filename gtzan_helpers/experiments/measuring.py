@@ -1,0 +1,280 @@
+"""One row to be measured: fitted on the training set, chosen on validation, tested once."""
+
+import contextlib
+import time
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gtzan_helpers import files
+from gtzan_helpers.datasets import splits
+from gtzan_helpers.datasets.sources import Source
+from gtzan_helpers.errors import MissingWeightsError, NotPossibleError, SourceError
+from gtzan_helpers.evaluation.scores import score
+from gtzan_helpers.experiments import predictions as stored
+from gtzan_helpers.experiments import rows
+from gtzan_helpers.experiments.data import Data, gather
+from gtzan_helpers.experiments.predictions import Predictions
+from gtzan_helpers.experiments.rows import Row, row_key
+from gtzan_helpers.models import fitted as models
+from gtzan_helpers.models import systems
+from gtzan_helpers.models.fitted import Fitted
+from gtzan_helpers.models.systems import System
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """What one fold contributes to a row; its model is on disk, and no longer in memory."""
+
+    train_hits: np.ndarray
+    valid: np.ndarray
+    test: np.ndarray
+    note: str
+    history: pd.DataFrame
+    n_parameters: int | None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One row: a system on a source under a protocol.
+
+    Attributes
+    ----------
+    system : System
+    source : Source
+    protocol : str
+        See `splits.PROTOCOLS`.
+    seed : int
+    folder : Path
+        Of the run.
+    jobs : int or None
+        Processes for extraction.
+    """
+
+    system: System
+    source: Source
+    protocol: str
+    seed: int
+    folder: Path
+    jobs: int | None = field(default=None, compare=False)
+
+    @property
+    def stem(self) -> str:
+        """Name of the files that belong to the row."""
+        return rows.stem(self.system.system_id, self.source.name, self.protocol, self.seed)
+
+    @cached_property
+    def tuned(self) -> bool:
+        """Whether settings are searched: in `full`, under the source's honest protocol."""
+        return (
+            self.source.profile.tuned
+            and self.system.learner.searchable
+            and self.protocol == splits.honest(self.source.tracks)
+        )
+
+    @cached_property
+    def key(self) -> str:
+        """Key of the row; nothing is computed or loaded for it."""
+        return row_key(
+            self.system,
+            self.source.profile,
+            self.protocol,
+            self.seed,
+            self.source.digest(),
+            tuned=self.tuned,
+        )
+
+    def result(self, *, anew: bool = False) -> tuple[Row, Predictions | None]:
+        """Read the row and its predictions back, or measure and write them.
+
+        A measured row is never replaced by one that says that it could not be measured.
+        """
+        folder = self.folder / "results"
+        row = None if anew else rows.read_row(folder, self.stem, key=self.key)
+        measured = row is not None and row.status != "not_measured"
+        if row is not None and measured:
+            with contextlib.suppress(SourceError):  # damaged predictions: measured again
+                return row, stored.read_predictions(self.folder, self.stem)
+        try:
+            new_row, predictions = self.measure(self.data())
+        except NotPossibleError as error:
+            if row is not None and measured:
+                return row, None
+            refused = self._refused(error)
+            before = rows.read_row(folder, self.stem)
+            if before is None or before.status == "not_measured":
+                rows.write_row(folder, refused, key=self.key)
+            return refused, None
+        stored.write_predictions(self.folder, self.stem, predictions)
+        rows.write_row(folder, new_row, key=self.key)
+        return new_row, predictions
+
+    def _refused(self, error: NotPossibleError) -> Row:
+        missing_weights = isinstance(error, MissingWeightsError)
+        return Row(
+            system_id=self.system.system_id,
+            source=self.source.name,
+            features="",
+            segment_seconds=float("nan"),
+            protocol=self.protocol,
+            seed=self.seed,
+            status="not_measured",
+            note=str(error) if missing_weights else f"not possible on this source: {error}",
+            profile=self.source.profile.name,
+        )
+
+    def data(self) -> Data:
+        """What the system is fitted to; see `data.gather`."""
+        return gather(self.system, self.source, self.protocol, seed=self.seed, jobs=self.jobs)
+
+    def fit(self, data: Data, fold: int = 0, *, base: Fitted | None = None) -> Fitted:
+        """Fit the learner to one split of the data."""
+        profile = self.source.profile
+        return self.system.learner.fit(
+            data.features.values,
+            data.labels,
+            data.splits[fold],
+            inputs=data.inputs,
+            seed=self.seed,
+            epochs_limit=profile.epochs_limit,
+            fetch=profile.fetches,
+            tuned=self.tuned,
+            description=f"{self.system.system_id}, {self.protocol}",
+            base=base,
+        )
+
+    def measure(self, data: Data) -> tuple[Row, Predictions]:
+        """Fit, predict and score; models and histories go into the run's folder."""
+        started = time.perf_counter()
+        folds = [self._fold(data, number) for number in range(len(data.splits))]
+        fit_seconds = time.perf_counter() - started
+        write_history(self.folder, self.stem, pd.concat([fold.history for fold in folds]))
+        valid = np.concatenate([fold.valid for fold in folds])
+        predictions = Predictions(
+            np.array(data.inputs.labels),
+            *self._part(data, "valid", valid),
+            *self._part(data, "test", np.concatenate([fold.test for fold in folds])),
+        )
+        # Scored as stored, so that a row and its predictions never differ.
+        scores = score(
+            predictions.test_id, predictions.test_probs.astype(float), predictions.test_true
+        )
+        learner = self.system.learner
+        row = Row(
+            system_id=self.system.system_id,
+            source=self.source.name,
+            features=data.features.feature_set,
+            segment_seconds=self.system.segment_seconds,
+            protocol=self.protocol,
+            seed=self.seed,
+            status="control" if learner.pretrained == "random" else "measured",
+            note=self._note(data, [fold.note for fold in folds]),
+            n_train=self._mean_tracks(data, "train"),
+            n_valid=self._mean_tracks(data, "valid"),
+            n_test=len(np.unique(predictions.test_id)),
+            train_accuracy=float(np.concatenate([fold.train_hits for fold in folds]).mean()),
+            valid_accuracy=float((valid.argmax(axis=1) == predictions.valid_true).mean()),
+            **asdict(scores),
+            fit_seconds=round(fit_seconds, 3),
+            n_parameters=folds[0].n_parameters,
+            pretrained=learner.pretrained,
+            profile=self.source.profile.name,
+            versions=", ".join(f"{name} {version(name)}" for name in self._libraries()),
+        )
+        return row, predictions
+
+    def _fold(self, data: Data, number: int) -> "_Fold":
+        fitted = self.fit(data, number, base=self._base_model(number))
+        if fitted.suffix:
+            fitted.save(model_path(self.folder, self.stem, number, fitted.suffix))
+        part, values = data.splits[number], data.features.values
+        train, valid, test = (
+            fitted.probabilities(values[indices]) for indices in (part.train, part.valid, part.test)
+        )
+        return _Fold(
+            train.argmax(axis=1) == data.labels[part.train],
+            valid,
+            test,
+            fitted.note,
+            fitted.history.assign(fold=number),
+            fitted.n_parameters,
+        )
+
+    def _base_model(self, fold: int) -> Fitted | None:
+        """The trained network that the learner builds on, if it does."""
+        if not self.system.learner.base:
+            return None
+        base = replace(self, system=systems.get(self.system.learner.base))
+        if fold == 0:  # all folds at once
+            base.result()
+        path = model_path(self.folder, base.stem, fold)
+        if not path.exists():  # its row was kept, its model was not
+            base.result(anew=True)
+        return models.load(path)
+
+    def models(self, data: Data) -> list[Fitted]:
+        """Load the networks that were trained for this row, one a fold.
+
+        Raises
+        ------
+        SourceError
+            If the row was not measured with these settings, or a model is missing or damaged.
+        """
+        if rows.read_row(self.folder / "results", self.stem, key=self.key) is None:
+            raise SourceError(
+                f"{self.system.system_id} was not trained on this split yet; `run.measure` does it"
+            )
+        paths = [model_path(self.folder, self.stem, fold) for fold in range(len(data.splits))]
+        trained = [models.load(path) for path in paths]
+        for fitted in trained:
+            fitted.inputs.refuse_other(data.inputs)
+        return trained
+
+    def _libraries(self) -> list[str]:
+        networks = self.system.learner.trains_epochs
+        return ["scikit-learn", "librosa", *(["keras"] if networks else [])]
+
+    def _part(self, data: Data, part: str, probs: np.ndarray) -> tuple[Any, ...]:
+        indices = np.concatenate([getattr(split, part) for split in data.splits])
+        segments = data.features.segments.iloc[indices]
+        ids, numbers = segments.track_id.to_numpy(str), segments.segment.to_numpy()
+        return ids, numbers, data.labels[indices], stored.rounded(probs)
+
+    def _mean_tracks(self, data: Data, part: str) -> int:
+        """Tracks in a part; with a k-fold, the mean over its folds."""
+        ids = data.features.segments.track_id
+        counts = [ids.iloc[getattr(split, part)].nunique() for split in data.splits]
+        return round(float(np.mean(counts)))
+
+    def _note(self, data: Data, of_folds: list[str]) -> str:
+        notes = []
+        if len(data.splits) < data.n_folds:
+            notes.append(f"{len(data.splits)} of {data.n_folds} folds")
+        elif data.n_folds > 1:
+            notes.append(f"{data.n_folds}-fold, pooled")
+        if self.system.learner.components:
+            from gtzan_helpers.models.classical import components
+
+            n_train = min(len(part.train) for part in data.splits)
+            notes.append(f"{components(n_train)} principal components")
+        notes += [" / ".join(dict.fromkeys(of_folds))] if any(of_folds) else []
+        if len(data.features.failures):
+            notes.append(f"{len(data.features.failures)} tracks could not be used")
+        return "; ".join(notes)
+
+
+def model_path(folder: Path, stem: str, fold: int = 0, suffix: str = ".keras") -> Path:
+    """Where the model of a row lies; each fold has its own."""
+    return folder / "models" / f"{stem}__{fold}{suffix}"
+
+
+def write_history(folder: Path, stem: str, history: pd.DataFrame) -> None:
+    """Write how a network was trained, one line per epoch and fold; nothing for other models."""
+    if len(history):
+        text = history.to_csv(index=False, lineterminator="\n")
+        files.write_text(folder / "histories" / f"{stem}.csv", text)

@@ -1,0 +1,70 @@
+"""Results of the first version, brought under today's keys: nothing is fitted again."""
+
+from pathlib import Path
+
+from gtzan_helpers import config
+from gtzan_helpers.errors import SourceError
+from gtzan_helpers.experiments import predictions as stored
+from gtzan_helpers.experiments import rows as results
+from gtzan_helpers.experiments.predictions import Predictions
+from gtzan_helpers.experiments.rows import Row, Rows, row_key
+from gtzan_helpers.experiments.run import Run
+from gtzan_helpers.models import systems
+
+
+def migrate(old: str | Path, run: Run) -> Rows:
+    """Bring rows and predictions of the first version into a run's folder.
+
+    Parameters
+    ----------
+    old : str or Path
+        The repository's `figures/`, or the folder of a run of the first version.
+    run : Run
+        Of the same source. A row comes back when the run has the row's profile.
+
+    Returns
+    -------
+    Rows
+        The rows that were brought, those of other sources left out.
+
+    Raises
+    ------
+    SourceError
+        If there are no results, or they are of other tracks or labels than the run's source.
+    """
+    old = Path(old)
+    board = old / "scoreboard.csv"
+    table = results.read_run(board if board.exists() else old)
+    rows = [row for row in results.from_table(table) if row.source == run.source.name]
+    for row in rows:
+        predictions = stored.read_predictions(old, row.stem)
+        if predictions is not None:
+            _check_tracks(row, predictions, run)
+            stored.write_predictions(run.folder, row.stem, predictions)
+        results.write_row(run.folder / "results", row, key=_key(row, run))
+    return Rows(results.table(rows))
+
+
+def _key(row: Row, run: Run) -> str:
+    system, profile = systems.get(row.system_id), config.profile(row.profile)
+    return row_key(
+        system,
+        profile,
+        row.protocol,
+        row.seed,
+        run.source.digest(),
+        tuned=profile.tuned and system.learner.searchable and row.protocol == run.honest,
+    )
+
+
+def _check_tracks(row: Row, predictions: Predictions, run: Run) -> None:
+    """Rows have no digest of their tracks, but predictions hold ids and labels."""
+    genre = run.tracks.set_index("track_id").genre
+    for part in ("valid", "test"):
+        ids, _, y_true = predictions.tracks(part)
+        known = genre.reindex(ids).to_numpy()
+        if (known != predictions.labels[y_true]).any():
+            raise SourceError(
+                f"{row.stem}: its tracks or labels are not those of {run.source.name}; "
+                "it belongs to another source of that name"
+            )

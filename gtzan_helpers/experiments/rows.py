@@ -1,0 +1,278 @@
+"""Result rows: one per system, source, protocol and seed, kept as JSON in a run's `results/`.
+
+A row is stored under a key, which is known before anything is computed. A key holds names and
+numbers only, in a canonical order. Settings and limits count only where they differ from their
+defaults, so that a new kind of either changes no old key.
+"""
+
+import hashlib
+import html
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gtzan_helpers import files
+from gtzan_helpers.config import Profile
+from gtzan_helpers.datasets import splits
+from gtzan_helpers.errors import DAMAGED_FILE, SourceError, reason
+from gtzan_helpers.models import systems
+from gtzan_helpers.models.systems import System
+
+
+@dataclass(frozen=True)
+class Row:
+    """One result. Accuracies are shares from 0 to 1.
+
+    `train_accuracy`, `valid_accuracy` and `segment_accuracy` (test set) count segments,
+    `track_accuracy` and `macro_f1` tracks; for a system that is given whole tracks, a segment is
+    a track. `status` is ``measured``, ``control`` (random weights in place of pretrained ones) or
+    ``not_measured``; `note` gives the reason, or what was special.
+    """
+
+    system_id: str
+    source: str
+    features: str
+    segment_seconds: float
+    protocol: str
+    seed: int
+    status: str
+    note: str = ""
+    n_train: int | None = None
+    n_valid: int | None = None
+    n_test: int | None = None
+    train_accuracy: float | None = None
+    valid_accuracy: float | None = None
+    segment_accuracy: float | None = None
+    track_accuracy: float | None = None
+    track_ci_low: float | None = None
+    track_ci_high: float | None = None
+    macro_f1: float | None = None
+    fit_seconds: float | None = None
+    n_parameters: int | None = None
+    pretrained: str = ""
+    profile: str = ""
+    versions: str = ""
+
+    @property
+    def stem(self) -> str:
+        """Name of the files that belong to this row."""
+        return stem(self.system_id, self.source, self.protocol, self.seed)
+
+
+STATUSES = ("measured", "control", "not_measured")
+
+COLUMNS = tuple(field.name for field in fields(Row))
+
+
+def stem(system_id: str, source: str, protocol: str, seed: int) -> str:
+    """Name of the files of one result, without their suffixes."""
+    return f"{system_id}__{source}__{protocol}__{seed}"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows that a notebook works with; in a cell they show themselves as a table.
+
+    Attributes
+    ----------
+    table : DataFrame
+        Columns `COLUMNS`; every row, whatever its status.
+    """
+
+    table: pd.DataFrame
+
+    @property
+    def measured(self) -> pd.DataFrame:
+        """The rows that count: neither controls nor what could not be measured."""
+        return self.table[self.table.status == "measured"]
+
+    @property
+    def left_out(self) -> pd.DataFrame:
+        """`system_id`, `protocol` and `note` of what could not be measured."""
+        refused = self.table[self.table.status == "not_measured"]
+        return refused[["system_id", "protocol", "note"]]
+
+    def under(self, protocol: str) -> pd.DataFrame:
+        """The measured rows of one protocol."""
+        return self.measured[self.measured.protocol == protocol]
+
+    def best(self, protocol: str) -> str:
+        """System with the highest accuracy on the validation set; empty if there is none."""
+        rows = self.under(protocol)
+        return "" if rows.empty else str(rows.loc[rows.valid_accuracy.idxmax()].system_id)
+
+    def _repr_html_(self) -> str:
+        shown = self.table[self.table.status != "not_measured"]
+        names = ["system_id", "features", "protocol", "train_accuracy", "valid_accuracy"]
+        names += ["segment_accuracy", "track_accuracy", "n_parameters", "note"]
+        shares = {name: "{:.0%}" for name in names if name.endswith("accuracy")}
+        style = shown[names].style.hide(axis="index")
+        page = style.format({**shares, "n_parameters": "{:,.0f}"}, na_rep="–").to_html()
+        refused = self.left_out.drop_duplicates(["system_id", "note"])
+        lines = (f"{row.system_id}, {row.protocol}: {row.note}" for row in refused.itertuples())
+        return page + "".join(f"<p>Left out: {html.escape(line)}</p>" for line in lines)
+
+
+def row_key(
+    system: System,
+    profile: Profile,
+    protocol: str,
+    seed: int,
+    digest: str,
+    *,
+    tuned: bool = False,
+) -> str:
+    """Return the key of a row.
+
+    Parameters
+    ----------
+    system : System
+    profile : Profile
+        Its limits count, not its name.
+    protocol : str
+    seed : int
+    digest : str
+        Of the source's tracks; see `datasets.Source.digest`.
+    tuned : bool
+        Whether settings are searched on the validation set.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    parts = {
+        "system": system.settings(tuned=tuned),
+        "limits": profile.limits(),
+        "protocol": protocol,
+        "seed": int(seed),
+        "tracks": digest,
+    }
+    if system.learner.base:
+        parts["base"] = systems.get(system.learner.base).settings()
+    return hashlib.sha256(canonical(parts).encode()).hexdigest()
+
+
+def canonical(settings: dict[str, Any]) -> str:
+    """Settings as text that depends on nothing but their names and values.
+
+    Raises
+    ------
+    TypeError
+        If a value is neither a name nor a number: an address or a function's text would make
+        the key change without any setting having changed.
+    """
+    return json.dumps(settings, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def write_row(folder: str | Path, row: Row, *, key: str) -> Path:
+    """Write one row as JSON, with the key under which it may be read again."""
+    text = json.dumps({"key": key, **asdict(row)}, indent=1)
+    return files.write_text(Path(folder) / f"{row.stem}.json", text + "\n")
+
+
+def read_row(folder: str | Path, stem: str, *, key: str = "") -> Row | None:
+    """Read the row of that name if it was written under that key, else None.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The `results/` of a run.
+    stem : str
+        See `stem`.
+    key : str
+        Empty accepts any key.
+    """
+    try:
+        stored = json.loads((Path(folder) / f"{stem}.json").read_text(encoding="utf-8"))
+        stored_key = stored.pop("key")
+        return Row(**stored) if key in ("", stored_key) else None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None  # not there yet, or written by another version: measured again
+
+
+def table(rows: Iterable[Row]) -> pd.DataFrame:
+    """Rows as a frame with the columns `COLUMNS`."""
+    return _typed(pd.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS)))
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    for field in fields(Row):
+        if field.type is str:
+            frame[field.name] = frame[field.name].astype(object).fillna("").astype(str)
+        elif field.type in (int, int | None):
+            frame[field.name] = frame[field.name].astype("Int64")
+        else:
+            frame[field.name] = frame[field.name].astype(float)
+    return frame
+
+
+def from_table(frame: pd.DataFrame) -> list[Row]:
+    """The rows of a frame that `table` made."""
+    columns = [[None if pd.isna(v) else v for v in frame[name].tolist()] for name in COLUMNS]
+    return [Row(*values) for values in zip(*columns, strict=True)]
+
+
+def read_run(run: str | Path) -> pd.DataFrame:
+    """Read the results of a run: a run's folder, or a `scoreboard.csv`.
+
+    Returns
+    -------
+    DataFrame
+        Columns `COLUMNS`, in the order of the table of systems.
+
+    Raises
+    ------
+    SourceError
+        If there are none, or a file is damaged.
+    """
+    run = Path(run)
+    if run.suffix == ".csv" and run.exists():
+        return _read_csv(run)
+    paths = sorted((run / "results").glob("*.json"))
+    if not paths:
+        raise SourceError(f"{run}: no results there; `gtzan run` makes them")
+    rows = []
+    for path in paths:
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            stored.pop("key")
+            rows.append(_checked(Row(**stored)))
+        except DAMAGED_FILE as error:
+            raise SourceError(
+                f"{path}: not a result of this version; remove it ({reason(error)})"
+            ) from error
+    return table(rows)
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    try:
+        frame = _typed(pd.read_csv(path, keep_default_na=True)[list(COLUMNS)])
+        for row in from_table(frame):
+            _checked(row)
+        if frame.empty:
+            raise ValueError("it holds no row")
+    except DAMAGED_FILE as error:
+        raise SourceError(f"{path}: not a scoreboard of this version ({reason(error)})") from error
+    return frame
+
+
+def _checked(row: Row) -> Row:
+    """Refuse what no run has written."""
+    for name, words in {"status": STATUSES, "protocol": splits.PROTOCOLS}.items():
+        if getattr(row, name) not in words:
+            raise ValueError(f"{name} {getattr(row, name)!r}")
+    for field in fields(Row):
+        value = getattr(row, field.name)
+        if not isinstance(value, str if field.type is str else int | float | None):
+            raise ValueError(f"{field.name} {value!r}")
+        share = field.name.endswith(("accuracy", "_f1")) and value is not None
+        if share and not 0 <= float(value) <= 1:
+            raise ValueError(f"{field.name} {value!r} is no share")
+    if row.status == "measured" and row.track_accuracy is None:
+        raise ValueError("measured, without an accuracy")
+    return row

@@ -1,0 +1,362 @@
+"""A run, as a notebook has it: a source, a profile, a seed and a folder.
+
+Whatever is measured is kept in the folder, and read back when it is asked for again.
+"""
+
+import html
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from gtzan_helpers import config, files
+from gtzan_helpers.config import Profile
+from gtzan_helpers.datasets import splits
+from gtzan_helpers.datasets.extraction import Features
+from gtzan_helpers.datasets.sources import LostSource, Source, open_source
+from gtzan_helpers.errors import DAMAGED_FILE, NotPossibleError, SettingError, SourceError, reason
+from gtzan_helpers.experiments import predictions as stored
+from gtzan_helpers.experiments import rows as results
+from gtzan_helpers.experiments.measuring import Measurement, model_path
+from gtzan_helpers.experiments.predictions import Predictions
+from gtzan_helpers.experiments.rows import Rows
+from gtzan_helpers.models import fitted as models
+from gtzan_helpers.models import systems
+from gtzan_helpers.models.fitted import Fitted
+from gtzan_helpers.models.learners import Learner
+from gtzan_helpers.workers import progress_bar
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+EMPTY_HISTORY = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds", "best", "fold",
+                 "stage")  # fmt: skip
+
+
+def start(
+    source: str | Path | Source = "synthetic",
+    *,
+    profile: str = "quick",
+    seed: int = 0,
+    run_dir: str | Path = "",
+    needs: Iterable[str] = (),
+) -> "Run":
+    """Open a source and the folder of its run, and show the banner.
+
+    Parameters
+    ----------
+    source : str, Path or Source
+        See `datasets.open_source`. If it is gone, but the folder holds results of it, those can
+        still be read.
+    profile : {"smoke", "quick", "full"}
+    seed : int
+        Random seed of splits and models.
+    run_dir : str or Path
+        Folder for everything that is kept; empty for ``runs/<source>-<profile>``.
+    needs : iterable of {"audio", "log_mel", "features", "pictures"}
+        What the notebook needs of the source.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    NotPossibleError
+        If the source does not give what is needed.
+    SourceError
+        If there is no such source.
+    """
+    opened, folder = _open(source, profile, run_dir)
+    if reason := opened.lacks(needs):
+        raise NotPossibleError(reason)
+    run = Run(opened, seed, folder)
+    from IPython.display import display
+
+    from gtzan_helpers.plots.notebook import banner
+
+    display(banner(opened))
+    return run
+
+
+def leave_out(reason: object) -> None:
+    """Show a notice of what is left out, and why."""
+    from IPython.display import display
+
+    from gtzan_helpers.plots.notebook import notice
+
+    display(notice(f"Left out: {html.escape(str(reason))}"))
+
+
+def _open(source: str | Path | Source, profile: str, run_dir: str | Path) -> tuple[Source, Path]:
+    """The source, and the folder of its run, which keeps the table of its tracks."""
+    try:
+        opened = open_source(source, profile=profile)
+        opened.tracks  # noqa: B018 - read now, so that a fault shows here
+    except SourceError as error:
+        name = Path(str(source)).stem
+        folder = Path(run_dir or config.run_dir(name, profile)).expanduser()
+        lost = _stored_source(folder, str(error), config.profile(profile))
+        if lost is None:
+            raise
+        return lost, folder
+    folder = Path(run_dir or config.run_dir(opened.name, profile)).expanduser()
+    _store_source(folder, opened)
+    return opened, folder
+
+
+def _store_source(folder: Path, source: Source) -> None:
+    about = {"name": source.name, "synthetic": source.synthetic, "digest": source.digest()}
+    text = json.dumps(about, indent=1) + "\n"
+    path = folder / "source.json"
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        table = source.tracks.to_csv(index=False, lineterminator="\n")
+        files.write_text(folder / "tracks.csv", table)
+        files.write_text(path, text)
+
+
+def _stored_source(folder: Path, reason: str, profile: Profile) -> Source | None:
+    """The source as a run remembers it: its tracks, without their content."""
+    try:
+        about = json.loads((folder / "source.json").read_text(encoding="utf-8"))
+        text = {"track_id": str, "genre": str, "md5": "string", "duplicate_of": "string"}
+        text |= {"fault_filtered": "string", "path": "string"}
+        types = {**text, "artist_group": "Int64", "sturm_removed": "boolean"}
+        tracks = pd.read_csv(
+            folder / "tracks.csv", dtype=types, keep_default_na=False, na_values=[""]
+        )
+        return LostSource(about["name"], tracks, reason, profile, synthetic=about["synthetic"])
+    except DAMAGED_FILE:
+        return None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A source, a seed, and the folder in which results are kept.
+
+    Attributes
+    ----------
+    source : Source
+    seed : int
+        Random seed of splits and models.
+    folder : Path
+    """
+
+    source: Source
+    seed: int
+    folder: Path
+
+    @property
+    def tracks(self) -> pd.DataFrame:
+        """The source's table of tracks."""
+        return self.source.tracks
+
+    @property
+    def labels(self) -> list[str]:
+        """Its labels, sorted."""
+        return self.source.labels
+
+    @property
+    def profile(self) -> Profile:
+        """How much of everything is taken."""
+        return self.source.profile
+
+    @property
+    def chance(self) -> float:
+        """Accuracy of always predicting the most frequent label."""
+        return self.source.chance
+
+    @cached_property
+    def honest(self) -> str:
+        """The most honest protocol that is possible on the source."""
+        return splits.honest(self.tracks)
+
+    def features(self, feature_set: str = "", *, segment_seconds: float | None = None) -> Features:
+        """Features of the source, by default the table that it gives most directly."""
+        if segment_seconds is None:
+            segment_seconds = self.source.default_segment_seconds
+        name = feature_set or self.source.default_features
+        return self.source.features(name, segment_seconds=segment_seconds)
+
+    @cached_property
+    def source_of_sound(self) -> Source:
+        """The source if it has audio, else the embedded dataset, to have something to play."""
+        return self.source if self.source.has_audio else open_source("synthetic", profile="smoke")
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds for results that are averaged: three in `full`, else the run's own."""
+        return (0, 1, 2) if self.profile.tuned else (self.seed,)
+
+    # Results
+
+    def measure(self, *system_ids: str, protocols: str = "auto", seed: int | None = None) -> Rows:
+        """Measure systems under protocols, or read back what was measured before.
+
+        Parameters
+        ----------
+        *system_ids : str
+            See `models.SYSTEMS`.
+        protocols : str
+            ``auto`` for each system's own and the source's honest one; ``all``; or names from
+            `splits.PROTOCOLS`, separated by commas.
+        seed : int or None
+            Instead of the run's.
+
+        Returns
+        -------
+        Rows
+            What is not possible on the source is among them as `not_measured`, with the reason.
+        """
+        pairs = [
+            (system_id, protocol)
+            for system_id in system_ids
+            for protocol in self._protocols(protocols, systems.get(system_id).run_protocol)
+        ]
+        bar = progress_bar(pairs, total=len(pairs), description="systems", unit="row")
+        return Rows(
+            results.table(
+                self.measurement(system_id, protocol, seed=seed).result()[0]
+                for system_id, protocol in bar
+            )
+        )
+
+    def _protocols(self, words: str, own: str) -> list[str]:
+        if words == "all":
+            return [p for p in splits.PROTOCOLS if p == own or p != "segment_random_augmented"]
+        if words == "auto":
+            return list(dict.fromkeys([own, self.honest]))
+        names = [word.strip() for word in words.split(",")]
+        for name in names:
+            if name not in splits.PROTOCOLS:
+                raise SettingError(
+                    f"protocol {name!r} does not exist; choose auto, all, or from "
+                    f"{', '.join(splits.PROTOCOLS)}"
+                )
+        return names
+
+    def measurement(
+        self,
+        system_id: str,
+        protocol: str = "",
+        *,
+        learner: Learner | None = None,
+        seed: int | None = None,
+    ) -> Measurement:
+        """One row to be measured, under the honest protocol unless another one is named."""
+        system = systems.get(system_id)
+        return Measurement(
+            replace(system, learner=learner) if learner else system,
+            self.source,
+            protocol or self.honest,
+            self.seed if seed is None else seed,
+            self.folder,
+        )
+
+    def results(self) -> Rows:
+        """Every row that the folder holds; none if nothing was measured yet."""
+        try:
+            return Rows(results.read_run(self.folder))
+        except SourceError:
+            return Rows(results.table([]))
+
+    def stem(self, system_id: str, protocol: str = "") -> str:
+        """Name of the files of one result, under the honest protocol unless another is named."""
+        return results.stem(system_id, self.source.name, protocol or self.honest, self.seed)
+
+    def predictions(self, system_id: str, protocol: str = "") -> Predictions:
+        """Predictions of a system; for no track if there are none that can be read."""
+        predictions = stored.readable_predictions(self.folder, self.stem(system_id, protocol))
+        return predictions or stored.none_of(self.labels)
+
+    def history(self, system_id: str, protocol: str = "") -> pd.DataFrame:
+        """How a network was trained, one line per epoch and `fold`; empty if it was not."""
+        path = self.folder / "histories" / f"{self.stem(system_id, protocol)}.csv"
+        try:
+            return pd.read_csv(path)
+        except FileNotFoundError:
+            return pd.DataFrame(columns=list(EMPTY_HISTORY))
+        except ValueError as error:
+            raise SourceError(
+                f"{path}: damaged ({reason(error)}); remove it and run again"
+            ) from error
+
+    def histories(self, *system_ids: str, protocol: str = "") -> dict[str, pd.DataFrame]:
+        """Histories of those systems that have one, by the systems' ids."""
+        tables = {name: self.history(name, protocol) for name in system_ids}
+        return {name: table for name, table in tables.items() if len(table)}
+
+    def model(self, system_id: str, protocol: str = "", *, fold: int = 0) -> Fitted:
+        """Load the model of a row; it is fitted again if its file is gone.
+
+        Raises
+        ------
+        SourceError
+            If there is none, or it is damaged.
+        """
+        measurement = self.measurement(system_id, protocol)
+        paths = [model_path(self.folder, measurement.stem, fold, s) for s in (".skops", ".keras")]
+        if not any(path.exists() for path in paths):
+            measurement.result(anew=True)
+        return models.load(paths[0] if paths[0].exists() else paths[1])
+
+    def save(self, picture: "Figure | Axes | np.ndarray", name: str) -> Path:
+        """Save a picture as ``figures/<name>.png`` and ``.svg`` in the run's folder."""
+        from gtzan_helpers.plots import style
+
+        return style.save(picture, self.folder / "figures", name)
+
+    # Choices, made on the validation set
+
+    def compare(
+        self, variants: Mapping[str, Learner], system_id: str, *, quick: int | None = None
+    ) -> pd.DataFrame:
+        """Train variants of a network, and compare them on the validation set.
+
+        Outside `full` only the first `quick` of them are trained. See `trials.compare`.
+        """
+        from gtzan_helpers.experiments.trials import compare
+
+        chosen = list(variants.items())[: None if self.profile.tuned else quick]
+        return compare({n: self.measurement(system_id, learner=learner) for n, learner in chosen})
+
+    def ablate(
+        self, features: Features, groups: Mapping[str, list[str]], system_id: str
+    ) -> pd.DataFrame:
+        """Fit a system to groups of columns, and compare them on the validation set.
+
+        See `trials.ablate`.
+        """
+        from gtzan_helpers.experiments.trials import ablate
+
+        return ablate(features, groups, system_id=system_id, protocol=self.honest, seed=self.seed)
+
+    # Questions to trained networks
+
+    def accuracy_by_seconds(self, system_id: str, **settings: Any) -> pd.DataFrame:
+        """Accuracy by how many seconds of a song are used; see `questions`."""
+        from gtzan_helpers.experiments.questions import accuracy_by_seconds
+
+        return accuracy_by_seconds(self.measurement(system_id), **settings)
+
+    def robustness(self, system_id: str, **settings: Any) -> pd.DataFrame:
+        """Accuracy on corrupted test songs; see `questions`. Empty where that is not possible."""
+        from gtzan_helpers.experiments import questions
+
+        try:
+            return questions.robustness(self.measurement(system_id), **settings)
+        except (NotPossibleError, SourceError) as error:
+            leave_out(error)
+            return pd.DataFrame(columns=["kind", "severity", *questions.ACCURACY])
+
+    def embed(self, system_id: str) -> tuple[Features, np.ndarray]:
+        """Embeddings in the penultimate layer, and the test songs; see `questions`."""
+        from gtzan_helpers.experiments.questions import embed
+
+        return embed(self.measurement(system_id))

@@ -1,0 +1,272 @@
+"""Classical models: scikit-learn pipelines, and one Gaussian mixture per class.
+
+Every pipeline begins with a scaler that is fitted to the training set only. Taught in notebook 03.
+"""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from gtzan_helpers.errors import NotPossibleError, SettingError
+from gtzan_helpers.models.fitted import Fitted, Inputs, reading
+from gtzan_helpers.models.learners import CONVOLUTIONAL_OUTPUT, Classical, Task
+from gtzan_helpers.models.studies import TABLES
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+TRUSTED = (
+    f"{__name__}.LogVariances",
+    "sklearn.tree._tree.Tree",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBClassifier",
+)
+"""Types of our models that skops does not trust by itself."""
+
+N_COMPONENTS = 900
+"""Principal components of the stacked study."""
+
+ESTIMATORS: Mapping[str, str] = {
+    "ClassMixtures": __name__,
+    "GradientBoostingClassifier": "sklearn.ensemble",
+    "KNeighborsClassifier": "sklearn.neighbors",
+    "LogisticRegression": "sklearn.linear_model",
+    "RandomForestClassifier": "sklearn.ensemble",
+    "SVC": "sklearn.svm",
+    "XGBClassifier": "xgboost",
+}
+"""The estimators that `Classical` knows, and where they are imported from."""
+
+
+class ClassMixtures(ClassifierMixin, BaseEstimator):
+    """One Gaussian mixture per class; the class with the largest likelihood is predicted.
+
+    Parameters
+    ----------
+    n_components : int
+        Gaussians per class; their covariances are full.
+    reg_covar : float
+        Added to the diagonal of each covariance.
+    random_state : int or None
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (n_classes,)
+    mixtures_ : list of GaussianMixture
+        One per class, in that order.
+
+    Notes
+    -----
+    Computes in float64: with fewer examples per class than dimensions a covariance is singular
+    but for `reg_covar`, and single precision cannot invert it.
+    """
+
+    def __init__(
+        self, n_components: int = 1, reg_covar: float = 1e-6, random_state: int | None = None
+    ):
+        self.n_components = n_components
+        self.reg_covar = reg_covar
+        self.random_state = random_state
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> "ClassMixtures":
+        """Fit a mixture to the examples of each class.
+
+        Parameters
+        ----------
+        X : ndarray, shape (n_examples, n_features)
+        y : ndarray, shape (n_examples,)
+            Labels.
+
+        Raises
+        ------
+        NotPossibleError
+            If a class has a single example.
+        """
+        from sklearn.mixture import GaussianMixture
+
+        X = np.asarray(X, dtype=np.float64)
+        self.classes_, counts = np.unique(y, return_counts=True)
+        if counts.min() < 2:
+            raise NotPossibleError(
+                "a covariance needs two examples of each class; "
+                f"class {self.classes_[counts.argmin()]} has {counts.min()}"
+            )
+        self.mixtures_ = [
+            GaussianMixture(
+                self.n_components, reg_covar=self.reg_covar, random_state=self.random_state
+            ).fit(X[y == label])
+            for label in self.classes_
+        ]
+        return self
+
+    def decision_function(self, X: np.ndarray) -> np.ndarray:
+        """Log-likelihood under each class, shape (n_examples, n_classes)."""
+        check_is_fitted(self)
+        X = np.asarray(X, dtype=np.float64)
+        return np.stack([mixture.score_samples(X) for mixture in self.mixtures_], axis=1)
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Label of the most likely class, shape (n_examples,)."""
+        likelihoods = self.decision_function(X)
+        return self.classes_[likelihoods.argmax(axis=1)]
+
+
+class LogVariances(TransformerMixin, BaseEstimator):
+    """Logarithms of some columns: variances span many orders of magnitude.
+
+    Parameters
+    ----------
+    columns : list of int
+        Which columns hold variances.
+    """
+
+    def __init__(self, columns: list[int]):
+        self.columns = columns
+
+    def fit(self, X: np.ndarray, y: np.ndarray | None = None) -> "LogVariances":
+        """Do nothing: there is nothing to learn."""
+        return self
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """Take the logarithms, shape (n_examples, n_features)."""
+        X = np.array(X, dtype=float)
+        X[:, self.columns] = np.log(np.maximum(X[:, self.columns], 1e-12))
+        return X
+
+
+@dataclass(frozen=True, eq=False)
+class FittedClassical(Fitted):
+    """A fitted pipeline; with `base`, it is given the convolutional output of that network."""
+
+    base: Fitted | None = None
+
+    ending = ".skops"
+
+    @property
+    def suffix(self) -> str:
+        """Empty for models of arrays, which take hundreds of megabytes."""
+        return self.ending if self.inputs.features in TABLES else ""
+
+    def probabilities(self, values: np.ndarray) -> np.ndarray:
+        """Predict the probability of each label, shape (n_examples, n_labels).
+
+        An estimator without probabilities (a support vector machine) gives the softmax of its
+        decision function: the right order, but not calibrated.
+        """
+        X = _seen(values, self.base)
+        if hasattr(self.model, "predict_proba"):
+            return self.model.predict_proba(X)
+        scores = self.model.decision_function(X)
+        if scores.ndim == 1:  # two labels
+            scores = np.stack([-scores, scores], axis=1) / 2
+        shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return shares / shares.sum(axis=1, keepdims=True)
+
+    def _write(self, path: Path) -> None:
+        import skops.io
+
+        skops.io.dump(self.model, path)
+
+
+def load(path: str | Path) -> FittedClassical:
+    """Read a `.skops` file that `Fitted.save` wrote; see `fitted.load`."""
+    import skops.io
+
+    with reading(path):
+        unknown = skops.io.get_untrusted_types(file=path)
+        model = skops.io.load(path, [name for name in unknown if name in TRUSTED])
+        inputs = Inputs.out_of(path)
+        inputs.refuse_outputs(len(model.classes_))
+        return FittedClassical(model, inputs)
+
+
+def fit(learner: Classical, task: Task) -> FittedClassical:
+    """Fit a pipeline; where options are searched, the best on the validation set is taken.
+
+    Parameters
+    ----------
+    learner : Classical
+    task : Task
+        With a `base`, the pipeline is fitted to the convolutional output of that network.
+    """
+    train, valid = task.split.train, task.split.valid
+    X = _seen(task.values[train], task.base)
+    n_train = min(len(X), X[0].size + 1) if learner.components else len(X)
+    search: tuple[Mapping[str, Any], ...] = learner.search if task.tuned else ()
+    best, best_accuracy, note = None, -1.0, ""
+    for options in search or ({},):
+        model = build(learner, n_train=n_train, seed=task.seed, **options)
+        model.fit(X, task.labels[train])
+        accuracy = 0.0
+        if search:
+            predictions = model.predict(_seen(task.values[valid], task.base))
+            accuracy = float((predictions == task.labels[valid]).mean())
+        if accuracy > best_accuracy:
+            words = " ".join(f"{name}={value}" for name, value in options.items())
+            best, best_accuracy, note = model, accuracy, f"chosen on valid: {words}"
+    return FittedClassical(best, task.inputs, note if search else "", base=task.base)
+
+
+def _seen(values: np.ndarray, base: Fitted | None) -> np.ndarray:
+    return values if base is None else base.hidden(values, CONVOLUTIONAL_OUTPUT)
+
+
+def build(learner: Classical, *, n_train: int, seed: int, **options: Any) -> "Pipeline":
+    """Build the pipeline of a classical learner.
+
+    Parameters
+    ----------
+    learner : Classical
+    n_train : int
+        Size of the training set; bounds principal components and neighbours.
+    seed : int
+        Random seed.
+    **options
+        Parameters of the estimator, instead of its own.
+
+    Raises
+    ------
+    SettingError
+        If there is no such estimator.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+    if learner.estimator not in ESTIMATORS:
+        raise SettingError(
+            f"estimator {learner.estimator!r} does not exist; choose from {', '.join(ESTIMATORS)}"
+        )
+    module = importlib.import_module(ESTIMATORS[learner.estimator])
+    model = getattr(module, learner.estimator)(**{**learner.options, **options})
+    parameters = model.get_params()
+    if "random_state" in parameters:
+        model.set_params(random_state=seed)
+    if "n_neighbors" in parameters:
+        model.set_params(n_neighbors=min(model.n_neighbors, n_train))
+    if not learner.components:
+        return make_pipeline(StandardScaler(), model)
+    return make_pipeline(
+        FunctionTransformer(_flatten),
+        StandardScaler(),
+        PCA(components(n_train), svd_solver="full", random_state=seed),
+        model,
+    )
+
+
+def components(n_train: int) -> int:
+    """Principal components of the stacked study: 900, or as many as `n_train` tracks allow.
+
+    Centred data of n examples spans n - 1 dimensions.
+    """
+    return min(N_COMPONENTS, n_train - 1)
+
+
+def _flatten(X: np.ndarray) -> np.ndarray:
+    return X.reshape(len(X), -1).astype(np.float32)

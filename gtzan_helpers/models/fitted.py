@@ -1,0 +1,239 @@
+"""What every fitted model has in common, and what is stored with it."""
+
+import contextlib
+import json
+import math
+import zipfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from gtzan_helpers import files
+from gtzan_helpers.errors import (
+    DAMAGED_FILE,
+    NotPossibleError,
+    SettingError,
+    SourceError,
+    reason,
+)
+
+_NAME = "gtzan.json"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a model was trained on, and therefore what it can predict from.
+
+    Attributes
+    ----------
+    features : str
+        Name of a feature set, or of embeddings ("musicnn").
+    segment_seconds : float
+        Length of a segment in seconds; 0 for whole tracks.
+    shape : tuple of int
+        Shape of one example.
+    labels : tuple of str
+        In the order of the model's outputs.
+    frame_period : float or None
+        Seconds from one frame to the next; None for tables.
+    columns : tuple of str
+        Columns of a table that are used; empty for all of them, and for arrays.
+    temperature : float
+        By which the probabilities are calibrated.
+    threshold : float
+        Probability below which a prediction counts as uncertain.
+    """
+
+    features: str
+    segment_seconds: float
+    shape: tuple[int, ...]
+    labels: tuple[str, ...]
+    frame_period: float | None = None
+    columns: tuple[str, ...] = ()
+    temperature: float = 1.0
+    threshold: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not all(isinstance(label, str) for label in self.labels):
+            raise SourceError(f"labels {list(self.labels)} are not all words")
+        numbers = (self.segment_seconds, self.frame_period or 0.0)
+        if not all(math.isfinite(number) and number >= 0 for number in numbers):
+            raise SourceError(f"segment_seconds and frame_period {numbers} are no lengths")
+        if not (0 < self.temperature < math.inf and 0 <= self.threshold <= 1):
+            raise SourceError(
+                f"temperature {self.temperature} and threshold {self.threshold} are not possible"
+            )
+        if len(set(self.labels)) < len(self.labels):
+            raise SourceError(f"a label comes twice: {list(self.labels)}")
+        if any(not label.strip() for label in self.labels):
+            raise SourceError(f"a label is empty: {list(self.labels)}; name the folder it is from")
+        if len(self.labels) < 2:
+            raise NotPossibleError(
+                f"there is nothing to tell apart: the only label is {', '.join(self.labels)!r}"
+            )
+
+    def refuse_other(self, other: "Inputs") -> None:
+        """Compare with other inputs; labels may differ.
+
+        Raises
+        ------
+        SettingError
+            If they were made otherwise.
+        """
+        for name in ("features", "segment_seconds", "frame_period", "shape"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            same = mine == theirs
+            if name == "frame_period" and mine and theirs:
+                # A pack keeps it in single precision, rounded.
+                same = math.isclose(mine, theirs, rel_tol=0.01)
+            if not same:
+                raise SettingError(
+                    f"the model was trained with {name}={mine}, the input has {theirs}; "
+                    "extract it with the model's settings"
+                )
+
+    def refuse_outputs(self, n_outputs: int) -> None:
+        """Check that a model has as many outputs as there are labels.
+
+        Raises
+        ------
+        SourceError
+            If it has another number of them.
+        """
+        if n_outputs != len(self.labels):
+            raise SourceError(
+                f"the model has {n_outputs} outputs for {len(self.labels)} labels; train it again"
+            )
+
+    def put_into(self, path: str | Path) -> None:
+        """Add the inputs to the file of a model, `.keras` or `.skops`: both are archives."""
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr(_NAME, json.dumps(asdict(self), indent=1))
+
+    @classmethod
+    def out_of(cls, path: str | Path) -> "Inputs":
+        """Read the inputs from the file of a model; use it inside `reading`."""
+        with zipfile.ZipFile(path) as archive:
+            stored = json.loads(archive.read(_NAME))
+        for name in {"shape", "labels", "columns"} & set(stored):
+            stored[name] = tuple(stored[name])
+        return cls(**stored)
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted(ABC):
+    """A fitted model.
+
+    Attributes
+    ----------
+    model : keras.Model or scikit-learn classifier
+    inputs : Inputs
+    note : str
+        What a result row says about the fit: "epoch 12 of 24".
+    history : DataFrame
+        One row per epoch of training; empty for classical models.
+    """
+
+    model: Any
+    inputs: Inputs
+    note: str = ""
+    history: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
+
+    ending: ClassVar[str]
+
+    @property
+    def suffix(self) -> str:
+        """Ending of the model's file; empty if it is not worth saving."""
+        return self.ending
+
+    @property
+    def n_parameters(self) -> int | None:
+        """Number of trainable weights; None for classical models."""
+        return None
+
+    @abstractmethod
+    def probabilities(self, values: np.ndarray) -> np.ndarray:
+        """Predict the probability of each label.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n_examples, *inputs.shape)
+
+        Returns
+        -------
+        ndarray, shape (n_examples, n_labels)
+        """
+
+    def hidden(self, values: np.ndarray, layer: str) -> np.ndarray:
+        """Output of one of a network's layers, shape (n_examples, n_units).
+
+        Raises
+        ------
+        NotPossibleError
+            If the model has no layers.
+        """
+        raise NotPossibleError(f"{type(self.model).__name__} has no layers")
+
+    def save(self, path: str | Path) -> Path:
+        """Write the model and its inputs to one file.
+
+        Raises
+        ------
+        SettingError
+            If the name of the file has another ending than `ending`.
+        """
+        if Path(path).suffix != self.ending:
+            raise SettingError(f"{path}: a model's file ends in {self.ending}")
+        with files.replacing(path) as temporary:
+            self._write(temporary)
+            self.inputs.put_into(temporary)
+        return Path(path)
+
+    @abstractmethod
+    def _write(self, path: Path) -> None:
+        """Write the bare model."""
+
+
+def load(path: str | Path) -> Fitted:
+    """Read a model that `Fitted.save` wrote; its note and history are empty.
+
+    Raises
+    ------
+    SettingError
+        If the name ends otherwise.
+    SourceError
+        If the file is missing or damaged, or holds more than a model of this series.
+    """
+    if Path(path).suffix == ".skops":
+        from gtzan_helpers.models import classical
+
+        return classical.load(path)
+    if Path(path).suffix != ".keras":
+        raise SettingError(f"{path}: models of a run end in .keras or .skops")
+    from gtzan_helpers.models import training
+
+    return training.load(path)
+
+
+@contextlib.contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """Turn whatever reading a model raises into one line.
+
+    Raises
+    ------
+    SourceError
+        If the file is missing or damaged.
+    """
+    try:
+        yield
+    except SourceError as error:
+        raise SourceError(f"{path}: {error}") from error
+    except FileNotFoundError as error:
+        raise SourceError(f"{path}: there is no such model; `gtzan run` makes models") from error
+    except DAMAGED_FILE as error:
+        raise SourceError(f"{path}: not a model of this series ({reason(error)})") from error

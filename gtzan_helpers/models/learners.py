@@ -1,0 +1,412 @@
+"""Learners: how a system learns. Everything here is settings; the work is done elsewhere.
+
+Keras and scikit-learn are imported when a learner fits, so that a system's settings can be read
+without them.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gtzan_helpers.errors import NotPossibleError, SettingError
+from gtzan_helpers.models.fitted import Fitted, Inputs
+
+if TYPE_CHECKING:
+    import keras
+
+    from gtzan_helpers.datasets.extraction import Features
+    from gtzan_helpers.datasets.splits import Split
+
+CONVOLUTIONAL_OUTPUT = "convolutional_output"
+"""Name of the layer of `networks.stacked_cnn` that `OnConvolutions` builds on."""
+
+BODIES: Mapping[str, Mapping[str, Any]] = {
+    "dense": {"units": (512, 256, 128, 64), "dropout": 0.0, "norm": False},
+    "stacked_nn": {},
+    "images_cnn": {},
+    "capstone_cnn": {"norm": False, "dropout": 0.0},
+    "stacked_cnn": {},
+    "stacked_cnn3d": {},
+    "slices_cnn": {"filters": (24, 48), "dropout": 0.3},
+    "crnn": {"units": 128, "dropout": 0.0},
+    "texture": {"units": 128, "shrinkage": 0.05, "dropout": 0.3},
+}
+"""The architectures, which are functions of `networks`, and the defaults of their options."""
+
+
+def canonical(value: Any) -> Any:
+    """Bring settings to the one form that keys are made of: JSON, whole numbers as integers.
+
+    Raises
+    ------
+    TypeError
+        If there is anything in them but names and numbers.
+    """
+    if isinstance(value, Mapping):
+        return {str(name): canonical(value[name]) for name in sorted(value)}
+    if isinstance(value, tuple | list):
+        return [canonical(part) for part in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise TypeError(f"settings are names and numbers, not {type(value).__name__}")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a learner is fitted to.
+
+    Attributes
+    ----------
+    values : ndarray, shape (n_examples, *inputs.shape)
+        As stored; may be a memory map.
+    labels : ndarray of int, shape (n_examples,)
+        Indices into `inputs.labels`.
+    split : Split
+        Rows of the training and validation sets; the test set is not touched.
+    inputs : Inputs
+        What the values are.
+    seed : int
+        Of weights, dropout and the order of examples.
+    epochs_limit : int or None
+        Upper bound of the number of epochs.
+    fetch : bool
+        Whether pretrained weights may be downloaded.
+    tuned : bool
+        Whether hyperparameters are searched.
+    description : str
+        Of the progress bar.
+    base : Fitted or None
+        The fitted model of the system `Learner.base`.
+    """
+
+    values: np.ndarray
+    labels: np.ndarray
+    split: "Split"
+    inputs: Inputs
+    seed: int
+    epochs_limit: int | None = None
+    fetch: bool = False
+    tuned: bool = False
+    description: str = "epochs"
+    base: Fitted | None = None
+
+
+@dataclass(frozen=True)
+class Learner(ABC):
+    """How a system learns from examples."""
+
+    @property
+    def copies(self) -> tuple[str, ...]:
+        """Augmentations of which each gives a copy of the training set."""
+        return ()
+
+    @property
+    def components(self) -> bool:
+        """Whether inputs are projected onto their principal components."""
+        return False
+
+    @property
+    def searchable(self) -> bool:
+        """Whether there are hyperparameters to search."""
+        return False
+
+    @property
+    def trains_epochs(self) -> bool:
+        """Whether a network is trained, which takes longer than a classical model."""
+        return False
+
+    @property
+    def pretrained(self) -> str:
+        """Which pretrained weights it starts from; empty for none."""
+        return ""
+
+    @property
+    def base(self) -> str:
+        """Id of the system on whose fitted model it builds; empty for none."""
+        return ""
+
+    def settings(self, *, tuned: bool = False) -> dict[str, Any]:
+        """Everything that fitting depends on but data and seed, as names and numbers.
+
+        Parameters
+        ----------
+        tuned : bool
+            Whether the hyperparameters to search are part of it.
+
+        Returns
+        -------
+        dict
+            Can be written as JSON; settings equal to their defaults are left out.
+        """
+        chosen: dict[str, Any] = {"learner": type(self).__name__}
+        for setting in fields(self):
+            value = getattr(self, setting.name)
+            factory = setting.default_factory
+            default = setting.default if factory is MISSING else factory()
+            if isinstance(value, Learner):
+                chosen[setting.name] = value.settings(tuned=tuned)
+            elif value != default and (tuned or setting.name != "search"):
+                chosen[setting.name] = canonical(value)
+        return chosen
+
+    def prepare(self, features: "Features", *, fetch: bool) -> "Features":
+        """Turn features into the examples that it learns from.
+
+        Parameters
+        ----------
+        features : Features
+        fetch : bool
+            Whether pretrained weights may be downloaded.
+
+        Raises
+        ------
+        MissingWeightsError, NotPossibleError
+            If they are missing and cannot be downloaded.
+        """
+        return features
+
+    def fit(self, values: np.ndarray, labels: np.ndarray, split: "Split", **options: Any) -> Fitted:
+        """Fit on the training set; epoch and hyperparameters are chosen on the validation set.
+
+        Parameters
+        ----------
+        values, labels, split, **options
+            The attributes of `Task`; `inputs` and `seed` are required.
+
+        Raises
+        ------
+        NotPossibleError
+            If the training set lacks a label, or examples are too small for a network.
+        SourceError
+            If values are not finite.
+        """
+        return self.fit_task(Task(values, labels, split, **options))
+
+    @abstractmethod
+    def fit_task(self, task: Task) -> Fitted:
+        """Fit as `fit` does."""
+
+
+@dataclass(frozen=True)
+class Classical(Learner):
+    """A scikit-learn pipeline: a scaler, then one estimator.
+
+    Attributes
+    ----------
+    estimator : str
+        See `classical.ESTIMATORS`.
+    options : mapping
+        Keyword arguments of the estimator.
+    search : tuple of mappings
+        Options to try on the validation set.
+    components : bool
+        Whether inputs are flattened and projected onto their principal components.
+    """
+
+    estimator: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    search: tuple[Mapping[str, Any], ...] = ()
+    components: bool = False
+
+    @property
+    def searchable(self) -> bool:
+        return bool(self.search)
+
+    def fit_task(self, task: Task) -> Fitted:
+        from gtzan_helpers.models import classical
+
+        return classical.fit(self, task)
+
+
+@dataclass(frozen=True)
+class Network(Learner):
+    """A neural network and how it is trained.
+
+    Attributes
+    ----------
+    body : str
+        Name of the architecture, see `BODIES`: it turns inputs into the features of the last,
+        softmax layer.
+    options : mapping
+        Options of the architecture.
+    epochs : int
+        Upper bound of the number of epochs.
+    batch_size : int
+    learning_rate : float
+        Of AdamW at the start; it falls to 0 along half a cosine.
+    weight_decay : float
+        Of AdamW, relative to the learning rate.
+    patience : int or None
+        Epochs without a better validation accuracy before training stops; the weights of the
+        best epoch are restored. None: all epochs are run and the last weights stay.
+    mixup : float
+        How strongly examples are blended (`changes.mixup`); 0 for not at all.
+    changes : tuple of str
+        Augmentations of the training examples, drawn anew in every epoch
+        (`changes.LOG_MEL_AUGMENTATIONS`); for log-mel spectrograms only.
+    copies : tuple of str
+        Augmentations of which each gives a copy of the training set (`changes.AUGMENTATIONS`).
+    components : bool
+        Whether inputs are flattened and projected onto their principal components.
+    version : int
+        To be raised when the architecture changes, so that results become stale.
+    """
+
+    body: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    epochs: int = 40
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    patience: int | None = 12
+    mixup: float = 0.0
+    changes: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
+    components: bool = False
+    version: int = 1
+
+    trains_epochs = True
+
+    def settings(self, *, tuned: bool = False) -> dict[str, Any]:
+        defaults = BODIES[self.body]
+        options = {name: value for name, value in self.options.items() if value != defaults[name]}
+        return Learner.settings(replace(self, options=options), tuned=tuned)
+
+    def build(self, shape: tuple[int, ...], n_labels: int, **settings: Any) -> "keras.Model":
+        """Build the model, not yet trained; see `networks.build`."""
+        from gtzan_helpers.models import networks
+
+        return networks.build(self, shape, n_labels, **settings)
+
+    def fit_task(self, task: Task) -> Fitted:
+        from gtzan_helpers.models import training
+
+        return training.fit(self, task)
+
+
+@dataclass(frozen=True)
+class Transfer(Learner):
+    """A network pretrained on photos, with a new head; its upper part is fine-tuned.
+
+    Attributes
+    ----------
+    backbone : str
+        See `transfer.BACKBONES`.
+    weights : str
+        ``imagenet``, ``random``, or the path of a weight file.
+    size : int
+        Height and width of the pictures, in pixels.
+    colours : str
+        Matplotlib's name of the colour map that a spectrogram is drawn with.
+    depth : int
+        Blocks that are fine-tuned after the head was trained; 0 leaves all frozen.
+    units : int
+        Of the head's hidden layer.
+    dropout : float
+    learning_rate, tuning_rate : float
+        At the start, of the head and of fine-tuning.
+    epochs, tuning_epochs : int
+    batch_size : int
+    """
+
+    backbone: str
+    weights: str = "imagenet"
+    size: int = 224
+    colours: str = "viridis"
+    depth: int = 1
+    units: int = 128
+    dropout: float = 0.3
+    learning_rate: float = 1e-3
+    tuning_rate: float = 1e-4
+    epochs: int = 30
+    tuning_epochs: int = 10
+    batch_size: int = 32
+
+    trains_epochs = True
+
+    @property
+    def pretrained(self) -> str:
+        return self.weights
+
+    def head(self) -> Network:
+        """The network that is trained on the frozen backbone."""
+        return Network(
+            "dense",
+            {"units": (self.units,), "dropout": self.dropout},
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            patience=8,
+        )
+
+    def tuning(self) -> Network:
+        """How the upper part is trained after the head."""
+        return replace(self.head(), epochs=self.tuning_epochs, learning_rate=self.tuning_rate)
+
+    def prepare(self, features: "Features", *, fetch: bool) -> "Features":
+        from gtzan_helpers.models import transfer
+
+        return transfer.activations(self, features, fetch=fetch)
+
+    def fit_task(self, task: Task) -> Fitted:
+        from gtzan_helpers.models import transfer
+
+        return transfer.fit(self, task)
+
+
+@dataclass(frozen=True)
+class OnMusicnn(Learner):
+    """A learner on embeddings of MusiCNN, which was pretrained on music."""
+
+    head: Learner
+
+    pretrained = "MusiCNN"
+
+    @property
+    def searchable(self) -> bool:
+        return self.head.searchable
+
+    @property
+    def trains_epochs(self) -> bool:
+        return self.head.trains_epochs
+
+    def prepare(self, features: "Features", *, fetch: bool) -> "Features":
+        from gtzan_helpers.models import musicnn
+
+        return musicnn.embed_features(features)
+
+    def fit_task(self, task: Task) -> Fitted:
+        return self.head.fit_task(task)
+
+
+@dataclass(frozen=True)
+class OnConvolutions(Learner):
+    """A classical learner on what the convolutions of a trained network give."""
+
+    head: Classical
+    base: str = "stacked_cnn"
+
+    trains_epochs = True
+
+    @property
+    def components(self) -> bool:
+        return self.head.components
+
+    def fit_task(self, task: Task) -> Fitted:
+        if task.base is None:
+            raise SettingError(f"the fitted network of {self.base} is missing; give it as `base`")
+        task.base.inputs.refuse_other(task.inputs)
+        return self.head.fit_task(task)
+
+
+@dataclass(frozen=True)
+class Vote(Learner):
+    """A vote of systems that were measured before; it learns nothing itself."""
+
+    def fit_task(self, task: Task) -> Fitted:
+        raise NotPossibleError("an ensemble joins the predictions of other systems")

@@ -1,0 +1,213 @@
+"""MusiCNN, a network pretrained on music: rebuilt here, with the weights of the installed package.
+
+Its authors trained it to tag the Million Song Dataset (Pons & Serra 2019, arXiv:1909.06654). Of the
+package `musicnn` only the weight files and the list of tags are used. Taught in notebook 06.
+"""
+
+import importlib
+import importlib.util
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gtzan_helpers import files
+from gtzan_helpers.audio.patches import PATCH_SHAPE
+from gtzan_helpers.errors import NotPossibleError, SourceError, reason
+from gtzan_helpers.models.backend import keras, layers, ops
+from gtzan_helpers.models.networks import Tensor
+from gtzan_helpers.models.transfer import embed
+
+if TYPE_CHECKING:
+    from gtzan_helpers.datasets.extraction import Features
+
+WEIGHTS = "MSD_musicnn"
+"""Which of the installed networks: the one trained on the Million Song Dataset."""
+
+LAYERS = {"tags": 50, "penultimate": 200, "mean_pool": 753, "max_pool": 753}
+"""The layers that make up an embedding, and their sizes."""
+
+
+def columns() -> tuple[str, ...]:
+    """Names of the columns of an embedding: tags by their names, other layers by number."""
+    tags = [f"tags_{word}" for word in tag_names()]
+    others = [f"{name}_{i}" for name, n in LAYERS.items() if name != "tags" for i in range(n)]
+    return (*tags, *others)
+
+
+def tag_names() -> list[str]:
+    """The 50 tags, in the order of the network's outputs."""
+    _folder()
+    return list(importlib.import_module("musicnn.configuration").MSD_LABELS)
+
+
+def _folder() -> Path:
+    package = importlib.util.find_spec("musicnn")
+    if package is None or not package.submodule_search_locations:
+        raise NotPossibleError(
+            "the package musicnn, which brings weights that know music, is not installed; "
+            "`uv sync` installs it, or `pip install --no-deps musicnn`"
+        )
+    return Path(next(iter(package.submodule_search_locations))) / WEIGHTS
+
+
+def digest() -> str:
+    """Hash of the weights, by which embeddings are cached."""
+    path = _folder() / ".data-00000-of-00001"
+    try:
+        return files.file_hash(path)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read; install musicnn again") from error
+
+
+def read_weights(folder: str | Path | None = None) -> dict[str, np.ndarray]:
+    """Read the variables of a checkpoint.
+
+    Parameters
+    ----------
+    folder : str, Path or None
+        The folder of its files; None for the installed package.
+
+    Returns
+    -------
+    dict
+        Arrays by the names of their variables.
+
+    Raises
+    ------
+    NotPossibleError
+        If the package is not installed.
+    SourceError
+        If its files are missing, cut short or of another network.
+    """
+    import tensorflow as tf  # nothing else reads its checkpoints
+
+    folder = Path(folder) if folder else _folder()
+    with tempfile.TemporaryDirectory() as place:
+        try:
+            # The reader expects a name before the ending, and these files have none.
+            for ending in (".index", ".data-00000-of-00001"):
+                shutil.copy(folder / ending, Path(place) / f"weights{ending}")
+            reader = tf.train.load_checkpoint(str(Path(place) / "weights"))
+            names = [n for n in reader.get_variable_to_shape_map() if "Adam" not in n]
+            return {name: np.asarray(reader.get_tensor(name)) for name in names}
+        except (OSError, ValueError, IndexError, RuntimeError, tf.errors.OpError) as error:
+            raise SourceError(
+                f"{folder}: not the weights of MusiCNN ({reason(error)}); install musicnn again"
+            ) from error
+
+
+def embed_features(features: "Features") -> "Features":
+    """Compute MusiCNN's embeddings of the patches of a source.
+
+    Parameters
+    ----------
+    features : Features
+        Of the feature set "patches".
+
+    Returns
+    -------
+    Features
+        With the columns `columns`, values of shape (n_segments, 1756). The name of the feature
+        set says whether the patches were approximated from a log-mel.
+
+    Raises
+    ------
+    NotPossibleError
+        If musicnn is not installed.
+    """
+    model = build(read_weights())
+    values = embed(model, features.values, name=f"{WEIGHTS} {digest()}").astype(np.float32)
+    name = "musicnn of a log-mel" if features.of_log_mel else "musicnn"
+    return replace(features, values=values, columns=columns(), feature_set=name)
+
+
+def build(weights: Mapping[str, np.ndarray]) -> keras.Model:
+    """Rebuild the network; its output is the layers of `LAYERS`, concatenated.
+
+    Parameters
+    ----------
+    weights : mapping
+        See `read_weights`.
+
+    Returns
+    -------
+    keras.Model
+        From shape (n_patches, 187, 96), see `audio.patches`, to (n_patches, 1756).
+
+    Raises
+    ------
+    SourceError
+        If a variable is missing or has another shape.
+
+    Notes
+    -----
+    Timbre: convolutions over 7 frames and 38 or 67 bands, so that a spectral shape is detected at
+    any pitch; rhythm: over 32, 64 and 128 frames of one band; both followed by the maximum over
+    bands. Three convolutions with residual connections follow, then maximum and mean over time.
+    """
+    inputs = keras.Input(PATCH_SHAPE)
+    x = layers.BatchNormalization(name="input_norm")(layers.Reshape((*PATCH_SHAPE, 1))(inputs))
+    sizes = [(204, (7, 38)), (204, (7, 67)), (51, (128, 1)), (51, (64, 1)), (51, (32, 1))]
+    front = layers.Concatenate(name="front")(
+        [_over_bands(x, n, size, number) for number, (n, size) in enumerate(sizes)]
+    )
+    outputs = [front]
+    for number in (5, 6, 7):
+        convolution = layers.Conv1D(64, 7, padding="same", activation="relu", name=f"conv_{number}")
+        x = layers.BatchNormalization(name=f"norm_{number}")(convolution(outputs[-1]))
+        outputs.append(layers.Add()([x, outputs[-1]]) if number > 5 else x)
+    middle = layers.Concatenate(name="middle")(outputs)
+    max_pool = layers.GlobalMaxPooling1D(name="max_pool")(middle)
+    mean_pool = layers.GlobalAveragePooling1D(name="mean_pool")(middle)
+    # The checkpoint's dense layer expects maximum and mean of each channel in turn.
+    pooled = layers.Flatten()(ops.stack([max_pool, mean_pool], axis=2))
+    pooled = layers.BatchNormalization(name="pool_norm")(pooled)
+    hidden = layers.Dense(200, activation="relu", name="dense")(pooled)
+    penultimate = layers.BatchNormalization(name="penultimate")(hidden)
+    tags = layers.Dense(50, activation="sigmoid", name="tags")(penultimate)
+    joined = layers.Concatenate()([tags, penultimate, mean_pool, max_pool])
+    model = keras.Model(inputs, joined, name="musicnn")
+    _set_weights(model, weights)
+    return model
+
+
+def _over_bands(x: Tensor, n_filters: int, size: tuple[int, int], number: int) -> Tensor:
+    """Convolve with the number of frames unchanged, and take the maximum over bands."""
+    if size[1] > 1:  # only frames are padded
+        x = layers.ZeroPadding2D((size[0] // 2, 0))(x)
+    padding = "valid" if size[1] > 1 else "same"
+    x = layers.Conv2D(n_filters, size, padding=padding, activation="relu", name=f"conv_{number}")(x)
+    x = layers.BatchNormalization(name=f"norm_{number}")(x)
+    return ops.max(x, axis=2)
+
+
+def _set_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
+    norms = ["input_norm", *[f"norm_{i}" for i in range(8)], "pool_norm", "penultimate"]
+    names = {
+        **{name: ("batch_normalization", i) for i, name in enumerate(norms)},
+        **{f"conv_{i}": ("conv2d", i) for i in range(8)},
+        "dense": ("dense", 0),
+        "tags": ("dense", 1),
+    }
+    variables = {
+        "batch_normalization": ("gamma", "beta", "moving_mean", "moving_variance"),
+        "conv2d": ("kernel", "bias"),
+        "dense": ("kernel", "bias"),
+    }
+    for name, (kind, number) in names.items():
+        layer = model.get_layer(name)
+        prefix = f"{kind}_{number}" if number else kind
+        try:
+            values = [weights[f"{prefix}/{variable}"] for variable in variables[kind]]
+            if isinstance(layer, layers.Conv1D):  # a convolution over all channels at once
+                values[0] = values[0].reshape(layer.kernel.shape)
+            layer.set_weights(values)
+        except (KeyError, ValueError) as error:
+            raise SourceError(
+                f"{prefix}: these are not the weights of MusiCNN ({reason(error)})"
+            ) from error

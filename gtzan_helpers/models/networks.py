@@ -1,0 +1,309 @@
+"""The architectures of the networks, in pure Keras 3, so that any of its backends runs them.
+
+Each function turns inputs into the features of the last, softmax layer; the defaults of its
+options are in `learners.BODIES`. Dense networks are taught in notebook 04, convolutions in 05,
+recurrence in 07.
+"""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from scipy.fft import dct
+
+from gtzan_helpers.errors import NotPossibleError, reason
+from gtzan_helpers.models.backend import keras, layers, ops
+from gtzan_helpers.models.learners import BODIES, CONVOLUTIONAL_OUTPUT, Network
+
+PRINCIPAL_COMPONENTS = "principal_components"
+Tensor = Any
+"""A tensor of any of Keras's backends, symbolic or not."""
+
+# Blocks
+
+
+def _image(x: Tensor) -> Tensor:
+    """Add the channel that convolutions expect to a spectrogram, (rows, frames)."""
+    return layers.Reshape((*x.shape[1:], 1))(x)
+
+
+def _convolution(
+    x: Tensor,
+    filters: int,
+    size: int | tuple[int, int] = 3,
+    *,
+    strides: int | tuple[int, int] = 1,
+    activation: str = "relu",
+    norm: bool = False,
+    dropout: float = 0.0,
+) -> Tensor:
+    """Convolve, with optional batch normalisation and dropout of whole channels."""
+    x = layers.Conv2D(filters, size, strides=strides, padding="same", use_bias=not norm)(x)
+    if norm:
+        x = layers.BatchNormalization()(x)
+    x = layers.Activation(activation)(x)
+    return layers.SpatialDropout2D(dropout)(x) if dropout else x
+
+
+def _pool(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Max pooling; an axis shorter than the pool becomes one."""
+    fitting = [min(pool, length) for pool, length in zip(size, x.shape[1:], strict=False)]
+    return layers.MaxPooling2D(fitting)(x)
+
+
+# Dense networks
+
+
+def dense(x: Tensor, units: tuple[int, ...], dropout: float, norm: bool) -> Tensor:
+    """Fully connected layers of ReLU units."""
+    for n_units in units:
+        x = layers.Dense(n_units, use_bias=not norm)(x)
+        if norm:
+            x = layers.BatchNormalization()(x)
+        x = layers.Activation("relu")(x)
+        if dropout:
+            x = layers.Dropout(dropout)(x)
+    return x
+
+
+def stacked_nn(x: Tensor) -> Tensor:
+    """One hidden layer of 64 units on principal components."""
+    x = layers.Dense(64, use_bias=False)(x)
+    x = layers.BatchNormalization()(x)
+    x = layers.LeakyReLU()(x)
+    return layers.Dropout(0.5)(x)
+
+
+# Convolutional networks
+
+
+def images_cnn(x: Tensor) -> Tensor:
+    """Convolution and pooling in turn over the image of a whole track, then a dense layer.
+
+    The image is first averaged down to half the bands and a third of the frames.
+    """
+    x = layers.AveragePooling2D((2, 3))(_image(x))
+    for filters in (16, 32, 64):
+        x = _pool(_convolution(x, filters), (2, 2))
+    x = layers.Flatten()(_pool(x, (2, 4)))
+    x = layers.Dense(64, activation="relu")(x)
+    return layers.Dropout(0.3)(x)
+
+
+def capstone_cnn(x: Tensor, norm: bool, dropout: float) -> Tensor:
+    """Three convolutions, each pooled, then a dense layer; `norm` and `dropout` regularise."""
+    x = _image(x)
+    x = _pool(_convolution(x, 16, 5, strides=(2, 1), norm=norm), (2, 2))
+    for filters in (32, 64):
+        x = _pool(_convolution(x, filters, norm=norm, dropout=dropout / 2), (2, 2))
+    x = layers.Flatten()(x)
+    x = layers.Dense(64, activation="relu")(x)
+    return layers.Dropout(dropout)(x) if dropout else x
+
+
+def stacked_cnn(x: Tensor) -> Tensor:
+    """Two convolutions over the stacked array, then a dense layer.
+
+    `OnConvolutions` builds on the layer that has a name.
+    """
+    x = _image(x)
+    for filters in (16, 32):
+        x = _convolution(x, filters, 5, strides=2, activation="leaky_relu", norm=True)
+        x = _pool(x, (2, 4))
+    x = layers.Flatten(name=CONVOLUTIONAL_OUTPUT)(x)
+    return _leaky(layers.Dropout(0.5)(x))
+
+
+def stacked_cnn3d(x: Tensor) -> Tensor:
+    """Two 3-D convolutions over the stacked array, as a volume of 3 x 29 rows x time."""
+    x = layers.Reshape((3, x.shape[1] // 3, x.shape[2], 1))(x)
+    for filters in (8, 16):
+        x = layers.Conv3D(filters, (3, 5, 5), strides=(1, 2, 3), padding="same", use_bias=False)(x)
+        x = layers.BatchNormalization()(x)
+        x = layers.LeakyReLU()(x)
+        x = layers.MaxPooling3D((1, 2, 2))(x)
+    return _leaky(layers.Dropout(0.5)(layers.Flatten()(x)))
+
+
+def _leaky(x: Tensor) -> Tensor:
+    x = layers.Dense(64, use_bias=False)(x)
+    x = layers.BatchNormalization()(x)
+    x = layers.LeakyReLU()(x)
+    return layers.Dropout(0.5)(x)
+
+
+def slices_cnn(x: Tensor, filters: tuple[int, ...], dropout: float) -> Tensor:
+    """Two convolutions over MFCC; mean and standard deviation over time of both; a dense layer."""
+    x, statistics = _image(x), []
+    for n_filters in filters:
+        x = _convolution(x, n_filters, norm=True)
+        statistics.append(layers.Flatten()(OverTime()(x)))
+        x = _pool(x, (2, 2))
+    x = layers.BatchNormalization()(layers.Concatenate()(statistics))
+    x = layers.Dense(256, activation="relu")(layers.Dropout(dropout)(x))
+    return layers.Dropout(dropout)(x)
+
+
+@keras.saving.register_keras_serializable("gtzan_helpers")
+class OverTime(layers.Layer):
+    """Mean and standard deviation over time.
+
+    Input (n_examples, n_rows, n_frames, n_filters), output (n_examples, n_rows, 2 n_filters).
+    """
+
+    def call(self, x: Tensor) -> Tensor:
+        """Compute both."""
+        mean, deviation, _ = _moments(ops.transpose(x, (0, 1, 3, 2)))
+        return ops.concatenate([mean, deviation], axis=-1)
+
+
+# Recurrent networks
+
+
+def crnn(x: Tensor, units: int, dropout: float) -> Tensor:
+    """Convolutions that pool away frequency, then a GRU over the remaining frames."""
+    x = _image(x)
+    x = _convolution(x, 16, (8, 3), strides=(4, 1), norm=True)
+    x = _pool(_convolution(x, 32, norm=True, dropout=dropout / 3), (4, 1))
+    x = _pool(_convolution(x, 64, norm=True, dropout=dropout / 3), (4, 2))
+    x = layers.Permute((2, 1, 3))(x)
+    x = layers.Reshape((x.shape[1], x.shape[2] * x.shape[3]))(x)
+    x = layers.GRU(units)(x)
+    return layers.Dropout(dropout)(x) if dropout else x
+
+
+# A network of our own
+
+
+@keras.saving.register_keras_serializable("gtzan_helpers")
+class Texture(layers.Layer):
+    """Statistics of a whole spectrogram, without trainable weights.
+
+    For each band, and each of 40 cosine coefficients over the bands: mean, standard deviation
+    and mean change from frame to frame. For each band also skewness and four percentiles. For
+    each of 16 groups of bands the rhythm: the strength of its modulation in 12 ranges of
+    modulation frequency.
+
+    Input (n_examples, n_bands, n_frames), output (n_examples, n_statistics).
+    """
+
+    n_coefficients, n_groups, n_ranges = 40, 16, 12
+    percentiles = (0.05, 0.25, 0.75, 0.95)
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Compute the constant matrices for inputs of this shape."""
+        n_bands, n_frames = shape[1:]
+        self.cosines = dct(np.eye(n_bands), axis=0, norm="ortho")[: self.n_coefficients]
+        groups = np.array_split(np.arange(n_bands), self.n_groups)
+        self.grouping = np.stack([np.isin(np.arange(n_bands), g) / len(g) for g in groups])
+        self.window = np.hanning(n_frames)
+        self.ranges = _modulation_ranges(n_frames, self.n_ranges)
+        self.places = [int(share * (n_frames - 1)) for share in self.percentiles]
+
+    def call(self, x: Tensor) -> Tensor:
+        """Compute the statistics."""
+        parts = []
+        for rows in (x, ops.matmul(_constant(self.cosines), x)):
+            mean, deviation, _ = _moments(rows)
+            change = rows[..., 1:] - rows[..., :-1]
+            parts += [mean, deviation, ops.sqrt(ops.mean(change**2, axis=-1) + 1e-6)]
+        _, deviation, centred = _moments(x)
+        parts.append(ops.mean(centred**3, axis=-1) / deviation**3)
+        ordered = ops.sort(x, axis=-1)
+        parts += [ordered[..., place] for place in self.places]
+        _, _, swing = _moments(ops.matmul(_constant(self.grouping), x))
+        real, imaginary = ops.rfft(swing * _constant(self.window))
+        strength = ops.matmul(ops.sqrt(real**2 + imaginary**2 + 1e-6), _constant(self.ranges))
+        parts.append(ops.reshape(ops.log1p(strength), (-1, self.n_groups * self.n_ranges)))
+        return ops.concatenate(parts, axis=-1)
+
+
+def _constant(matrix: np.ndarray) -> Tensor:
+    return ops.convert_to_tensor(matrix, dtype="float32")
+
+
+def _moments(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    mean = ops.mean(rows, axis=-1)
+    centred = rows - mean[..., None]
+    return mean, ops.sqrt(ops.mean(centred**2, axis=-1) + 1e-6), centred
+
+
+def _modulation_ranges(n_frames: int, n_ranges: int) -> np.ndarray:
+    """Averages over ranges of modulation frequency, shape (n_frames // 2 + 1, n_ranges)."""
+    cycles = np.fft.rfftfreq(n_frames)
+    edges = np.geomspace(4 / max(n_frames, 9), 0.5, n_ranges + 1)
+    columns = []
+    for low, high in pairwise(edges):
+        inside = (cycles >= low) & (cycles <= high)
+        if not inside.any():
+            inside = np.arange(cycles.size) == np.abs(cycles - low).argmin()
+        columns.append(inside / inside.sum())
+    return np.stack(columns, axis=1)
+
+
+def texture(x: Tensor, units: int, shrinkage: float, dropout: float) -> Tensor:
+    """Statistics of a whole track, standardised and clipped, then one hidden layer."""
+    x = layers.BatchNormalization(scale=False, center=False, momentum=0.9)(Texture()(x))
+    x = ops.clip(x, -3, 3)  # a single outlier must not outweigh a thousand statistics
+    x = layers.Dropout(dropout)(x)
+    x = layers.Dense(units, kernel_regularizer=keras.regularizers.L2(shrinkage))(x)
+    return layers.Dropout(dropout)(layers.Activation("relu")(x))
+
+
+# Models
+
+
+def build(
+    network: Network,
+    shape: tuple[int, ...],
+    n_labels: int,
+    *,
+    mean: np.ndarray | None = None,
+    deviation: np.ndarray | None = None,
+    n_components: int = 1,
+) -> keras.Model:
+    """Build a model, not yet trained.
+
+    Parameters
+    ----------
+    network : Network
+    shape : tuple of int
+        Of one example: (n_columns,) or (n_rows, n_frames).
+    n_labels : int
+    mean, deviation : ndarray or None, shape (shape[0],)
+        Mean and standard deviation of each column or row in the training set; the first layer
+        standardises by them.
+    n_components : int
+        Principal components, for a network that works on them: a dense layer whose weights
+        are set by `training.fit` and not trained.
+
+    Returns
+    -------
+    keras.Model
+        Gives probabilities, shape (n_examples, n_labels).
+
+    Raises
+    ------
+    NotPossibleError
+        If there is one label, or an example is too small for the convolutions.
+    """
+    if n_labels < 2:
+        raise NotPossibleError("a network needs two labels to tell apart; there is one")
+    mean = np.zeros(shape[0]) if mean is None else mean
+    deviation = np.ones(shape[0]) if deviation is None else deviation
+    # Layers are numbered from 1 on in every model, so that equal models have equal names.
+    keras.utils.clear_session(free_memory=False)
+    inputs = keras.Input(shape)
+    x = layers.Normalization(
+        axis=1, mean=mean.astype(np.float32), variance=(deviation**2).astype(np.float32)
+    )(inputs)
+    if network.components:
+        x = layers.Flatten()(x)
+        x = layers.Dense(n_components, trainable=False, name=PRINCIPAL_COMPONENTS)(x)
+    try:
+        x = globals()[network.body](x, **{**BODIES[network.body], **network.options})
+    except ValueError as error:
+        raise NotPossibleError(
+            f"examples of shape {shape} do not fit {network.body}: {reason(error)}"
+        ) from error
+    return keras.Model(inputs, layers.Dense(n_labels, activation="softmax")(x))

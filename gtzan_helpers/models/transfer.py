@@ -1,0 +1,368 @@
+"""Networks pretrained on photos, put to use on pictures of music.
+
+A backbone is cut in two. The outputs of its lower part, the trunk, are computed once and cached;
+only its upper part, the tail, and a new head are trained. Taught in notebook 06.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py  # Keras depends on it
+import numpy as np
+import pandas as pd
+
+from gtzan_helpers import config, files
+from gtzan_helpers.errors import MissingWeightsError, SourceError, reason
+from gtzan_helpers.models import training
+from gtzan_helpers.models.backend import keras, ops
+from gtzan_helpers.models.learners import Task, Transfer
+from gtzan_helpers.models.training import FittedNetwork
+from gtzan_helpers.workers import progress_bar
+
+if TYPE_CHECKING:
+    from gtzan_helpers.datasets.extraction import Features
+
+_CHUNK = 8
+"""Pictures, or patches, that go through a network at a time."""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """An ImageNet network of `keras.applications`.
+
+    Attributes
+    ----------
+    application : str
+        Its function there.
+    module : str
+        Where its own preprocessing lives.
+    file : str
+        Keras's name of the file with its weights, without the classifier.
+    cuts : tuple of str
+        Layers after which the tail may begin: the last block, or the last two.
+    """
+
+    application: str
+    module: str
+    file: str
+    cuts: tuple[str, ...]
+
+
+BACKBONES: Mapping[str, Backbone] = {
+    "vgg19": Backbone(
+        "VGG19",
+        "vgg19",
+        "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        ("block4_pool", "block3_pool"),
+    ),
+    "efficientnetb0": Backbone(
+        "EfficientNetB0", "efficientnet", "efficientnetb0_notop.h5", ("block6d_add", "block5c_add")
+    ),
+    "inceptionv3": Backbone(
+        "InceptionV3",
+        "inception_v3",
+        "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        ("mixed9", "mixed8"),
+    ),
+    "mobilenetv2": Backbone(
+        "MobileNetV2",
+        "mobilenet_v2",
+        "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_{size}_no_top.h5",
+        ("block_15_add", "block_12_add"),
+    ),
+}
+
+
+# Weights
+
+
+def find_weights(transfer: Transfer) -> Path | None:
+    """Find ImageNet weights that Keras downloaded, or that a user put there.
+
+    Returns
+    -------
+    Path or None
+        In the folder ``models`` of `KERAS_HOME` (by default ``~/.keras``).
+    """
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    path = home / "models" / _file(transfer)
+    return path if path.is_file() else None
+
+
+def _file(transfer: Transfer) -> str:
+    # Keras has weights of MobileNetV2 for some sizes, and uses those of 224 for all others.
+    size = transfer.size if transfer.size in (96, 128, 160, 192, 224) else 224
+    return BACKBONES[transfer.backbone].file.format(size=size)
+
+
+@lru_cache(maxsize=1)  # the next use is nearly always of the same
+def build(transfer: Transfer, *, fetch: bool = False) -> keras.Model:
+    """Build a backbone without its classifier: one vector for each picture.
+
+    Parameters
+    ----------
+    transfer : Transfer
+    fetch : bool
+        Whether Keras may download missing weights.
+
+    Returns
+    -------
+    keras.Model
+        Shared, so not to be trained; train a copy of its tail.
+
+    Raises
+    ------
+    MissingWeightsError
+        If ImageNet weights are missing and cannot be downloaded.
+    SourceError
+        If a weight file is damaged, or that of another network.
+    """
+    path = _weight_path(transfer)
+    application = getattr(keras.applications, BACKBONES[transfer.backbone].application)
+    fetched = transfer.weights == "imagenet" and path is None
+    if fetched and not fetch:
+        raise MissingWeightsError(_missing(transfer, "it is not there"))
+    keras.utils.set_random_seed(0)  # the same random weights in every run
+    shape = (transfer.size, transfer.size, 3)
+    settings: dict[str, Any] = {"include_top": False, "input_shape": shape, "pooling": "avg"}
+    if fetched:
+        try:
+            return application(weights="imagenet", **settings)
+        except Exception as error:  # whatever Keras's downloader raises
+            raise MissingWeightsError(_missing(transfer, "it could not be fetched")) from error
+    model = application(weights=None, **settings)
+    if path is None:
+        _settle(model)
+    else:
+        _load(model, path)
+    return model
+
+
+def _weight_path(transfer: Transfer) -> Path | None:
+    if transfer.weights in ("imagenet", "random"):
+        return find_weights(transfer) if transfer.weights == "imagenet" else None
+    if not Path(transfer.weights).is_file():
+        raise SourceError(f"{transfer.weights}: there is no such weight file")
+    return Path(transfer.weights)
+
+
+def _load(model: keras.Model, path: Path) -> None:
+    try:
+        with h5py.File(path) as file:
+            of_keras_3 = "layers" in file
+        # Keras goes by the file's ending, whatever the file holds.
+        ending = ".weights.h5" if of_keras_3 else ".h5"
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # Keras only warns about missing layers
+            model.load_weights(shutil.copy(path, Path(folder) / f"copy{ending}"))
+    except (OSError, ValueError, KeyError, RuntimeError, UserWarning) as error:
+        raise SourceError(
+            f"{path}: not the weights of {model.name} ({reason(error)}); remove the file"
+        ) from error
+
+
+def _settle(model: keras.Model) -> None:
+    """Normalise random weights by statistics of noise, or the activations would vanish."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    model(keras.random.normal((8, *model.input_shape[1:]), seed=0), training=True)
+
+
+def _missing(transfer: Transfer, why: str) -> str:
+    return (
+        f"{_file(transfer)} ({why}): with a network `gtzan run gtzan --only 06 --profile full` "
+        "fetches it; without one put it into the folder models of KERAS_HOME"
+    )
+
+
+def halves(model: keras.Model, cut: str) -> tuple[keras.Model, keras.Model]:
+    """Cut a backbone after a layer, into trunk and tail."""
+    between = model.get_layer(cut).output
+    return keras.Model(model.input, between), keras.Model(between, model.output)
+
+
+def cut(transfer: Transfer) -> str:
+    """Name of the layer after which the tail begins."""
+    return BACKBONES[transfer.backbone].cuts[max(1, transfer.depth) - 1]
+
+
+# Pictures and what the trunk makes of them
+
+
+def draw(features: "Features", *, size: int, colours: str) -> "Features":
+    """Draw each log-mel spectrogram as a picture; pictures are only resized.
+
+    Parameters
+    ----------
+    features : Features
+        Of the feature set "log_mel", in whole tracks, or "pictures".
+    size : int
+        Height and width in pixels.
+    colours : str
+        Matplotlib's name of a colour map.
+
+    Returns
+    -------
+    Features
+        Values of shape (n_tracks, size, size, 3), uint8.
+    """
+    ready = features.feature_set == "pictures"
+    pictures = features.values if ready else coloured(features.values, colours)
+    values = np.stack([_resized(picture, size) for picture in pictures])
+    return replace(features, values=values, feature_set="pictures", frame_period=None)
+
+
+def coloured(log_mels: np.ndarray, colours: str) -> Iterable[np.ndarray]:
+    """Yield each log-mel, shape (n_bands, n_frames), as RGB with low bands at the bottom."""
+    import matplotlib
+
+    table = (255 * matplotlib.colormaps[colours](np.arange(256))[:, :3]).round().astype(np.uint8)
+    return (table[log_mel[::-1]] for log_mel in log_mels)
+
+
+def _resized(picture: np.ndarray, size: int) -> np.ndarray:
+    if picture.shape[:2] == (size, size):
+        return picture
+    small = ops.image.resize(picture.astype(np.float32), (size, size), antialias=True)
+    return np.asarray(small).clip(0, 255).round().astype(np.uint8)
+
+
+def activations(transfer: Transfer, features: "Features", *, fetch: bool = False) -> "Features":
+    """Compute the output of the trunk for each track's picture.
+
+    Parameters
+    ----------
+    transfer : Transfer
+    features : Features
+        See `draw`.
+    fetch : bool
+        Whether Keras may download weights.
+
+    Returns
+    -------
+    Features
+        Values of shape (n_tracks, height, width, channels), float16.
+
+    Raises
+    ------
+    MissingWeightsError, SourceError
+        See `build`.
+    """
+    trunk, _ = halves(build(transfer, fetch=fetch), cut(transfer))
+    pictures = draw(features, size=transfer.size, colours=transfer.colours)
+    module = getattr(keras.applications, BACKBONES[transfer.backbone].module)
+    path = _weight_path(transfer)
+    weights = files.file_hash(path) if path else transfer.weights
+    name = f"{transfer.backbone} {weights} {transfer.size} {cut(transfer)}"
+    values = embed(trunk, pictures.values, name=name, prepare=module.preprocess_input)
+    return replace(pictures, values=values, feature_set=f"pictures, {transfer.backbone}")
+
+
+def embed(
+    model: keras.Model,
+    values: np.ndarray,
+    *,
+    name: str,
+    prepare: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> np.ndarray:
+    """Compute the output of a pretrained network, or load it from the cache.
+
+    Parameters
+    ----------
+    model : keras.Model
+    values : ndarray, shape (n_examples, ...)
+    name : str
+        Of the network and its weights; with the values it identifies the result.
+    prepare : callable or None
+        Turns a batch of values, float32, into the network's input.
+
+    Returns
+    -------
+    ndarray, shape (n_examples, ...), float16
+    """
+
+    def compute() -> np.ndarray:
+        outputs = []
+        chunks = [values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK)]
+        for chunk in progress_bar(chunks, total=len(chunks), description="embed", unit="batch"):
+            # Filled up, because each new size of a batch would be compiled anew.
+            batch = np.resize(chunk, (_CHUNK, *chunk.shape[1:])).astype(np.float32)
+            output = model.predict_on_batch(prepare(batch) if prepare else batch)
+            outputs.append(np.asarray(output, np.float16)[: len(chunk)])
+        return np.concatenate(outputs)
+
+    digest = hashlib.sha256(values.tobytes() + name.encode() + str(values.shape).encode())
+    entry = config.cache_dir() / "embeddings" / f"{digest.hexdigest()[:24]}.npy"
+    return files.cached(entry, compute, load=np.load, save=np.save)
+
+
+# Training
+
+
+def fit(transfer: Transfer, task: Task) -> FittedNetwork:
+    """Train a head on the frozen backbone, then fine-tune tail and head with small steps.
+
+    Parameters
+    ----------
+    transfer : Transfer
+    task : Task
+        Its values are `activations`.
+
+    Returns
+    -------
+    FittedNetwork
+        Takes activations; its history has the column `stage`, "frozen" or "tuned". The weights
+        are those of the best epoch of either stage.
+    """
+    values, inputs = task.values, task.inputs
+    _, shared = halves(build(transfer, fetch=task.fetch), cut(transfer))
+    tail = keras.models.clone_model(shared)
+    tail.set_weights(shared.get_weights())
+    tail.trainable = False
+    pooled = np.concatenate(
+        [
+            tail.predict_on_batch(values[start : start + _CHUNK].astype(np.float32))
+            for start in range(0, len(values), _CHUNK)
+        ]
+    )
+    on_pooled = replace(
+        task,
+        values=pooled,
+        inputs=replace(inputs, shape=pooled.shape[1:]),
+        description=f"{task.description}, frozen",
+    )
+    head = training.fit(transfer.head(), on_pooled)
+    entry = keras.Input(inputs.shape)
+    model = keras.Model(entry, head.model(tail(entry)))
+    frozen = head.history.assign(stage="frozen")
+    if transfer.depth == 0:
+        return training.with_history(model, inputs, frozen)
+    before = model.get_weights()
+    tail.trainable = True
+    for layer in tail.layers:
+        # Its means and standard deviations come from a million photos.
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+    on_values = replace(task, description=f"{task.description}, tuned")
+    tuned = training.fit(transfer.tuning(), on_values, model=model).history.assign(stage="tuned")
+    better = "frozen" if _best(frozen) >= _best(tuned) else "tuned"
+    if better == "frozen":
+        model.set_weights(before)
+    history = pd.concat([frozen, tuned], ignore_index=True)
+    history["epoch"] = np.arange(1, len(history) + 1)
+    history["best"] &= history.stage == better
+    return training.with_history(model, inputs, history)
+
+
+def _best(history: pd.DataFrame) -> tuple[float, float]:
+    best = history[history.best].iloc[0]
+    return best.val_accuracy, -best.val_loss

@@ -1,0 +1,144 @@
+"""Pictures of a collection: who plays, how long the clips are, how features are distributed.
+
+Taught in notebooks 00 to 02.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gtzan_helpers.plots import style
+from gtzan_helpers.plots.style import plain
+
+
+def artist_shares(tracks: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """For each genre, its tracks stacked by artist: few blocks, few artists.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        `genre`, `artist_group`; see `Source.tracks`.
+    """
+    ax = style.new_axes(ax, height=4)
+    if tracks.artist_group.isna().all():
+        return style.notice_axes(ax, "the artists are not known")
+    colours = plt.get_cmap("GnBu_r")(np.linspace(0, 0.7, 8))
+    groups = tracks.groupby("genre").artist_group
+    for row, (_, artists) in enumerate(groups):
+        sizes = artists.value_counts().to_numpy()
+        ax.barh(row, sizes, left=np.cumsum(sizes) - sizes, color=colours, edgecolor="white")
+        ax.text(sizes.sum() * 1.01, row, sizes.size, va="center", fontsize=9)
+    ax.set_yticks(range(len(groups)), [plain(genre) for genre in groups.groups])
+    ax.invert_yaxis()
+    ax.set(xlabel="tracks, one block per artist, and the number of blocks")
+    ax.grid(False)
+    return ax
+
+
+def lengths(tracks: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Length of each clip, one dot per track, by genre.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        `genre`, `seconds`.
+    """
+    ax = style.new_axes(ax)
+    if tracks.seconds.isna().all():
+        return style.notice_axes(ax, "the lengths of the clips are not known")
+    shown = tracks.assign(genre=tracks.genre.map(plain))
+    sns.stripplot(shown, x="seconds", y="genre", size=3, ax=ax, color=style.BLUE)
+    ax.set(xlabel="length of the clip (s)", ylabel="")
+    ax.ticklabel_format(axis="x", useOffset=False)
+    return ax
+
+
+@style.unless_empty("no features")
+def by_genre(table: pd.DataFrame, columns: list[str]) -> Figure:
+    """Box plots of some features, one row of boxes per genre."""
+    figure, axes = plt.subplots(1, len(columns), figsize=(3.4 * len(columns), 4.5), sharey=True)
+    for ax, column in zip(np.atleast_1d(axes), columns, strict=True):
+        _boxes(table, column, sorted(table.genre.unique()), [], ax)
+        ax.tick_params(axis="x", labelrotation=45)
+    return figure
+
+
+@style.unless_empty("no features")
+def claim(
+    table: pd.DataFrame, column: str, highlighted: list[str], *, ax: Axes | None = None
+) -> Axes:
+    """A feature's distribution by genre, in order of the medians, some genres highlighted."""
+    order = table.groupby("genre")[column].median().sort_values().index
+    return _boxes(table, column, list(order), highlighted, style.new_axes(ax, height=4))
+
+
+def _boxes(
+    table: pd.DataFrame, column: str, order: list[str], highlighted: list[str], ax: Axes
+) -> Axes:
+    colours = {plain(g): style.ORANGE if g in highlighted else style.SKY for g in order}
+    sns.boxplot(
+        x=table[column], y=table.genre.map(plain), hue=table.genre.map(plain), palette=colours,
+        order=list(colours), legend=False, fliersize=2, linewidth=1, ax=ax,
+    )  # fmt: skip
+    ax.set(xlabel=plain(column), ylabel="")
+    return ax
+
+
+@style.unless_empty("no features")
+def pairs(table: pd.DataFrame, columns: list[str], genres: list[str]) -> Figure:
+    """Scatter plots of every pair of some features for a few genres."""
+    names = table.genre.map(plain)
+    chosen = table[columns].rename(columns=plain).assign(genre=names)[table.genre.isin(genres)]
+    # seaborn lays these out itself.
+    with plt.rc_context({"figure.constrained_layout.use": False}):
+        grid = sns.pairplot(
+            chosen, hue="genre", palette=style.colours_of(list(map(plain, genres))), height=2.1,
+            corner=True, plot_kws={"s": 12, "alpha": 0.6, "linewidth": 0, "rasterized": True},
+        )  # fmt: skip
+    return grid.figure
+
+
+@style.unless_empty("no features")
+def correlations(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Correlation of every feature with every other."""
+    ax = style.new_axes(ax, height=8)
+    values = table.loc[:, table.std() > 0].rename(columns=plain).corr()
+    ticks = 1 if len(values) < 70 else "auto"
+    sns.heatmap(
+        values, cmap="coolwarm", vmin=-1, vmax=1, square=True, ax=ax, rasterized=True,
+        xticklabels=ticks, yticklabels=ticks, cbar_kws={"label": "correlation", "shrink": 0.7},
+    )  # fmt: skip
+    ax.tick_params(labelsize=6 if len(values) > 20 else 9)
+    return ax
+
+
+@style.unless_empty("no points")
+def scatter(
+    points: np.ndarray, genres: np.ndarray, *, labels: tuple[str, str], ax: Axes | None = None
+) -> Axes:
+    """Points in a plane; colour and shape show the genre.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n, 2)
+    genres : ndarray of str, shape (n,)
+    labels : pair of str
+        Names of the two axes.
+    """
+    ax = style.new_axes(ax, height=5.5)
+    order = np.random.default_rng(0).permutation(len(points))  # else the last genre covers all
+    names = np.array([plain(genre) for genre in genres])[order]
+    colours = style.colours_of(sorted(set(names)))
+    markers = {name: "os^DvPX<>"[number % 9] for number, name in enumerate(colours)}
+    many = len(points) > 2000
+    sns.scatterplot(
+        x=points[order, 0], y=points[order, 1], hue=names, style=names, palette=colours,
+        markers=markers, hue_order=list(colours), style_order=list(colours), alpha=0.75,
+        s=8 if many else 28, rasterized=many, ax=ax,
+    )  # fmt: skip
+    ax.set(xlabel=labels[0], ylabel=labels[1])
+    style.legend_beside(ax, markerscale=2.5 if many else 1)
+    return ax

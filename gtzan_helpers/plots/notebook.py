@@ -1,0 +1,124 @@
+"""What a notebook needs beside pictures: a banner, notices, players, tables to look through."""
+
+import inspect
+import os
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython.display import HTML, Audio, Code, display
+
+from gtzan_helpers import config
+from gtzan_helpers.audio.analysis import Analysis
+from gtzan_helpers.audio.reading import read
+from gtzan_helpers.datasets.sources import Source
+from gtzan_helpers.plots.sound import mel_spectrogram, waveform
+from gtzan_helpers.plots.style import BLUE, ORANGE, plain
+
+PLAYER_SECONDS = 5.0
+"""The most that a player holds, so that an executed notebook stays small."""
+
+
+def banner(source: Source) -> HTML:
+    """Name the data at the top of a notebook, with remarks, clearly where it is synthetic."""
+    profile, limits = source.profile, ""
+    if profile.epochs_limit:
+        folds = "" if profile.folds_limit is None else ", on one fold of a k-fold"
+        limits = f" (networks train {profile.epochs_limit} epochs at most{folds})"
+    lines = [
+        f"Data: <b>{escape(source.name)}</b> ({source.kind}), {len(source.tracks)} tracks, "
+        f"{len(source.labels)} labels, profile <b>{profile.name}</b>{limits}"
+    ]
+    if source.synthetic:
+        lines.append(
+            "<b>Synthetic music.</b> These numbers show how methods behave; "
+            "they are not results on GTZAN."
+        )
+    lines += map(escape, source.remarks)
+    return notice("<br>".join(lines), colour=ORANGE if source.synthetic else BLUE)
+
+
+def notice(text: str, *, colour: str = "#999999") -> HTML:
+    """A line of HTML that the reader should not miss, such as what was left out and why."""
+    return HTML(f"<div style='border-left:6px solid {colour};padding:.5em 1em'>{text}</div>")
+
+
+def bounded(table: pd.DataFrame) -> pd.DataFrame:
+    """Shares with their intervals, as text: a column `f1` with `f1_low` and `f1_high` is one.
+
+    A dash stands where there is no interval.
+    """
+    shown = pd.DataFrame(index=table.index)
+    for name in (name for name in table if not str(name).endswith(("_low", "_high"))):
+        shown[name] = table[name]
+        if f"{name}_low" in table:
+            three = zip(table[name], table[f"{name}_low"], table[f"{name}_high"], strict=True)
+            shown[name] = ["–" if np.isnan(b) else f"{a:.0%} ({b:.0%} to {c:.0%})"
+                           for a, b, c in three]  # fmt: skip
+    return shown
+
+
+def player(y: np.ndarray, sr: int, *, start: float = 0.0, seconds: float = PLAYER_SECONDS) -> Audio:
+    """A player for some seconds of audio, at most `PLAYER_SECONDS`."""
+    first = round(start * sr)
+    return Audio(y[first : first + round(min(seconds, PLAYER_SECONDS) * sr)], rate=sr)
+
+
+def playlist(table: pd.DataFrame, paths: pd.Series) -> Any:
+    """A table of tracks with a player in each line.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The track in its column `track`.
+    paths : Series
+        Path of the audio of each, by track; where one is NA there are no players.
+
+    Returns
+    -------
+    pandas Styler
+    """
+    shown = table
+    if paths[table.track].notna().all():
+        sounds = [player(*read(paths[track], sr=config.SR)) for track in table.track]
+        shown = table.assign(listen=[sound._repr_html_() for sound in sounds])
+    return shown.style.hide(axis="index").format({"distance": "{:.2f}"}, na_rep="not known")
+
+
+def browse(tracks: pd.DataFrame) -> Any:
+    """Look through a collection: a menu of tracks, with picture and player.
+
+    On a page that nobody can click, such as one that papermill made, it shows one track.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        `track_id`, `path`; see `Source.tracks`.
+    """
+    paths = tracks.set_index("track_id").path.dropna()
+    if paths.empty:
+        return notice("No players: this source holds no audio.")
+    # A Jupyter server names the session it starts a kernel for; papermill has no server.
+    if "JPY_SESSION_NAME" not in os.environ:
+        return _one_track(paths.index[0], paths)
+    import ipywidgets
+
+    menu = ipywidgets.Dropdown(options=list(paths.index), description="track")
+    return ipywidgets.interactive(lambda track_id: _one_track(track_id, paths), track_id=menu)
+
+
+def _one_track(track_id: str, paths: pd.Series) -> None:
+    y, sr = read(paths[track_id])
+    figure, axes = plt.subplots(2, 1, figsize=(9, 4.5), sharex=True)
+    waveform(y, sr, ax=axes[0]).set(title=plain(track_id), xlabel="")
+    mel_spectrogram(Analysis(y, sr=sr), bar=False, ax=axes[1])
+    display(figure, player(y, sr))
+    plt.close(figure)
+
+
+def show_source(function: Callable | type) -> Code:
+    """The code of a helper that matters, shown in the notebook."""
+    return Code(inspect.getsource(function), language="python")

@@ -1,0 +1,137 @@
+"""Train the genre model that `gtzan predict` carries, and write it with its card.
+
+Usage: ``python scripts/train_song_model.py features_30_sec.csv`` (the Kaggle release's table).
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from gtzan_helpers import files, predict
+from gtzan_helpers.datasets import splits
+from gtzan_helpers.datasets.sources import open_source
+from gtzan_helpers.evaluation.calibration import temperature, tempered
+from gtzan_helpers.evaluation.scores import Scores, score
+from gtzan_helpers.models.classical import FittedClassical, LogVariances
+from gtzan_helpers.models.fitted import Fitted, Inputs
+
+LEFT_OUT = ("tempo", "harmony_mean", "perceptr_mean")
+"""Columns of the Kaggle release's table that we could not reproduce."""
+
+NOT_SURE = 0.05
+"""Share of the validation set whose confidence lies below the threshold."""
+
+
+def train(table: str | Path, *, without: tuple[str, ...] = ()) -> tuple[Fitted, dict[str, Scores]]:
+    """Train the carried model and estimate its accuracy.
+
+    Parameters
+    ----------
+    table : str or Path
+        `features_30_sec.csv` of the Kaggle release.
+    without : tuple of str
+        Tracks to leave out, so that the model can be tested on them.
+
+    Returns
+    -------
+    model : Fitted
+        Trained on all other tracks; temperature and threshold come from the validation set of
+        the fault-filtered split.
+    scores : dict of {str: Scores}
+        Under `fault_filtered` and, 10-fold, under `track_random`.
+    """
+    features = open_source(table, profile="full").features("kaggle", segment_seconds=0)
+    columns = tuple(name for name in features.columns if name not in LEFT_OUT)
+    X = features.frame()[list(columns)].to_numpy()
+    labels, y_true = np.unique(features.segments.genre.to_numpy(str), return_inverse=True)
+    ids = features.segments.track_id.to_numpy(str)
+    inputs = Inputs("kaggle", 0.0, (len(columns),), tuple(labels.tolist()), columns=columns)
+
+    def fit(rows: np.ndarray) -> Fitted:
+        return FittedClassical(_pipeline(columns).fit(X[rows], y_true[rows]), inputs)
+
+    (split,) = splits.make("fault_filtered", features.segments, features.tracks, seed=0)
+    model = fit(split.train)
+    valid = model.probabilities(X[split.valid])
+    heat = temperature(valid, y_true[split.valid])
+    threshold = float(np.quantile(tempered(valid, heat).max(axis=1), NOT_SURE))
+    tested = model.probabilities(X[split.test])
+    out_of_fold = np.zeros((len(X), len(labels)))
+    for train_rows, test_rows in StratifiedKFold(10, shuffle=True, random_state=0).split(X, y_true):
+        out_of_fold[test_rows] = fit(train_rows).probabilities(X[test_rows])
+    scores = {
+        "fault_filtered": score(ids[split.test], tested, y_true[split.test]),
+        "track_random": score(ids, out_of_fold, y_true),
+    }
+    model = fit(np.flatnonzero(~np.isin(ids, without)))
+    calibrated = replace(inputs, temperature=round(heat, 4), threshold=round(threshold, 4))
+    return replace(model, inputs=calibrated), scores
+
+
+def _pipeline(columns: tuple[str, ...]) -> Pipeline:
+    variances = [i for i, name in enumerate(columns) if name.endswith("_var")]
+    # It has the lowest loss on the validation set, together with support vector machines.
+    classifier = LogisticRegression(C=0.1, max_iter=5000)
+    return make_pipeline(LogVariances(variances), StandardScaler(), classifier)
+
+
+_CARD = """# The genre model that `gtzan predict` carries
+
+A logistic regression (C = 0.1) on {n_columns} features of 30 s of music: means and variances of
+chroma, loudness, spectral shape, zero crossings, harmonic and percussive signal and 20 MFCC, the
+variances as logarithms. Trained on the 1000 tracks of GTZAN as they are in the Kaggle release's
+table, without its columns `length`, {left_out}, which cannot be
+reproduced.
+
+| tested on | accuracy (95 % interval) |
+|---|---|
+| artists of whom no song was in the training set (fault-filtered split, 290 songs) | {honest} |
+| other songs of GTZAN (10-fold over 1000 songs; artists and duplicates on both sides) | {leaky} |
+
+Expect the first accuracy, or less, on your own songs. Probabilities are calibrated by one
+temperature ({temperature:.2f}), and the model is *not sure* below {threshold:.0%}: both come from
+the split's validation set, of which 95 % lie above.
+
+**For** teaching, playing, and a first sorting of a collection. **Not for** decisions about people
+or their work: it knows ten genres of a collection made about the year 2000, with wrong labels in
+one of twenty songs, and nothing of most of the world's music. Any other music is put into one of
+the ten, too.
+
+Written by `python scripts/train_song_model.py features_30_sec.csv`, which trains the model.
+"""
+
+
+def card(model: Fitted, scores: dict[str, Scores]) -> str:
+    """The model card as Markdown."""
+    accuracy = {
+        protocol: f"{100 * of.track_accuracy:.1f} % "
+        f"({100 * of.track_ci_low:.1f} to {100 * of.track_ci_high:.1f})"
+        for protocol, of in scores.items()
+    }
+    return _CARD.format(
+        n_columns=len(model.inputs.columns),
+        left_out=", ".join(f"`{name}`" for name in LEFT_OUT),
+        honest=accuracy["fault_filtered"],
+        leaky=accuracy["track_random"],
+        temperature=model.inputs.temperature,
+        threshold=model.inputs.threshold,
+    )
+
+
+def main() -> None:
+    """Train the model and write it, with its card, into the package."""
+    parser = argparse.ArgumentParser(description="Train the model that `gtzan predict` carries.")
+    parser.add_argument("table", help="features_30_sec.csv of the Kaggle release")
+    model, scores = train(parser.parse_args().table)
+    path = model.save(predict.carried_path())
+    files.write_text(path.with_suffix(".md"), card(model, scores))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,295 @@
+"""Feature tables: the Kaggle release's, ours, and what is no table."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from gtzan_helpers.audio import tables
+from gtzan_helpers.datasets.kinds.tables import read_table, write_csv
+from gtzan_helpers.datasets.sources import open_source
+from gtzan_helpers.errors import NotPossibleError, SourceError
+
+SR = 22_050
+
+KAGGLE_HEADER = [
+    "filename",
+    "length",
+    *(
+        f"{name}_{stat}"
+        for name in (
+            "chroma_stft",
+            "rms",
+            "spectral_centroid",
+            "spectral_bandwidth",
+            "rolloff",
+            "zero_crossing_rate",
+            "harmony",
+            "perceptr",
+        )
+        for stat in ("mean", "var")
+    ),
+    "tempo",
+    *(f"mfcc{k}_{stat}" for k in range(1, 21) for stat in ("mean", "var")),
+    "label",
+]
+"""Header of features_30_sec.csv and features_3_sec.csv of the Kaggle release."""
+
+UNLIKE_KAGGLE = ("harmony_mean", "perceptr_mean", "tempo")
+"""Means of waveforms, which are all but zero, and a column of few distinct values."""
+
+
+def write_songs(root, **seconds):
+    """A folder of pulsing tones, of one label, with names and lengths as given."""
+    for seed, (name, length) in enumerate(seconds.items()):
+        t = np.arange(round(length * SR)) / SR
+        noise = np.random.default_rng(seed).standard_normal(t.size)
+        tone = np.exp(-6 * (t % 0.5)) * np.sin(2 * np.pi * (200 + 90 * seed) * t)
+        (root / "polka").mkdir(parents=True, exist_ok=True)
+        soundfile.write(root / "polka" / f"{name}.wav", 0.4 * tone + 0.02 * noise, SR)
+    return root
+
+
+def written(path, folder, table="kaggle", *, segment_seconds):
+    """A table of a folder's features, and the features."""
+    features = open_source(folder).features(table, segment_seconds=segment_seconds, jobs=1)
+    return write_csv(path, features, segment_seconds=segment_seconds), features
+
+
+def kaggle_rows(filenames, labels):
+    values = np.random.default_rng(0).random((len(filenames), 57))
+    frame = pd.DataFrame(values, columns=list(tables.columns("kaggle")))
+    frame.insert(0, "filename", filenames)
+    frame.insert(1, "length", 66_149)
+    frame["label"] = labels
+    return frame
+
+
+def write_rows(path, filenames, labels):
+    kaggle_rows(filenames, labels).to_csv(path, index=False)
+    return path
+
+
+# Reading
+
+
+def test_a_table_of_whole_tracks_gives_its_tracks(tmp_path):
+    names = ["blues.00000.wav", "jazz.00001.wav"]
+    path = write_rows(tmp_path / "features_30_sec.csv", names, ["blues", "jazz"])
+    source = open_source(path)
+    assert source.tracks.track_id.tolist() == ["blues.00000", "jazz.00001"]
+    assert source.tracks.md5.str.fullmatch("[0-9a-f]{32}").all() and source.tracks.md5.is_unique
+    assert source.default_features == "kaggle" and source.default_segment_seconds == 0.0
+    assert source.lengths().tolist() == [66_149, 66_149]
+    rows, table = read_table(path)
+    assert table == "kaggle" and rows.segment.tolist() == [0, 0]
+
+
+def test_a_table_of_segments_gives_each_track_once_and_its_own_segments(tmp_path):
+    names = [f"{track}.{k}.wav" for track in ("blues.00000", "jazz.00001") for k in range(10)]
+    path = write_rows(tmp_path / "features_3_sec.csv", names, ["blues"] * 10 + ["jazz"] * 10)
+    source = open_source(path)
+    assert source.tracks.track_id.tolist() == ["blues.00000", "jazz.00001"]
+    assert source.default_features == "kaggle" and source.default_segment_seconds == 3.0
+    assert source.lengths() is None and source.lacks(["features"]) == ""
+    segments = source.features("kaggle", segment_seconds=3).segments
+    assert segments.segment.tolist() == [*range(10), *range(10)]
+    assert segments.start_s[1] == pytest.approx(66_149 / SR)
+
+
+def test_segments_of_a_table_are_put_in_order(tmp_path):
+    path = write_rows(tmp_path / "t.csv", ["t.2.wav", "t.10.wav", "t.0.wav"], ["polka"] * 3)
+    rows, _ = read_table(path)
+    assert rows.segment.tolist() == [0, 2, 10]
+    expected = pd.read_csv(path).rms_mean[[2, 0, 1]].to_numpy()
+    assert rows.rms_mean.to_numpy() == pytest.approx(expected)
+
+
+def test_numbered_songs_are_not_taken_for_segments(tmp_path):
+    path = write_rows(tmp_path / "t.csv", ["take.1.wav", "take.2.wav"], ["polka"] * 2)
+    assert open_source(path).tracks.track_id.tolist() == ["take.1", "take.2"]
+
+
+def test_labels_stay_words_as_they_were_written(tmp_path):
+    path = write_rows(tmp_path / "t.csv", ["01.wav", "b.wav", "c.wav"], ["01", "NA", "None"])
+    rows, _ = read_table(path)
+    assert rows.genre.tolist() == ["01", "NA", "None"] and rows.track_id[0] == "01"
+
+
+def test_a_sample_of_a_table_holds_the_rows_of_its_tracks(tmp_path):
+    names = [f"t{n:02d}.{k}.wav" for n in range(50) for k in range(2)]
+    path = write_rows(tmp_path / "t.csv", names, ["polka"] * 100)
+    features = open_source(path, profile="smoke").features("kaggle")
+    assert len(features.tracks) == 40 and features.values.shape == (80, 57)
+
+
+# Refused
+
+
+def refused_table(tmp_path, change):
+    """The words about a good table after `change`."""
+    frame = kaggle_rows(["first.wav", "second.wav", "third.wav"], ["polka", "polka", "waltz"])
+    path = tmp_path / "bad.csv"
+    change(frame).to_csv(path, index=False)
+    with pytest.raises(SourceError) as caught:
+        open_source(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_columns_that_are_missing_are_named(tmp_path):
+    words = refused_table(tmp_path, lambda frame: frame.drop(columns="label"))
+    assert "no columns `filename` and `label`" in words
+    words = refused_table(tmp_path, lambda frame: frame.drop(columns=["tempo", "rms_var"]))
+    assert "of kaggle it lacks 2 (rms_var, tempo) and has 0 others" in words
+
+
+@pytest.mark.parametrize("values", [["120", "fast", "90"], [120, np.nan, 90], [120, np.inf, 90]])
+def test_a_feature_that_is_no_number_is_found_by_line(tmp_path, values):
+    words = refused_table(tmp_path, lambda frame: frame.assign(tempo=values))
+    assert "line 3: a feature that is not a finite number" in words
+
+
+@pytest.mark.parametrize("column", ["filename", "label"])
+def test_a_line_without_name_or_label_is_refused(tmp_path, column):
+    def change(frame):
+        frame.loc[1, column] = np.nan
+        return frame
+
+    assert "line 3: no filename or no label" in refused_table(tmp_path, change)
+
+
+def test_a_length_that_is_no_number_is_found_by_line(tmp_path):
+    words = refused_table(tmp_path, lambda frame: frame.assign(length=["1", "long", "3"]))
+    assert "line 3: a length" in words
+
+
+def test_a_line_that_stands_there_twice_is_refused(tmp_path):
+    words = refused_table(tmp_path, lambda frame: pd.concat([frame, frame.iloc[:1]]))
+    assert "first.wav for the second time" in words
+
+
+def test_a_table_without_a_line_is_refused(tmp_path):
+    assert "no line" in refused_table(tmp_path, lambda frame: frame.iloc[:0])
+
+
+def test_a_track_with_two_labels_is_refused(tmp_path):
+    def change(frame):
+        return frame.assign(filename=["t.0.wav", "t.1.wav", "t.2.wav"], label=["a", "b", "a"])
+
+    assert "line 3: another label" in refused_table(tmp_path, change)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\xff\xfe\x80 no text", b'a,b\n"open'])
+def test_a_csv_that_is_no_table_is_refused(tmp_path, content):
+    (tmp_path / "bad.csv").write_bytes(content)
+    with pytest.raises(SourceError, match=r"bad\.csv: "):
+        open_source(tmp_path / "bad.csv")
+
+
+def test_a_table_asked_for_other_features_is_refused_in_one_line(tmp_path):
+    source = open_source(write_rows(tmp_path / "t.csv", ["x.0.wav", "x.1.wav"], ["a", "a"]))
+    for name, seconds in (("capstone", 3), ("stacked", 0)):
+        with pytest.raises(NotPossibleError) as caught:
+            source.features(name, segment_seconds=seconds)
+        assert str(caught.value) == (
+            f"'{name}' needs audio; the table t holds the features 'kaggle' only (--table kaggle)"
+        )
+    assert not source.gives("capstone") and source.gives("kaggle")
+    assert source.lacks(["log_mel"]) == "needs log-mel spectrograms; t (table) does not give that"
+
+
+@pytest.mark.parametrize(
+    ("names", "asked", "words"),
+    [
+        (["x.0.wav", "x.1.wav"], 0, "holds segments only; name their length"),
+        (["x.0.wav", "x.1.wav"], 1, "holds segments of 2.99995 s, not of 1 s"),
+        (["x.wav", "y.wav"], 1, "holds whole tracks only; ask for them"),
+    ],
+)
+def test_a_table_asked_for_other_segments_is_refused(tmp_path, names, asked, words):
+    source = open_source(write_rows(tmp_path / "t.csv", names, ["a", "a"]))
+    with pytest.raises(NotPossibleError, match=f"the table t {words}"):
+        source.features("kaggle", segment_seconds=asked)
+
+
+# Writing
+
+
+def test_a_csv_has_the_header_of_the_kaggle_release_and_names_like_its(tmp_path):
+    path, _ = written(tmp_path / "t.csv", write_songs(tmp_path / "s", x=6), segment_seconds=3)
+    assert path.read_text(encoding="utf-8").splitlines()[0].split(",") == KAGGLE_HEADER
+    table = pd.read_csv(path)
+    assert table.filename.tolist() == ["x.0.wav", "x.1.wav"]
+    assert table.length.tolist() == [3 * SR, 3 * SR]
+    assert table.label.tolist() == ["polka", "polka"]
+
+
+def test_the_header_is_that_of_the_real_release(real_data):
+    with (real_data / "features_30_sec.csv").open(encoding="utf-8") as file:
+        assert file.readline().strip().split(",") == KAGGLE_HEADER
+
+
+def test_whole_tracks_have_plain_names_and_their_own_length(tmp_path):
+    folder = write_songs(tmp_path / "s", a=6)
+    y, _ = soundfile.read(folder / "polka" / "a.wav")
+    soundfile.write(folder / "polka" / "über b.flac", y[: 5 * SR], 2 * SR)
+    path, features = written(tmp_path / "Größen.csv", folder, segment_seconds=0)
+    table = pd.read_csv(path)
+    assert table.filename.tolist() == ["a.wav", "über b.flac"]
+    assert table.length.tolist() == [6 * SR, round(2.5 * SR)]
+    limited = write_csv(path, features, segment_seconds=0, seconds_limit=4)
+    assert pd.read_csv(limited).length.tolist() == [4 * SR, round(2.5 * SR)]
+
+
+@pytest.mark.parametrize(
+    ("table", "segment_seconds"), [("kaggle", 3), ("capstone", 3), ("kaggle", 0), ("logmel", 0)]
+)
+def test_a_written_csv_read_back_gives_the_same_values(tmp_path, table, segment_seconds):
+    folder = write_songs(tmp_path / "s", x=4, y=6)
+    path, features = written(tmp_path / "t.csv", folder, table, segment_seconds=segment_seconds)
+    source = open_source(path)
+    assert source.default_features == table and source.default_segment_seconds == segment_seconds
+    read = source.features(table, segment_seconds=segment_seconds)
+    names = ["track_id", "segment", "genre"]
+    assert read.segments[names].to_numpy().tolist() == features.segments[names].to_numpy().tolist()
+    assert read.columns == features.columns and read.failures.empty
+    np.testing.assert_allclose(read.values, features.values, rtol=1e-12)
+    again = write_csv(tmp_path / "again.csv", read, segment_seconds=segment_seconds)
+    assert pd.read_csv(again).filename.tolist() == pd.read_csv(path).filename.tolist()
+
+
+def test_a_csv_of_songs_as_short_as_a_segment_reads_back_as_segments(tmp_path):
+    folder = write_songs(tmp_path / "s", x=3)
+    path, features = written(tmp_path / "t.csv", folder, segment_seconds=3)
+    read = open_source(path).features("kaggle", segment_seconds=3)
+    np.testing.assert_allclose(read.values, features.values, rtol=1e-12)
+
+
+# Against the real release
+
+
+def median_differences(real_data, folder):
+    """Median over tracks of each kaggle column's relative difference from the release's."""
+    ours = open_source(folder).features("kaggle", segment_seconds=0, jobs=1)
+    rows, _ = read_table(real_data / "features_30_sec.csv")
+    theirs = rows.set_index("track_id").loc[ours.segments.track_id, list(ours.columns)].to_numpy()
+    differences = np.median(np.abs(ours.values - theirs) / np.abs(theirs), axis=0)
+    return pd.Series(differences, index=list(ours.columns)).drop(list(UNLIKE_KAGGLE))
+
+
+def test_whole_tracks_agree_with_the_kaggle_release(real_data, tmp_path):
+    for folder in sorted((real_data / "gtzan_mini" / "genres").iterdir()):
+        for path in sorted(folder.glob("*.wav"))[:2]:
+            (tmp_path / "some" / folder.name).mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, tmp_path / "some" / folder.name)
+    differences = median_differences(real_data, tmp_path / "some")
+    assert differences[differences > 0.01].to_dict() == {}
+
+
+@pytest.mark.slow
+def test_all_hundred_tracks_agree_with_the_kaggle_release(real_data):
+    differences = median_differences(real_data, real_data / "gtzan_mini")
+    assert differences[differences > 0.01].to_dict() == {}

@@ -1,0 +1,373 @@
+"""The command line: its messages, its exit codes, how soon it answers."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from gtzan_helpers import cli
+from gtzan_helpers.datasets.kinds import packs
+from gtzan_helpers.experiments import rows
+
+SR = 22_050
+
+HEAVY = {"tensorflow", "keras", "librosa", "matplotlib", "sklearn", "pandas", "numpy"}
+
+COMMANDS = ["run", "fetch", "check", "extract", "predict", "evaluate", "scoreboard"]
+
+
+@pytest.fixture
+def here(tmp_path):
+    """An empty folder to stand in."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def gtzan_process(here):
+    """Run ``gtzan`` as a process of its own; returns the finished process."""
+
+    def run(*words, python=()):
+        command = [sys.executable, *python, "-m", "gtzan_helpers.cli", *map(str, words)]
+        return subprocess.run(
+            command, cwd=here, capture_output=True, encoding="utf-8", timeout=300, check=False
+        )
+
+    return run
+
+
+@pytest.fixture
+def gtzan(here, monkeypatch, capsys):
+    """Run ``gtzan`` in this process, which has everything imported: 3 s a call are saved."""
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main replaces it
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["gtzan", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        shown = capsys.readouterr()
+        return subprocess.CompletedProcess(sys.argv, left.value.code or 0, shown.out, shown.err)
+
+    return run
+
+
+def write(path, frequency, *, seconds=3.5):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    t = np.arange(round(seconds * SR)) / SR
+    soundfile.write(path, 0.4 * np.exp(-4 * (t % 0.5)) * np.sin(2 * np.pi * frequency * t), SR)
+
+
+@pytest.fixture
+def songs(tmp_path):
+    """Three sound recordings under two labels."""
+    for frequency, name in ((300, "polka/p1"), (400, "polka/p2"), (500, "waltz/w1")):
+        write(tmp_path / "songs" / f"{name}.wav", frequency)
+    return tmp_path / "songs"
+
+
+def one_line(process):
+    """The message of an expected failure, which must be all that is shown."""
+    assert process.returncode == 2
+    assert process.stdout == ""
+    assert re.fullmatch(r"error: [^\n]+\n", process.stderr), process.stderr
+    return process.stderr
+
+
+# Help
+
+
+def test_help_answers_within_half_a_second(gtzan_process):
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        assert gtzan_process("--help").returncode == 0
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.5
+
+
+@pytest.mark.parametrize("words", [[], *([command] for command in COMMANDS)], ids=str)
+def test_help_imports_nothing_heavy(gtzan_process, words):
+    process = gtzan_process(*words, "--help", python=["-X", "importtime"])
+    roots = {line.split("|")[-1].strip().split(".")[0] for line in process.stderr.splitlines()}
+    assert "click" in roots
+    assert roots & HEAVY == set()
+
+
+def test_help_lists_every_command(gtzan_process):
+    text = gtzan_process("--help").stdout
+    assert [c for c in COMMANDS if not re.search(rf"^  {c} +\S", text, re.MULTILINE)] == []
+
+
+def test_without_a_word_the_help_is_shown_as_it_is(gtzan_process):
+    process = gtzan_process()
+    assert "error:" not in process.stderr
+    assert (process.stdout or process.stderr).startswith("Usage: ")
+    assert "\nCommands:\n" in process.stdout + process.stderr
+
+
+# Expected failures
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nonsense"], "No such command 'nonsense'"),
+        (["check"], "Missing argument 'SOURCE'"),
+        (["check", "synthetic", "more"], "unexpected extra argument"),
+        (["check", "--nonsense"], "No such option"),
+        (["extract", "synthetic", "--profile", "huge"], "'huge' is not one of"),
+        (["extract", "synthetic", "--table", "huge"], "'huge' is not one of"),
+        (["extract", "synthetic", "--segment-seconds", "-1"], "-1.0 is not in the range"),
+        (["extract", "synthetic", "--frame-period", "0"], "0.0 is not in the range"),
+        (["extract", "synthetic", "--jobs", "many"], "'many' is not a valid integer"),
+        (["run", "--jobs", "0"], "0 is not in the range"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistyped_command_is_one_line(gtzan_process, words, message):
+    assert message in one_line(gtzan_process(*words))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["check", "nowhere"], "nowhere: no such folder or file"),
+        (["extract", "nowhere"], "nowhere: no such folder or file"),
+        (["run", "nowhere"], "nowhere: no such folder or file"),
+        (["check", "mini"], "`gtzan fetch mini`"),
+        (["scoreboard", "nowhere"], "nowhere: no results there"),
+        (["run", "--only", "99"], "99"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_an_expected_failure_is_one_line(gtzan, words, message):
+    assert message in one_line(gtzan(*words))
+
+
+def test_an_expected_failure_of_a_process_shows_no_traceback(gtzan_process):
+    assert "choose from gtzan, mini" in one_line(gtzan_process("fetch", "nonsense"))
+
+
+def test_an_empty_folder_is_one_line(gtzan, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "no audio in labelled folders" in one_line(gtzan("check", tmp_path / "empty"))
+
+
+def test_a_file_of_another_kind_is_one_line(gtzan, tmp_path):
+    (tmp_path / "t.txt").write_text("words", encoding="utf-8")
+    assert "neither a folder nor" in one_line(gtzan("extract", tmp_path / "t.txt"))
+
+
+def test_a_broken_table_is_one_line(gtzan, tmp_path):
+    (tmp_path / "t.csv").write_bytes(b'a,b\n"open')
+    assert "not a table" in one_line(gtzan("extract", tmp_path / "t.csv"))
+
+
+def test_a_folder_with_bad_files_only_is_one_line(gtzan, tmp_path):
+    (tmp_path / "songs" / "polka").mkdir(parents=True)
+    (tmp_path / "songs" / "polka" / "bad.wav").write_bytes(b"")
+    words = one_line(gtzan("extract", tmp_path / "songs", "--jobs", "1"))
+    assert "not one of 1 tracks could be used" in words
+
+
+def test_a_csv_that_cannot_be_written_is_one_line(gtzan, songs, tmp_path):
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    path = tmp_path / "file" / "t.csv"
+    words = one_line(gtzan("extract", songs, "--csv", path, "--jobs", "1"))
+    assert str(path) in words and "cannot be written" in words
+
+
+# check
+
+
+def test_check_of_a_clean_folder_exits_with_0(gtzan, songs):
+    process = gtzan("check", songs, "--jobs", "1")
+    assert process.stdout == (
+        "3 tracks: 0 unreadable, 0 odd, 0 duplicate, 0 near replica, 0 missing\n"
+    )
+    assert (process.stderr, process.returncode) == ("", 0)
+
+
+def test_check_tells_each_finding_and_exits_with_1(gtzan_process, songs):
+    (songs / "polka" / "bad.wav").write_bytes(b"")
+    write(songs / "polka" / "short.wav", 600, seconds=2)
+    shutil.copy(songs / "polka" / "p1.wav", songs / "waltz" / "w2.wav")
+    (songs / "polka" / "README.md").write_text("words", encoding="utf-8")
+    process = gtzan_process("check", songs, "--jobs", "1")
+    *lines, summary = process.stdout.splitlines()
+    assert [re.match(r"(\w+(?: \w+)?) +(\S+):", line).groups() for line in lines] == [
+        ("unreadable", "bad"),
+        ("odd", "short"),
+        ("duplicate", "w2"),
+        ("skipped", str(songs / "polka" / "README.md")),
+    ]
+    assert summary == ("6 tracks: 1 unreadable, 1 odd, 1 duplicate, 0 near replica, 0 missing")
+    assert (process.stderr, process.returncode) == ("", 1)
+
+
+def test_check_of_a_pack_says_what_it_left_out(gtzan, songs, tmp_path):
+    assert gtzan("extract", songs, "--pack", tmp_path / "p.npz", "--jobs", "1").returncode == 0
+    process = gtzan("check", tmp_path / "p.npz")
+    left_out, summary = process.stdout.splitlines()
+    assert re.match(r"left out +clipping, .*: a pack holds no sound", left_out)
+    assert summary == "3 tracks: 0 unreadable, 0 odd, 0 duplicate, 0 near replica, 0 missing"
+    assert (process.stderr, process.returncode) == ("", 0)
+
+
+def test_a_skipped_file_alone_is_no_fault(gtzan, songs):
+    (songs / "polka" / "README.md").write_text("words", encoding="utf-8")
+    process = gtzan("check", songs, "--jobs", "1")
+    assert "skipped" in process.stdout
+    assert process.returncode == 0
+
+
+def test_a_remark_is_one_line_and_no_failure(gtzan, songs):
+    (songs / "waltz").rename(songs / "blues")
+    (songs / "blues" / "w1.wav").rename(songs / "blues" / "blues.00000.wav")
+    process = gtzan("check", songs, "--jobs", "1")
+    assert re.fullmatch(r"warning: 1 of 3 tracks are named like[^\n]+\n", process.stderr)
+    assert process.returncode == 0
+
+
+# extract
+
+
+def test_extract_writes_a_table_and_exits_with_0(gtzan, songs, tmp_path):
+    process = gtzan("extract", songs, "--csv", tmp_path / "t.csv", "--jobs", "1")
+    assert process.returncode == 0
+    assert process.stdout == (
+        f"3 tracks, 3 rows of 57 features -> {tmp_path / 't.csv'}; 0 failed\n"
+    )
+    assert pd.read_csv(tmp_path / "t.csv").label.tolist() == ["polka", "polka", "waltz"]
+
+
+def test_extract_names_a_bad_file_writes_the_rest_and_exits_with_1(gtzan_process, songs, tmp_path):
+    bad = songs / "polka" / "bad.wav"
+    bad.write_bytes(b"")
+    process = gtzan_process(
+        *("extract", songs, "--csv", tmp_path / "t.csv", "--segment-seconds", "0"),
+        *("--table", "logmel", "--jobs", "1"),
+    )
+    assert process.returncode == 1
+    (failure,) = [line for line in process.stderr.splitlines() if line.startswith("failed: ")]
+    assert failure.startswith(f"failed: {bad}: an empty file")
+    assert process.stdout.endswith("; 1 failed\n")
+    assert pd.read_csv(tmp_path / "t.csv").filename.tolist() == ["p1.wav", "p2.wav", "w1.wav"]
+
+
+def test_extract_writes_a_pack_at_a_frame_period(gtzan, songs, tmp_path):
+    process = gtzan(
+        *("extract", songs, "--pack", tmp_path / "p.npz", "--frame-period", "0.1", "--jobs", "1")
+    )
+    assert process.returncode == 0
+    pack = packs.read_pack(tmp_path / "p.npz")
+    assert pack.track_id.tolist() == ["p1", "p2", "w1"]
+    assert pack.frame_period == pytest.approx(0.1)
+    assert pack.stored.shape[2] == pytest.approx(35, abs=1)
+
+
+def test_a_pack_with_a_bad_file_exits_with_1(gtzan, songs, tmp_path):
+    (songs / "polka" / "bad.wav").write_bytes(b"")
+    process = gtzan("extract", songs, "--pack", tmp_path / "p.npz", "--jobs", "1")
+    assert process.returncode == 1
+    assert f"failed: {songs / 'polka' / 'bad.wav'}: an empty file" in process.stderr
+    assert packs.read_pack(tmp_path / "p.npz").track_id.tolist() == ["p1", "p2", "w1"]
+
+
+def test_a_class_without_audio_works_on_a_pack_of_the_embedded_dataset(gtzan, tmp_path):
+    pack = tmp_path / "class.npz"
+    assert gtzan("extract", "synthetic", "--profile", "smoke", "--pack", pack).returncode == 0
+    ran = gtzan("run", pack, "--profile", "smoke", "--only", "02", "--out", tmp_path / "run")
+    assert ran.returncode == 0, ran.stderr
+    assert "synthetic_class: 40 tracks, 10 labels" in ran.stdout
+    page = (tmp_path / "run" / "html" / "02_feature_extraction.html").read_text(encoding="utf-8")
+    assert "Synthetic music" in page
+    index = (tmp_path / "run" / "index.html").read_text(encoding="utf-8")
+    assert "They are no results on GTZAN" in index
+
+
+# scoreboard
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """A run with one result: half of the tracks right, under an honest protocol."""
+    row = rows.Row(
+        system_id="capstone_svm",
+        source="mini",
+        features="capstone",
+        segment_seconds=3.0,
+        protocol="track_random",
+        seed=0,
+        status="measured",
+        segment_accuracy=0.4321,
+        track_accuracy=0.5,
+        track_ci_low=0.4,
+        track_ci_high=0.6,
+        profile="quick",
+    )
+    rows.write_row(tmp_path / "run" / "results", row, key="k")
+    return tmp_path / "run"
+
+
+def test_scoreboard_shows_the_results_of_a_run(gtzan, finished):
+    process = gtzan("scoreboard", finished)
+    assert process.returncode == 0
+    (line,) = [line for line in process.stdout.splitlines() if "capstone_svm" in line]
+    assert "50.0 (40.0 to 60.0)" in line
+    assert "track_random" in line
+
+
+def test_scoreboard_gives_rows_to_machines(gtzan, finished):
+    (row,) = json.loads(gtzan("scoreboard", finished, "--json").stdout)
+    assert row["system_id"] == "capstone_svm"
+    assert row["segment_accuracy"] == pytest.approx(0.4321)
+    assert row["n_parameters"] is None
+
+
+def test_scoreboard_of_two_runs_holds_both(gtzan, finished, tmp_path):
+    stored = json.loads(next((finished / "results").glob("*.json")).read_text(encoding="utf-8"))
+    other = stored | {"system_id": "capstone_knn"}
+    (tmp_path / "other" / "results").mkdir(parents=True)
+    (tmp_path / "other" / "results" / "r.json").write_text(json.dumps(other), encoding="utf-8")
+    both = json.loads(gtzan("scoreboard", finished, tmp_path / "other", "--json").stdout)
+    assert {row["system_id"] for row in both} == {"capstone_svm", "capstone_knn"}
+
+
+def test_a_broken_result_is_one_line(gtzan, finished):
+    path = next((finished / "results").glob("*.json"))
+    path.write_text("{", encoding="utf-8")
+    assert f"{path}: not a result of this version" in one_line(gtzan("scoreboard", finished))
+
+
+# evaluate
+
+
+def test_evaluate_says_how_many_are_right_and_what_was_left_out(gtzan, smoke_run, labelled_folder):
+    model = next((smoke_run / "models").glob("capstone_cnn__*fault_filtered*.keras"))
+    other = labelled_folder(("blues", "polka"), tracks=2, seconds=3.2)
+    done = gtzan("evaluate", model, other)
+    assert done.returncode == 0 and done.stdout.startswith("2 tracks: ")
+    assert "polka: 2 tracks left out" in done.stdout
+    (other / "blues" / "broken.wav").write_bytes(b"RIFF")
+    done = gtzan("evaluate", model, other)
+    assert done.returncode == 1 and "failed broken: " in done.stdout
+
+
+def test_evaluate_refuses_what_is_no_model_in_one_line(gtzan, tmp_path, labelled_folder):
+    (tmp_path / "no.keras").write_bytes(b"no model")
+    for path in (tmp_path / "no.keras", tmp_path / "none.keras"):
+        done = gtzan("evaluate", path, labelled_folder(name=path.stem))
+        assert done.returncode == 2 and done.stderr.startswith(f"error: {path}")
+        assert len(done.stderr.splitlines()) == 1

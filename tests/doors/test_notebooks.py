@@ -1,0 +1,194 @@
+"""The notebooks: their shape, and that every one of them runs."""
+
+import ast
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+
+import nbformat
+import numpy as np
+import pytest
+
+from gtzan_helpers import config, reproduce
+from gtzan_helpers.experiments import predictions
+
+PATHS = sorted((config.checkout() / "notebooks").glob("*.ipynb"))
+FOLDED = {"source_hidden": True, "outputs_hidden": True}
+KNOWN = {"source", "profile", "protocols", "seed", "run_dir", "kaggle_csv"}
+
+
+def cells(path, kind=None):
+    return [c for c in nbformat.read(path, 4).cells if kind in (None, c.cell_type)]
+
+
+def lines(cell):
+    return [line for line in cell.source.splitlines() if line.strip()]
+
+
+def is_solution(cell):
+    return "solution" in cell.metadata.get("tags", [])
+
+
+notebook = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+
+
+def test_the_series_is_numbered_without_a_gap():
+    numbers = [int(path.stem[:2]) for path in PATHS]
+    missing = set(range(max(numbers))) - set(numbers)
+    assert len(set(numbers)) == len(numbers) and not missing
+
+
+@notebook
+def test_a_notebook_is_stripped(path):
+    for cell in cells(path, "code"):
+        assert not cell.outputs and cell.execution_count is None
+
+
+@notebook
+def test_a_notebook_begins_with_its_question_and_ends_with_a_check_and_exercises(path):
+    first = cells(path)[0].source
+    assert first.startswith(f"# {path.stem[:2]} · ")
+    assert "?**" in first and "You will learn" in first and "*Needs*" in first
+    *_, check, summary, _, outlook = cells(path)
+    assert check.cell_type == "code" and "assert " in check.source
+    for word in ("Summary", "Limits", "Exercises"):
+        assert word in summary.source, word
+    for word in ("Next", "References"):
+        assert word in outlook.source, word
+    assert any("### Check" in cell.source for cell in cells(path, "markdown"))
+
+
+@notebook
+def test_one_exercise_has_a_folded_solution_right_below(path):
+    *_, exercises, solution, _ = cells(path)
+    assert [cell.id for cell in cells(path) if is_solution(cell)] == [solution.id]
+    assert solution.cell_type == "code" and len(lines(solution)) <= 15
+    assert solution.metadata.jupyter == FOLDED
+    (number,) = re.findall(r"The cell below solves exercise (\d)\.", exercises.source)
+    assert f"\n{number}. " in exercises.source
+
+
+@notebook
+def test_parameters_are_known_literals_with_a_comment_each(path):
+    tagged = [c for c in cells(path, "code") if "parameters" in c.metadata.get("tags", [])]
+    assert tagged == [cells(path, "code")[0]]
+    assignments = ast.parse(tagged[0].source).body
+    names = {node.targets[0].id: ast.literal_eval(node.value) for node in assignments}
+    assert set(names) <= KNOWN and {"source", "profile", "run_dir"} <= set(names)
+    assert (names["source"], names["profile"]) == ("synthetic", "quick")
+    assert all("  # " in line for line in lines(tagged[0]))
+
+
+@notebook
+def test_the_metadata_agree_with_what_the_notebook_asks_of_its_source(path):
+    about = reproduce.Notebook.read(path)
+    code = "\n".join(cell.source for cell in cells(path, "code"))
+    (call,) = [
+        node
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "experiments.start"
+    ]
+    needs = [ast.literal_eval(word.value) for word in call.keywords if word.arg == "needs"]
+    assert set(about.needs) - {"rows"} == set(*needs)
+    assert set(about.needs) <= {"audio", "log_mel", "features", "pictures", "rows"}
+    assert about.seconds > 0 and 1 <= about.wave <= 4
+
+
+def guarded(tree):
+    """Numbers of the lines that stand under a branch."""
+    branches = (ast.If, ast.Try, ast.IfExp, ast.While, ast.Match)
+    inside = set()
+    for node in ast.walk(tree):
+        filters = any(part.ifs for part in getattr(node, "generators", ()))
+        if isinstance(node, branches) or filters:
+            inside |= set(range(node.lineno, node.end_lineno + 1))
+    return inside
+
+
+@notebook
+def test_a_notebook_hardly_branches(path):
+    sources = [cell.source for cell in cells(path, "code")]
+    n_lines = sum(len(lines(cell)) for cell in cells(path, "code"))
+    assert sum(len(guarded(ast.parse(source))) for source in sources) <= 0.05 * n_lines
+
+
+@notebook
+def test_cells_are_short_and_code_lives_in_the_package(path):
+    sizes = [len(lines(cell)) for cell in cells(path, "code")]
+    assert max(sizes) <= 20
+    assert statistics.median(sizes) <= 6
+    assert sum(cell.source.count("def ") for cell in cells(path, "code")) <= 2
+
+
+@notebook
+def test_a_notebook_runs_without_error_or_complaint(path, smoke_run):
+    executed = smoke_run / "notebooks" / path.name
+    for cell in cells(executed, "code"):
+        for output in cell.outputs:
+            assert output.output_type != "error"
+            assert output.get("name") != "stderr", output.text
+    (solution,) = filter(is_solution, cells(executed))
+    assert solution.execution_count and solution.outputs
+    assert executed.stat().st_size < 10e6
+
+
+@notebook
+def test_the_page_of_a_notebook_has_its_pictures_inside_and_its_solution_folded(path, smoke_run):
+    page = (smoke_run / "html" / f"{path.stem}.html").read_text(encoding="utf-8")
+    assert "data:image/png;base64," in page
+    assert "Synthetic music" in page
+    assert page.count("<summary>Solution</summary>") == 1
+
+
+def test_the_runs_page_links_every_notebook_and_shows_the_scoreboard(smoke_run):
+    page = (smoke_run / "index.html").read_text(encoding="utf-8")
+    for path in PATHS:
+        assert f"html/{path.stem}.html" in page
+    assert "capstone_svm" in page and "They are no results on GTZAN" in page
+
+
+def test_a_notebook_runs_by_plain_papermill_from_any_folder(tmp_path):
+    path = PATHS[2]
+    assert path.stem == "02_feature_extraction"
+    parameters = {"profile": "smoke", "run_dir": str(tmp_path / "run")}
+    words = [word for name, value in parameters.items() for word in ("-p", name, value)]
+    done = subprocess.run(
+        [sys.executable, "-m", "papermill", str(path), "out.ipynb", "-k", "python3", *words],
+        cwd=tmp_path,
+        env={**os.environ, "IPYTHONDIR": str(tmp_path / "ipython")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "figures" / "02_pca.png").stat().st_size > 0
+    outputs = [output for cell in cells(tmp_path / "out.ipynb", "code") for output in cell.outputs]
+    assert any("All numbers are finite" in output.get("text", "") for output in outputs)
+
+
+def test_a_damaged_run_still_gives_a_report_that_says_what_was_left_out(smoke_run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(smoke_run, folder)
+    honest = "synthetic__fault_filtered__0"
+    (folder / "results" / f"capstone_svm__{honest}.json").unlink()
+    (folder / "predictions" / f"slices_ann__{honest}.npz").write_bytes(b"")
+    for path in (folder / "predictions").glob(f"*__{honest}.npz"):
+        if not path.stat().st_size:
+            continue
+        stored = predictions.read_predictions(folder, path.stem)
+        # One test track is left, and the first label is never predicted.
+        mine = stored.test_id == stored.test_id[0]
+        probs = stored.test_probs[mine].astype(float) + 0.001
+        probs[:, 0] = 0
+        probs /= probs.sum(axis=1, keepdims=True)
+        left = dict(vars(stored), test_probs=probs)
+        left |= {name: getattr(stored, name)[mine] for name in ("test_id", "test_segment")}
+        np.savez(path, **(left | {"test_true": stored.test_true[mine]}))
+    page = reproduce.run(
+        "synthetic", profile="smoke", only=("08", "09"), out=folder, say=lambda line: None
+    )
+    executed = (folder / "notebooks" / "08_error_analysis.ipynb").read_text(encoding="utf-8")
+    assert f"slices_ann__{honest}.npz: damaged" in executed
+    assert "capstone_knn" in page.read_text(encoding="utf-8")

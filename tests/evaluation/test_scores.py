@@ -1,0 +1,177 @@
+"""Scores are what they are when worked out by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics
+
+from gtzan_helpers.evaluation import scores
+
+NOTHING = np.zeros(0, dtype=int)
+
+
+@pytest.fixture
+def three_tracks():
+    """Ids, probabilities and labels of seven segments; track b is lost, c won by its sum only."""
+    ids = np.array(["c", "a", "b", "c", "a", "b", "c"])
+    probs = np.array(
+        [[0.4, 0.6], [0.9, 0.1], [0.8, 0.2], [0.4, 0.6], [0.7, 0.3], [0.6, 0.4], [0.9, 0.1]]
+    )
+    y_true = np.array([0, 0, 1, 0, 0, 1, 0])
+    return ids, probs, y_true
+
+
+def test_a_track_gets_the_mean_of_its_segments(three_tracks):
+    tracks, probs, y_true = scores.by_track(*three_tracks)
+    assert tracks.tolist() == ["a", "b", "c"]
+    np.testing.assert_allclose(probs, [[0.8, 0.2], [0.7, 0.3], [1.7 / 3, 1.3 / 3]])
+    assert y_true.tolist() == [0, 1, 0]
+
+
+def test_a_track_of_one_segment_keeps_its_probabilities(rng):
+    probs = rng.dirichlet(np.ones(5), 20)
+    ids = np.array([f"t{k:02d}" for k in range(20)])
+    np.testing.assert_allclose(scores.by_track(ids, probs, np.zeros(20, int))[1], probs)
+
+
+def test_scores_are_those_worked_out_by_hand(three_tracks):
+    result = scores.score(*three_tracks)
+    # Segments: a 2 of 2, b 0 of 2, c 1 of 3. Tracks: a and c correct, b taken for label 0.
+    assert result.segment_accuracy == pytest.approx(3 / 7)
+    assert result.track_accuracy == pytest.approx(2 / 3)
+    # Label 0: precision 2/3, recall 1, so F1 = 0.8; label 1 is never predicted, so 0.
+    assert result.macro_f1 == pytest.approx(0.4)
+    assert result.track_ci_low <= result.track_accuracy <= result.track_ci_high
+
+
+def test_perfect_predictions_score_one():
+    y_true = np.arange(30) % 3
+    result = scores.score(np.arange(30), np.eye(3)[y_true], y_true)
+    assert set(vars(result).values()) == {1}
+
+
+# Intervals
+
+
+def test_the_interval_at_290_tracks_and_55_percent_is_about_6_points_to_each_side():
+    correct = np.arange(290) < 0.55 * 290
+    low, high = scores.accuracy_interval(correct)
+    assert correct.mean() - low == pytest.approx(0.057, abs=0.006)
+    assert high - correct.mean() == pytest.approx(0.057, abs=0.006)
+
+
+def test_the_bootstrap_is_the_one_that_the_committed_rows_were_made_with():
+    assert scores.accuracy_interval(np.arange(290) < 150) == pytest.approx(
+        (134 / 290, 166 / 290), abs=1e-12
+    )
+
+
+def test_the_interval_is_narrower_with_more_tracks():
+    widths = [np.ptp(scores.accuracy_interval(np.arange(n) % 2 == 0)) for n in (50, 200, 800)]
+    assert widths[0] > 1.5 * widths[1] > 2.25 * widths[2]
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says(rng):
+    hits = 0
+    for _ in range(200):
+        low, high = scores.accuracy_interval(rng.random(200) < 0.6, seed=int(rng.integers(1e6)))
+        hits += low <= 0.6 <= high
+    assert 0.90 <= hits / 200 <= 0.99
+
+
+def test_a_lower_level_gives_a_narrower_interval():
+    correct = np.arange(100) % 2 == 0
+    wide, narrow = (np.ptp(scores.accuracy_interval(correct, level=k)) for k in (0.95, 0.5))
+    assert narrow < wide / 2
+
+
+def test_no_track_has_no_interval():
+    with pytest.raises(ValueError, match="correct is empty"):
+        scores.accuracy_interval(np.array([], dtype=bool))
+    with pytest.raises(ValueError, match="values is empty"):
+        scores.mean_interval(np.array([]))
+
+
+def test_the_interval_of_a_mean_is_that_of_an_accuracy_where_values_are_hits():
+    correct = np.arange(290) < 0.55 * 290
+    np.testing.assert_allclose(
+        scores.mean_interval(correct), scores.accuracy_interval(correct), atol=0.01
+    )
+
+
+def test_the_interval_of_a_mean_of_shares_is_narrower_than_that_of_hits(rng):
+    shares = rng.binomial(5, 0.5, 300) / 5  # a fifth of the variance of a hit or a miss
+    low, high = scores.mean_interval(shares)
+    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(0.25 / 5 / 300), rel=0.1)
+    assert low < shares.mean() < high
+
+
+# Confusions
+
+
+def test_a_confusion_matrix_shows_how_each_label_was_classified():
+    y_true, y_pred = np.array([0, 0, 0, 0, 1, 1]), np.array([0, 0, 0, 1, 1, 2])
+    matrix = scores.confusion(y_true, y_pred, ["blues", "jazz", "rock"])
+    assert matrix.loc["blues"].tolist() == [0.75, 0.25, 0]
+    assert matrix.loc["jazz"].tolist() == [0, 0.5, 0.5]
+    assert matrix.loc["rock"].tolist() == [0, 0, 0]
+
+
+def test_a_report_is_the_one_worked_out_by_hand():
+    y_true, y_pred = np.array([0, 0, 0, 0, 1, 1]), np.array([0, 0, 0, 1, 1, 1])
+    table = scores.report(y_true, y_pred, ["blues", "jazz"])
+    counted = table[["precision", "recall", "f1", "examples"]]
+    assert counted.loc["blues"].tolist() == pytest.approx([1, 0.75, 6 / 7, 4])
+    assert counted.loc["jazz"].tolist() == pytest.approx([2 / 3, 1, 0.8, 2])
+    assert counted.loc["mean"].tolist() == pytest.approx([5 / 6, 0.875, (6 / 7 + 0.8) / 2, 6])
+    assert table.recall_low["blues"] < 0.75 < table.recall_high["blues"]
+    assert table.recall_low["jazz"] == table.recall_high["jazz"] == 1
+    assert table.precision_low["blues"] == table.precision_high["blues"] == 1
+    assert table.f1_low["jazz"] < 0.8 < table.f1_high["jazz"]
+
+
+def test_a_reports_intervals_are_those_of_resampled_tracks(rng):
+    y_true, y_pred = rng.integers(0, 3, 200), rng.integers(0, 3, 200)
+    table = scores.report(y_true, y_pred, list("abc"))
+    drawn = rng.integers(0, 200, (1000, 200))
+    again = [metrics.f1_score(y_true[d], y_pred[d], average="macro") for d in drawn]
+    bounds = table.loc["mean", ["f1_low", "f1_high"]].to_numpy(float)
+    assert bounds == pytest.approx(np.quantile(again, [0.025, 0.975]), abs=0.015)
+
+
+def test_a_label_that_is_neither_there_nor_predicted_counts_as_nothing():
+    table = scores.report(np.array([0, 0]), np.array([0, 0]), ["blues", "jazz"])
+    assert table.loc["jazz", ["precision", "recall", "f1", "examples"]].tolist() == [0, 0, 0, 0]
+    assert table.f1_low.isna()["jazz"] and table.f1["mean"] == 0.5
+
+
+def test_confused_pairs_come_with_the_largest_share_first():
+    matrix = pd.DataFrame([[0.5, 0.5, 0], [0.2, 0.8, 0], [0, 0, 1]], list("abc"), list("abc"))
+    pairs = scores.confused_pairs(matrix)
+    assert pairs.columns.tolist() == ["label", "predicted", "share"]
+    assert pairs.to_numpy().tolist() == [["a", "b", 0.5], ["b", "a", 0.2]]
+
+
+def test_no_predictions_are_confused_with_nothing():
+    matrix = scores.confusion(NOTHING, NOTHING, ["blues", "jazz"])
+    assert (matrix.to_numpy() == 0).all() and scores.confused_pairs(matrix).empty
+    table = scores.report(NOTHING, NOTHING, ["blues", "jazz"])
+    assert table.f1.tolist() == [0, 0, 0] and table.examples["mean"] == 0
+    assert np.isnan(scores.top_k_accuracy(np.zeros((0, 2)), NOTHING))
+
+
+# Comparisons
+
+
+def test_the_second_most_probable_label_counts_for_top_2():
+    probs = np.array([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7]])
+    assert scores.top_k_accuracy(probs, np.array([1, 0])) == 0.5
+    assert scores.top_k_accuracy(probs, np.array([1, 0]), k=3) == 1
+
+
+def test_mcnemar_agrees_with_the_binomial_by_hand():
+    correct_a = np.array([True] * 10 + [False] * 90)
+    correct_b = np.array([False] * 10 + [False] * 88 + [True] * 2)
+    # 10 against 2 of 12: twice the probability of at most 2 heads
+    assert scores.mcnemar(correct_a, correct_b) == pytest.approx(2 * (1 + 12 + 66) / 2**12)
+    assert scores.mcnemar(correct_a, correct_a) == 1

@@ -1,0 +1,268 @@
+"""One row: measured once, read back, measured again when stale; copies on the right side."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from test_run import a_run, result
+
+from gtzan_helpers import config
+from gtzan_helpers.datasets.facts import gtzan_facts
+from gtzan_helpers.datasets.sources import LostSource
+from gtzan_helpers.evaluation.scores import score
+from gtzan_helpers.experiments import migration
+from gtzan_helpers.experiments.rows import read_run
+from gtzan_helpers.experiments.run import Run
+from gtzan_helpers.models import fitted, systems
+
+
+def data(folder, system_id, protocol):
+    return a_run(folder).measurement(system_id, protocol).data()
+
+
+def test_accuracy_is_that_of_the_predictions(tmp_path):
+    row, predictions = result(tmp_path, "ours_svm_segments", "segment_random")
+    scores = score(predictions.test_id, predictions.test_probs, predictions.test_true)
+    assert scores.segment_accuracy == row.segment_accuracy
+
+
+def test_a_row_that_is_there_is_read_and_not_measured_again(tmp_path):
+    first, _ = result(tmp_path)
+    path = tmp_path / "results" / f"{first.stem}.json"
+    before = path.stat().st_mtime_ns
+    assert result(tmp_path)[0] == first
+    assert path.stat().st_mtime_ns == before
+
+
+def test_a_row_with_another_key_is_measured_again(tmp_path):
+    first, _ = result(tmp_path)
+    path = tmp_path / "results" / f"{first.stem}.json"
+    stored = json.loads(path.read_text())
+    path.write_text(json.dumps({**stored, "key": "of yesterday's data", "track_accuracy": 0.99}))
+    assert result(tmp_path)[0].track_accuracy == first.track_accuracy
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 cut short"])
+def test_damaged_predictions_are_made_again(tmp_path, content):
+    first, predictions = result(tmp_path)
+    (tmp_path / "predictions" / f"{first.stem}.npz").write_bytes(content)
+    again, repaired = result(tmp_path)
+    assert again.track_accuracy == first.track_accuracy
+    np.testing.assert_array_equal(repaired.test_probs, predictions.test_probs)
+
+
+def test_settings_are_searched_on_the_validation_set_in_full_only(tmp_path, labelled_folder):
+    folder = labelled_folder(tracks=6)
+    rows = {
+        profile: a_run(tmp_path / profile, folder, profile=profile)
+        .measurement("capstone_knn", "track_random")
+        .result()[0]
+        for profile in ("quick", "full")
+    }
+    assert "chosen on valid" not in rows["quick"].note
+    assert "chosen on valid: n_neighbors=" in rows["full"].note
+
+
+def test_the_stacked_systems_note_how_many_components_the_training_set_allowed(tmp_path):
+    row, _ = result(tmp_path, "stacked_svm", "fault_filtered")
+    assert row.note == f"{row.n_train - 1} principal components"
+
+
+def test_a_network_leaves_its_model_its_history_and_a_row(tmp_path):
+    row, predictions = result(tmp_path, "images_ann", "fault_filtered")
+    assert row.status == "measured" and row.note == "epoch 1 of 1" and row.n_parameters > 1000
+    assert "keras" in row.versions
+    run = a_run(tmp_path)
+    history = run.history("images_ann")
+    assert list(history.fold) == [0] and history.best.all()
+    trained, features = run.model("images_ann"), run.features("kaggle", segment_seconds=0)
+    rows = features.segments.track_id.isin(predictions.test_id).to_numpy()
+    again = trained.probabilities(features.values[rows])
+    assert np.abs(again - predictions.test_probs.astype(float)).max() < 1e-3
+    assert trained.inputs.features == "kaggle" and len(trained.inputs.labels) == 10
+
+
+def test_a_classical_model_is_kept_and_loaded_like_a_network(tmp_path):
+    _, predictions = result(tmp_path, "capstone_svm", "fault_filtered")
+    run = a_run(tmp_path)
+    features = run.features("capstone", segment_seconds=0)
+    rows = features.segments.track_id.isin(predictions.test_id).to_numpy()
+    again = run.model("capstone_svm").probabilities(features.values[rows])
+    assert np.abs(again - predictions.test_probs.astype(float)).max() < 1e-3
+
+
+def test_a_network_is_not_trained_twice(tmp_path):
+    first, _ = result(tmp_path, "images_ann", "fault_filtered")
+    (path,) = (tmp_path / "models").iterdir()
+    before = path.stat().st_mtime_ns
+    assert result(tmp_path, "images_ann", "fault_filtered")[0] == first
+    assert path.stat().st_mtime_ns == before
+
+
+def test_a_head_uses_the_convolutions_that_are_there_or_makes_them(tmp_path):
+    row, _ = result(tmp_path, "stacked_cnn_svm", "track_random")
+    assert row.status == "measured" and "principal components" in row.note
+    assert row.note.startswith("1 of 4 folds")  # smoke trains no more
+    (model,) = (tmp_path / "models").glob("stacked_cnn__synthetic__track_random__0__*.keras")
+    assert (tmp_path / "results" / "stacked_cnn__synthetic__track_random__0.json").exists()
+    model.unlink()
+    (tmp_path / "results" / f"{row.stem}.json").unlink()
+    again, _ = result(tmp_path, "stacked_cnn_svm", "track_random")
+    assert again.track_accuracy == row.track_accuracy and fitted.load(model).n_parameters > 0
+
+
+def test_copies_made_before_the_split_are_on_both_sides(tmp_path):
+    copied = data(tmp_path, "slices_cnn_augmented", "segment_random_augmented")
+    n_segments = len(copied.features.segments) // 4
+    part = copied.splits[0]
+    both = set(part.train % n_segments) & set(part.test % n_segments)
+    assert len(both) > 0.5 * len(set(part.test % n_segments))
+
+
+def test_copies_made_after_the_split_are_of_training_segments_only(tmp_path):
+    copied = data(tmp_path, "slices_cnn_augmented", "segment_random")
+    plain = data(tmp_path, "slices_cnn", "segment_random")
+    n_segments = len(plain.features.segments)
+    part, before = copied.splits[0], plain.splits[0]
+    assert len(part.train) == 4 * len(before.train)
+    assert set(part.train % n_segments) == set(before.train)
+    assert np.array_equal(part.test, before.test) and np.array_equal(part.valid, before.valid)
+    assert max(part.test) < n_segments
+
+
+def test_only_systems_with_copies_know_the_augmented_protocol(tmp_path):
+    row, predictions = result(tmp_path, "slices_cnn", "segment_random_augmented")
+    assert row.status == "not_measured" and predictions is None
+    assert "for systems that make copies" in row.note
+
+
+# Keys
+
+
+def key(folder, system_id="capstone_xgboost", protocol="track_random", **settings):
+    return a_run(folder, **settings).measurement(system_id, protocol).key
+
+
+def test_another_song_another_label_and_another_profile_make_new_rows(tmp_path, labelled_folder):
+    folder = labelled_folder(("blues", "rock"), tracks=4)
+    seen = [key(tmp_path / "a", source=folder)]
+    assert key(tmp_path / "b", source=folder) == seen[0]
+    seen.append(key(tmp_path / "a", source=folder, profile="full"))
+    song = folder / "rock" / "rock.00003.wav"
+    content = song.read_bytes()
+    song.rename(folder / "blues" / "blues.00004.wav")
+    seen.append(key(tmp_path / "a", source=folder))
+    song.write_bytes(content[:-2000] + bytes(2000))
+    seen.append(key(tmp_path / "a", source=folder))
+    (folder / "rock" / "rock.00009.wav").write_bytes(content)
+    seen.append(key(tmp_path / "a", source=folder))
+    assert len(set(seen)) == len(seen)
+
+
+@pytest.mark.parametrize(
+    ("system_id", "change"),
+    [
+        ("capstone_xgboost", {"options": {"n_estimators": 201}}),
+        ("capstone_crnn", {"options": {"units": 65}}),
+        ("capstone_crnn", {"epochs": 17}),
+        ("images_vgg19", {"dropout": 0.31}),
+    ],
+)
+def test_a_changed_setting_of_a_learner_makes_a_new_row(tmp_path, system_id, change):
+    run, learner = a_run(tmp_path), systems.get(system_id).learner
+    (name, value), *_ = change.items()
+    if isinstance(value, dict):
+        value = {**getattr(learner, name), **value}
+    other = dataclasses.replace(learner, **{name: value})
+    keys = {run.measurement(system_id, "track_random", learner=x).key for x in (learner, other)}
+    assert len(keys) == 2
+
+
+def test_keys_are_the_same_in_another_process(tmp_path):
+    code = (
+        "from gtzan_helpers.config import profile\n"
+        "from gtzan_helpers.experiments.rows import row_key\n"
+        "from gtzan_helpers.models.systems import SYSTEMS\n"
+        "for system in SYSTEMS.values():\n"
+        "    print(row_key(system, profile('full'), 'track_random', 0, 'd', tuned=True))\n"
+    )
+    runs = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        for _ in range(2)
+    ]
+    assert runs[0].stdout == runs[1].stdout
+    assert len(set(runs[0].stdout.split())) == len(systems.SYSTEMS)
+
+
+# What was lost
+
+
+def test_a_measured_row_outlives_its_audio_and_its_source(tmp_path, labelled_folder):
+    folder = labelled_folder(tracks=6)
+    run = a_run(tmp_path / "run", folder)
+    before = run.measure("capstone_knn", protocols="track_random").table
+    for path in folder.rglob("*.wav"):
+        path.write_bytes(b"")  # still there, but no longer sound
+    a_run(tmp_path / "run", folder).measure("capstone_knn", protocols="track_random")
+    assert run.results().table.equals(before)
+    folder.rename(tmp_path / "elsewhere")
+    lost = a_run(tmp_path / "run", folder)
+    refused = lost.measure("capstone_svm", protocols="track_random").left_out.note[0]
+    assert "no such folder" in refused
+
+
+def test_a_row_of_a_source_that_is_gone_is_read_back(tmp_path, labelled_folder):
+    folder = labelled_folder(tracks=6)
+    before = a_run(tmp_path / "run", folder).measure("capstone_knn", protocols="track_random")
+    folder.rename(tmp_path / "elsewhere")
+    lost = a_run(tmp_path / "run", folder)
+    again = lost.measure("capstone_knn", protocols="track_random")
+    assert again.table.equals(before.table)
+    assert len(lost.predictions("capstone_knn", "track_random").test_id) == 12
+
+
+def test_reading_a_network_back_imports_no_keras(tmp_path):
+    first, _ = result(tmp_path, "images_ann", "fault_filtered")
+    code = (
+        "import sys\n"
+        "from gtzan_helpers import experiments\n"
+        f"run = experiments.start('synthetic', profile='smoke', run_dir={str(tmp_path)!r})\n"
+        "rows = run.measure('images_ann', protocols='fault_filtered')\n"
+        "print(rows.table.track_accuracy[0], 'keras' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
+    )
+    assert done.stdout.splitlines()[-1] == f"{first.track_accuracy} False"
+
+
+# Results of the first version
+
+
+@pytest.mark.parametrize("source", ["gtzan_log_mel", "features_30_sec", "mini"])
+def test_every_committed_row_comes_back_with_nothing_fitted(tmp_path, source):
+    figures = config.checkout() / "figures"
+    board = read_run(figures / "scoreboard.csv")
+    board = board[board.source == source].reset_index(drop=True)
+    stems = {path.stem for path in (figures / "predictions").glob(f"*__{source}__*.npz")}
+    tracks = gtzan_facts().assign(path=None)
+    if source == "mini":
+        ids = np.load(figures / "predictions" / "capstone_svm__mini__track_random__0.npz")
+        tracks = tracks[tracks.track_id.isin(ids["test_id"])].reset_index(drop=True)
+        tracks["fault_filtered"] = None  # one artist plays all blues: no partition is possible
+        tracks.loc[tracks.genre == "blues", "artist_group"] = 0
+    # A source that gives no features: nothing can be fitted to it.
+    gone = LostSource(source, tracks, "gone", config.profile("full"), synthetic=False)
+    run = Run(gone, 0, tmp_path)
+    assert migration.migrate(figures, run).table.equals(board)
+    for row in board[board.status != "not_measured"].itertuples():
+        measurement = run.measurement(row.system_id, row.protocol, seed=row.seed)
+        again, predictions = measurement.result()
+        assert again.track_accuracy == row.track_accuracy and again.note == row.note
+        assert (predictions is not None) == (measurement.stem in stems)
+        stems.discard(measurement.stem)
+    assert stems == set()

@@ -1,0 +1,98 @@
+"""What a run leaves: written and read without loss, refused where it is damaged."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_scoreboard import a_row, refused
+
+from gtzan_helpers.errors import SourceError
+from gtzan_helpers.experiments import predictions
+from gtzan_helpers.experiments import rows as results
+
+
+def test_a_row_comes_back_as_it_was_written(tmp_path):
+    row = a_row()
+    results.write_row(tmp_path, row, key="k")
+    assert results.read_row(tmp_path, row.stem, key="k") == row
+
+
+def test_a_row_written_under_another_key_is_stale(tmp_path):
+    row = a_row()
+    results.write_row(tmp_path, row, key="old settings")
+    assert results.read_row(tmp_path, row.stem, key="new settings") is None
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"key": "k"}', '{"key": "k", "extra": 1}'])
+def test_a_damaged_row_is_measured_again(tmp_path, text):
+    (tmp_path / f"{a_row().stem}.json").write_text(text)
+    assert results.read_row(tmp_path, a_row().stem, key="k") is None
+
+
+def test_the_columns_are_those_of_the_contract():
+    named = """
+        system_id source features segment_seconds protocol seed status note n_train n_valid n_test
+        train_accuracy valid_accuracy segment_accuracy track_accuracy track_ci_low track_ci_high
+        macro_f1 fit_seconds n_parameters pretrained profile versions
+    """
+    assert list(results.COLUMNS) == named.split()
+
+
+def test_a_table_survives_csv(tmp_path):
+    table = results.table([a_row(), refused(note="needs audio")])
+    table.to_csv(tmp_path / "s.csv", index=False)
+    pd.testing.assert_frame_equal(results.read_run(tmp_path / "s.csv"), table)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a,b\n1,2\n", "\x00\xff", "system_id;source\n", ",".join(results.COLUMNS) + "\n"],
+)
+def test_a_scoreboard_that_is_none_is_refused(tmp_path, text):
+    (tmp_path / "s.csv").write_text(text)
+    with pytest.raises(SourceError, match=r"s\.csv: not a scoreboard of this version"):
+        results.read_run(tmp_path / "s.csv")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("track_accuracy", 7.5), ("track_accuracy", None), ("status", "great"), ("protocol", "fair")],
+)
+def test_a_row_that_no_run_writes_is_refused(tmp_path, column, value):
+    results.write_row(tmp_path / "results", a_row(**{column: value}), key="k")
+    with pytest.raises(SourceError, match="not a result of this version"):
+        results.read_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"test_probs": np.ones((1, 2))},
+        {"test_true": np.array([0, 7])},
+        {"valid_probs": np.full((2, 2), np.nan)},
+        {"labels": np.array(["a", "b", "c"])},
+        {"test_id": np.array("a")},
+    ],
+)
+def test_predictions_that_do_not_fit_are_damaged(tmp_path, changes):
+    part = [np.array(["x", "y"]), np.zeros(2, int), np.array([0, 1]), np.full((2, 2), 0.5)]
+    whole = predictions.Predictions(np.array(["a", "b"]), *part, *part)
+    predictions.write_predictions(tmp_path, "good", whole)
+    assert predictions.read_predictions(tmp_path, "good").test_id.tolist() == ["x", "y"]
+    predictions.write_predictions(tmp_path, "bad", dataclasses.replace(whole, **changes))
+    with pytest.raises(SourceError, match=r"bad\.npz: damaged"):
+        predictions.read_predictions(tmp_path, "bad")
+
+
+def test_a_folder_without_results_says_what_makes_them(tmp_path):
+    with pytest.raises(SourceError, match="no results there; `gtzan run` makes them"):
+        results.read_run(tmp_path)
+
+
+def test_a_result_of_another_version_is_named(tmp_path):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "x.json").write_text(json.dumps({"key": "", "colour": "red"}))
+    with pytest.raises(SourceError, match=r"x\.json: not a result of this version"):
+        results.read_run(tmp_path)

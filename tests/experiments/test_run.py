@@ -1,0 +1,137 @@
+"""A run: what it measures, refuses, chooses on the validation set, and reads back."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gtzan_helpers import experiments
+from gtzan_helpers.datasets import splits
+from gtzan_helpers.datasets.kinds.tables import write_csv
+from gtzan_helpers.errors import NotPossibleError, SettingError
+from gtzan_helpers.models import systems
+
+
+def a_run(folder, source="synthetic", seed=0, profile="smoke"):
+    return experiments.start(source, profile=profile, seed=seed, run_dir=folder)
+
+
+def result(folder, system_id="capstone_svm", protocol="track_random", **settings):
+    """Row and predictions of one system on the embedded dataset at smoke."""
+    return a_run(folder, **settings).measurement(system_id, protocol).result()
+
+
+def test_a_row_is_complete_and_adds_up(tmp_path):
+    row, predictions = result(tmp_path)
+    assert (row.status, row.features, row.segment_seconds) == ("measured", "capstone", 0.0)
+    assert row.note == "4-fold, pooled"
+    assert row.n_test == 40
+    assert row.n_train + row.n_valid == 30
+    assert row.segment_accuracy == row.track_accuracy  # whole tracks
+    assert row.track_ci_low <= row.track_accuracy <= row.track_ci_high
+    assert predictions.test_probs.dtype == np.float16
+    assert sorted(predictions.test_id) == sorted(set(predictions.test_id))
+
+
+def test_the_same_seed_gives_the_same_result_and_another_one_another_split(tmp_path):
+    one, _ = result(tmp_path / "a", "capstone_random_forest")
+    two, _ = result(tmp_path / "b", "capstone_random_forest")
+    other, predictions = result(tmp_path / "c", "capstone_random_forest", seed=1)
+    assert one.track_accuracy == two.track_accuracy
+    assert other.stem.endswith("__1")
+    assert not np.array_equal(predictions.test_id, result(tmp_path / "a")[1].test_id)
+
+
+def test_auto_means_the_systems_own_protocol_and_the_honest_one(tmp_path):
+    rows = a_run(tmp_path).measure("ours_svm_segments")
+    assert rows.table.protocol.tolist() == ["segment_random", "fault_filtered"]
+    assert rows.under("fault_filtered").status.tolist() == ["measured"]
+    assert rows.best("fault_filtered") == "ours_svm_segments"
+    assert rows.best("artist_grouped") == ""
+
+
+def test_a_row_that_is_not_possible_gives_its_reason_and_shows_it(tmp_path):
+    table = tmp_path / "table.csv"
+    features = a_run(tmp_path / "run").features("kaggle", segment_seconds=0)
+    write_csv(table, features, segment_seconds=0)
+    lines = table.read_text(encoding="utf-8").splitlines(keepends=True)
+    table.write_text("".join(lines[:-1]), encoding="utf-8")  # no longer the embedded dataset
+    run = a_run(tmp_path / "table", table)
+    rows = run.measure("stacked_svm", "capstone_svm", protocols="fault_filtered")
+    assert rows.table.status.tolist() == ["not_measured", "not_measured"]
+    assert "'stacked' needs audio" in rows.left_out.note[0]
+    assert "not in the published partition" in rows.left_out.note[1]
+    assert "Left out: stacked_svm, fault_filtered: not possible" in rows._repr_html_()
+
+
+def test_a_need_that_the_source_lacks_stops_in_one_line(tmp_path):
+    table = tmp_path / "table.csv"
+    write_csv(table, a_run(tmp_path).features("kaggle", segment_seconds=0), segment_seconds=0)
+    with pytest.raises(NotPossibleError) as refusal:
+        experiments.start(table, profile="smoke", run_dir=tmp_path, needs=["log_mel"])
+    assert refusal.value._render_traceback_() == [f"error: {refusal.value}"]
+
+
+def test_without_results_helpers_give_what_is_empty(tmp_path):
+    run = a_run(tmp_path)
+    assert run.results().table.empty and run.history("images_ann").empty
+    assert run.histories("images_ann") == {}
+    y_true, y_pred = run.predictions("images_ann").classes()
+    assert len(y_true) == len(y_pred) == 0
+
+
+def test_an_ablation_looks_at_the_validation_set_only(tmp_path):
+    run = a_run(tmp_path)
+    features = run.features("kaggle", segment_seconds=0)
+    groups = {"few": list(features.columns[:5]), "all": list(features.columns)}
+    table = run.ablate(features, groups, "capstone_svm")
+    part = splits.make("fault_filtered", features.segments, features.tracks, seed=0)[0]
+    _, predictions = result(tmp_path / "run", "images_ann", "fault_filtered")
+    assert table.n_columns.tolist() == [5, 57]
+    assert table.track_accuracy.between(0, 1).all()
+    assert len(set(predictions.valid_id)) == len(part.valid)
+
+
+@pytest.mark.parametrize(
+    ("system_id", "protocols", "words"),
+    [
+        ("capstone_svm", "fair", "protocol 'fair' does not exist"),
+        ("capstone_magic", "auto", "'capstone_magic' does not exist"),
+    ],
+)
+def test_unknown_words_are_named(tmp_path, system_id, protocols, words):
+    with pytest.raises(SettingError, match=words):
+        a_run(tmp_path).measure(system_id, protocols=protocols)
+
+
+def test_rows_of_a_run_are_read_back_together(tmp_path):
+    result(tmp_path)
+    result(tmp_path, "capstone_knn")
+    assert set(a_run(tmp_path).results().table.system_id) == {"capstone_svm", "capstone_knn"}
+
+
+def test_variants_are_compared_on_the_validation_set_and_read_back(tmp_path):
+    learner = systems.get("images_ann").learner
+    variants = {"plain": learner, "wide": dataclasses.replace(learner, options={"units": (64,)})}
+    run = a_run(tmp_path)
+    first = run.compare(variants, "images_ann")
+    assert list(first.variant) == ["plain", "wide"] and first.valid_accuracy.between(0, 1).all()
+
+    def written():
+        return {path: path.stat().st_mtime_ns for path in (tmp_path / "trials").iterdir()}
+
+    before = written()
+    assert first.equals(run.compare(variants, "images_ann"))
+    assert written() == before and len(before) == 2
+    assert not (tmp_path / "results").exists()  # the test set was not touched
+
+
+def test_pictures_are_saved_beside_the_results(tmp_path):
+    import matplotlib.pyplot as plt
+
+    figure, _ = plt.subplots()
+    path = a_run(tmp_path).save(figure, "99_test")
+    assert path == Path(tmp_path) / "figures" / "99_test.png"
+    assert path.read_bytes().startswith(b"\x89PNG") and path.with_suffix(".svg").exists()
+    plt.close("all")

@@ -1,0 +1,40 @@
+"""Settings are read when asked for, never on import."""
+
+from pathlib import Path
+
+import pytest
+
+from gtzan_helpers import config
+from gtzan_helpers.errors import SettingError
+
+
+def test_places_follow_the_environment_when_they_are_asked_for(monkeypatch, tmp_path):
+    monkeypatch.setenv("GTZAN_CACHE", str(tmp_path / "c"))
+    monkeypatch.setenv("GTZAN_DATA", "~/songs")
+    assert config.cache_dir() == tmp_path / "c"
+    assert config.data_dir() == Path.home() / "songs"
+
+
+def test_without_variables_the_platforms_folders_are_used(monkeypatch):
+    monkeypatch.delenv("GTZAN_CACHE")
+    monkeypatch.delenv("GTZAN_DATA")
+    assert config.cache_dir().name == config.data_dir().name == "gtzan"
+    assert config.cache_dir() != config.data_dir()
+
+
+def test_an_unknown_profile_lists_the_known_ones():
+    with pytest.raises(
+        SettingError, match=r"'fast' does not exist; choose from smoke, quick, full"
+    ):
+        config.profile("fast")
+
+
+def test_a_run_lies_in_the_checkout_under_source_and_profile():
+    assert config.run_dir("mini", "quick") == config.checkout() / "runs" / "mini-quick"
+
+
+def test_a_profile_names_its_limits():
+    assert config.PROFILES["smoke"].limits() == {
+        "track_limit": 40, "seconds_limit": 6.0, "epochs_limit": 1, "folds_limit": 1
+    }  # fmt: skip
+    assert config.PROFILES["full"].limits() == {"tuned": True}

@@ -1,0 +1,246 @@
+"""Backbones: their weights, their halves, what is cached, and how they are fine-tuned."""
+
+import dataclasses
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gtzan_helpers.datasets.extraction import Features
+from gtzan_helpers.datasets.splits import Split
+from gtzan_helpers.errors import MissingWeightsError, SourceError
+from gtzan_helpers.models import fitted, systems, transfer
+from gtzan_helpers.models.backend import keras
+from gtzan_helpers.models.fitted import Inputs
+from gtzan_helpers.models.learners import Transfer
+from gtzan_helpers.models.systems import SYSTEMS
+
+SMALL = replace(
+    systems.get("ours_random_mobilenetv2").learner,
+    epochs=30, tuning_epochs=2, batch_size=8, units=16,
+)  # fmt: skip
+
+PRETRAINED = [
+    system.learner
+    for system in SYSTEMS.values()
+    if isinstance(system.learner, Transfer) and system.learner.weights == "imagenet"
+]
+
+
+@pytest.fixture
+def keras_home(tmp_path, monkeypatch):
+    """Where a user puts weights; its models folder."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    transfer.build.cache_clear()
+    yield tmp_path / "keras" / "models"
+    transfer.build.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def weight_file(tmp_path_factory):
+    """Weights of a MobileNetV2 for small pictures, made here."""
+    model = transfer.build(replace(SMALL, depth=1))
+    model.get_layer("Conv1").set_weights([np.full((3, 3, 3, 32), 0.25, np.float32)])
+    path = tmp_path_factory.mktemp("weights") / "made.weights.h5"
+    model.save_weights(path)
+    transfer.build.cache_clear()
+    return path
+
+
+def placed(weight_file, folder):
+    folder.mkdir(parents=True)
+    target = folder / "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_96_no_top.h5"
+    target.write_bytes(weight_file.read_bytes())
+    return target
+
+
+# Weights
+
+
+def test_weights_under_keras_home_are_used(weight_file, keras_home):
+    learner = replace(SMALL, weights="imagenet")
+    target = placed(weight_file, keras_home)
+    assert transfer.find_weights(learner) == target
+    kernel = transfer.build(learner).get_layer("Conv1").get_weights()[0]
+    assert (kernel == 0.25).all()
+
+
+def test_weights_at_a_path_are_used(weight_file, tmp_path):
+    path = tmp_path / "mine.weights.h5"
+    path.write_bytes(weight_file.read_bytes())
+    kernel = transfer.build(replace(SMALL, weights=str(path))).get_layer("Conv1").get_weights()
+    assert (kernel[0] == 0.25).all()
+    with pytest.raises(SourceError, match="there is no such weight file"):
+        transfer.build(replace(SMALL, weights=str(tmp_path / "none.weights.h5")))
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", None])
+def test_a_damaged_weight_file_is_named_in_one_line(weight_file, keras_home, content):
+    target = placed(weight_file, keras_home)
+    target.write_bytes(weight_file.read_bytes()[:200_000] if content is None else content)
+    with pytest.raises(SourceError, match="not the weights of mobilenetv2") as error:
+        transfer.build(replace(SMALL, weights="imagenet"))
+    assert str(target) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_weights_of_another_network_are_refused(weight_file, keras_home):
+    keras_home.mkdir(parents=True)
+    (keras_home / "efficientnetb0_notop.h5").write_bytes(weight_file.read_bytes())
+    with pytest.raises(SourceError, match="not the weights of efficientnetb0"):
+        transfer.build(Transfer("efficientnetb0"))
+
+
+def test_missing_weights_are_named_with_the_way_to_get_them(keras_home):
+    for learner in PRETRAINED:
+        with pytest.raises(MissingWeightsError, match=r"--only 06 --profile full") as error:
+            transfer.build(learner)
+        assert transfer._file(learner) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_keras_asks_for_the_very_files_that_are_looked_for(keras_home, monkeypatch):
+    """The names are Keras's own; a new one in Keras would be missed without a word."""
+    asked = []
+
+    def note(name, *_, **__):
+        asked.append(name)
+        raise OSError("no network")
+
+    for learner in PRETRAINED:
+        application = transfer.BACKBONES[learner.backbone].application
+        file_utils = getattr(keras.applications, application).__globals__["file_utils"]
+        monkeypatch.setattr(file_utils, "get_file", note)
+        with pytest.raises(MissingWeightsError, match="could not be fetched"):
+            transfer.build(learner, fetch=True)
+    assert asked == [transfer._file(learner) for learner in PRETRAINED]
+    assert len(asked) == 4
+
+
+# Halves
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_trunk_and_tail_are_the_whole_backbone(rng, depth):
+    learner = replace(SMALL, depth=depth)
+    whole = transfer.build(learner)
+    trunk, tail = transfer.halves(whole, transfer.cut(learner))
+    pictures = rng.uniform(-1, 1, (2, 96, 96, 3)).astype(np.float32)
+    expected = whole.predict_on_batch(pictures)
+    output = tail.predict_on_batch(trunk.predict_on_batch(pictures))
+    np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-5)
+    assert expected.std() > 0.01  # random weights, but alive
+
+
+@pytest.mark.parametrize("name", list(transfer.BACKBONES))
+def test_every_backbone_can_be_cut_at_its_layers(name):
+    for depth in (1, 2):
+        learner = Transfer(name, weights="random", size=96, depth=depth)
+        trunk, tail = transfer.halves(transfer.build(learner), transfer.cut(learner))
+        assert trunk.output_shape == tail.input_shape
+        assert tail.count_params() > 0
+
+
+# Pictures
+
+
+def features_of(values, feature_set, frame_period=None):
+    segments = pd.DataFrame({"track_id": [f"t{i}" for i in range(len(values))]})
+    tables = (pd.DataFrame(), pd.DataFrame())
+    return Features(segments, values, (), *tables, feature_set, frame_period)
+
+
+def test_a_picture_has_low_bands_at_the_bottom_and_the_colours_asked_for():
+    log_mel = np.zeros((1, 4, 6), np.uint8)
+    log_mel[0, 0] = 255  # the lowest band is the loudest
+    (picture,) = transfer.coloured(log_mel, "gray")
+    assert picture.shape == (4, 6, 3)
+    assert (picture[-1] == 255).all() and (picture[0] == 0).all()
+
+
+def test_log_mel_spectrograms_are_drawn_in_the_size_asked_for(rng):
+    log_mels = rng.integers(0, 255, (3, 128, 200), dtype=np.uint8)
+    features = transfer.draw(features_of(log_mels, "log_mel", 0.07), size=64, colours="viridis")
+    assert features.values.shape == (3, 64, 64, 3) and features.values.dtype == np.uint8
+    assert features.feature_set == "pictures" and features.frame_period is None
+
+
+def test_ready_made_pictures_are_only_resized(rng):
+    pictures = rng.integers(0, 255, (2, 224, 224, 3), dtype=np.uint8)
+    ready = features_of(pictures, "pictures")
+    assert (transfer.draw(ready, size=224, colours="viridis").values == pictures).all()
+    small = transfer.draw(ready, size=112, colours="viridis").values
+    expected = pictures.reshape(2, 112, 2, 112, 2, 3).mean(axis=(2, 4))
+    assert small.shape == (2, 112, 112, 3)
+    assert np.abs(small.mean(axis=(1, 2)) - expected.mean(axis=(1, 2))).max() < 1
+
+
+def test_activations_name_their_backbone(rng):
+    ready = features_of(rng.integers(0, 255, (2, 224, 224, 3), dtype=np.uint8), "pictures")
+    features = SMALL.prepare(ready, fetch=False)
+    assert features.feature_set == "pictures, mobilenetv2"
+    trunk, _ = transfer.halves(transfer.build(SMALL), transfer.cut(SMALL))
+    assert features.values.shape == (2, *trunk.output_shape[1:])
+    assert features.values.dtype == np.float16
+
+
+# Cached outputs
+
+
+def double():
+    entry = keras.Input((3,))
+    return keras.Model(entry, keras.layers.Rescaling(2.0)(entry))
+
+
+def test_outputs_are_computed_once_and_cached(rng, tmp_path, monkeypatch):
+    monkeypatch.setenv("GTZAN_CACHE", str(tmp_path))
+    values = rng.normal(size=(70, 3)).astype(np.float16)
+    made = transfer.embed(double(), values, name="double")
+    np.testing.assert_allclose(made, 2 * values, rtol=1e-3)
+    (entry,) = (tmp_path / "embeddings").iterdir()
+    assert (transfer.embed(None, values, name="double") == made).all()  # asks no network
+    entry.write_bytes(entry.read_bytes()[:50])
+    assert (transfer.embed(double(), values, name="double") == made).all()
+    other = transfer.embed(double(), values, name="another", prepare=lambda batch: batch + 1)
+    np.testing.assert_allclose(other, 2 * (values + 1), rtol=1e-2, atol=1e-2)
+
+
+# Training
+
+
+@pytest.fixture
+def colours(rng):
+    """Activations of pictures that one can tell apart, with what belongs to them."""
+    labels = np.arange(24) % 2
+    pictures = rng.integers(0, 60, (24, 96, 96, 3), dtype=np.uint8)
+    pictures[np.arange(24), ..., 2 * labels] += 190
+    values = SMALL.prepare(features_of(pictures, "pictures"), fetch=False).values
+    split = Split(np.arange(12), np.arange(12, 18), np.arange(18, 24))
+    inputs = Inputs("pictures, mobilenetv2", 0.0, values.shape[1:], ("red", "blue"))
+    return values, labels, split, {"inputs": inputs, "seed": 0}
+
+
+def test_a_head_learns_on_a_frozen_backbone_and_then_both_are_tuned(colours):
+    values, labels, split, options = colours
+    before = [w.copy() for w in transfer.build(SMALL).get_weights()]
+    model = SMALL.fit(values, labels, split, **options)
+    stages = model.history.groupby("stage", sort=False).size()
+    assert list(stages.index) == ["frozen", "tuned"] and stages["tuned"] == 2
+    best = model.history[model.history.best]
+    assert model.note == f"epoch {best.epoch.item()} of {len(model.history)}"
+    assert (model.probabilities(values[split.test]).argmax(axis=1) == labels[split.test]).all()
+    after = transfer.build(SMALL).get_weights()
+    assert all((a == b).all() for a, b in zip(before, after, strict=True))  # a copy was trained
+
+
+def test_depth_0_trains_the_head_alone(colours):
+    values, labels, split, options = colours
+    model = replace(SMALL, depth=0).fit(values, labels, split, **options)
+    assert set(model.history.stage) == {"frozen"}
+    assert model.n_parameters < 30_000
+
+
+def test_a_tuned_backbone_predicts_the_same_when_loaded(colours, tmp_path):
+    values, labels, split, options = colours
+    model = dataclasses.replace(SMALL, epochs=2).fit(values, labels, split, **options)
+    again = fitted.load(model.save(tmp_path / "m.keras"))
+    np.testing.assert_allclose(again.probabilities(values), model.probabilities(values), atol=1e-5)

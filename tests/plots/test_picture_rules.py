@@ -1,0 +1,123 @@
+"""What holds for every picture: axes in, axes out; notices where there is nothing; one look."""
+
+import importlib
+import inspect
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gtzan_helpers import plots
+from gtzan_helpers.datasets import splits
+from gtzan_helpers.plots import collection, networks, scores, similarity, sound, style
+
+PICTURES = [
+    function
+    for module in (sound, collection, scores, networks, similarity)
+    for name, function in inspect.getmembers(module, inspect.isfunction)
+    if function.__module__ == module.__name__ and name in plots.__all__
+]
+
+TABLE = pd.DataFrame(columns=["system_id", "genre", "artist_group", "seconds", "x"])
+ARRAY = np.zeros((0, 3))
+EMPTY = {
+    plots.waveform: (np.zeros(0), 22_050),
+    plots.zero_crossings: (np.zeros(0), 22_050),
+    plots.fingerprint: (ARRAY,),
+    plots.stacked: (ARRAY,),
+    plots.artist_shares: (TABLE,),
+    plots.lengths: (TABLE,),
+    plots.by_genre: (TABLE, ["x"]),
+    plots.claim: (TABLE, "x", []),
+    plots.pairs: (TABLE, ["x"], ["blues"]),
+    plots.correlations: (TABLE[[]],),
+    plots.scatter: (ARRAY, []),
+    plots.accuracies: (TABLE,),
+    plots.train_and_test: (TABLE,),
+    plots.by_seconds: (TABLE,),
+    plots.confusion: (pd.DataFrame(0.0, ["a", "b"], ["a", "b"]),),
+    plots.by_label: ({},),
+    plots.importances: (pd.Series(dtype=float),),
+    plots.reliability: (TABLE,),
+    plots.timeline: (ARRAY, np.zeros(0), list("abc")),
+    plots.robustness: (TABLE,),
+    plots.prices: (TABLE,),
+    plots.history: (TABLE,),
+    plots.histories: ({},),
+    plots.costs: (TABLE,),
+    plots.filters: (ARRAY,),
+    plots.seen: (ARRAY,),
+    plots.relevance: (ARRAY, ARRAY),
+    plots.dendrogram: (np.empty((0, 4)), []),
+    plots.precisions: (TABLE,),
+    plots.hubs: (np.zeros(0, int),),
+}
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.__name__)
+def test_every_picture_takes_axes_and_returns_them_or_is_a_grid(picture):
+    signature = inspect.signature(picture)
+    settings = signature.parameters
+    assert picture.__doc__ and signature.return_annotation in (Axes, Figure)
+    takes_axes = "ax" in settings or "settings" in settings
+    assert takes_axes == (signature.return_annotation is Axes)
+    assert "ax" not in settings or settings["ax"].default is None
+
+
+@pytest.mark.parametrize("picture", EMPTY, ids=lambda picture: picture.__name__)
+def test_a_picture_of_nothing_says_so(picture):
+    drawn = picture(*EMPTY[picture], **({"labels": ("x", "y")} if picture is plots.scatter else {}),
+                    **({"names": "genre"} if picture is plots.precisions else {}))  # fmt: skip
+    figure = drawn if isinstance(drawn, Figure) else drawn.figure
+    (words,) = [text.get_text() for text in figure.axes[0].texts]
+    assert words.startswith("nothing to show: ")
+
+
+def test_a_notice_goes_onto_the_given_axes_with_the_title(ax):
+    assert plots.reliability(TABLE, title="ours_texture", ax=ax) is ax
+    assert ax.get_title() == "Texture network (ours)"
+
+
+def test_every_name_of_the_face_exists():
+    for name in plots.__all__:
+        assert getattr(importlib.import_module("gtzan_helpers.plots"), name) is not None
+
+
+def test_every_protocol_has_a_colour():
+    assert list(style.PROTOCOL_COLOURS) == list(splits.PROTOCOLS)
+
+
+def test_systems_go_by_their_names_and_other_text_stays():
+    assert style.name_of("capstone_crnn_dropout") == "CRNN with dropout, capstone study"
+    assert style.name_of("capstone_svm\ntrack_random", 20) == (
+        "Support vector\nmachine, capstone\nstudy\ntrack_random"
+    )
+    assert style.name_of("dropout 0.3") == "dropout 0.3"
+
+
+def test_dollars_open_no_formula(ax):
+    ax.set_title(style.plain("a$b$ and $\\broken{$"))
+    ax.figure.canvas.draw()  # raises where mathtext reads it
+    layout = ax.title._preprocess_math(ax.title.get_text())
+    assert layout == ("a$b$ and $\\broken{$", False)
+
+
+def test_a_picture_is_saved_as_png_and_svg(tmp_path):
+    _, axes = plt.subplots(1, 2)
+    for picture in (axes, axes[0].figure):
+        path = plots.save(picture, tmp_path / "figures", "99_test.a")
+        assert path == tmp_path / "figures" / "99_test.a.png"
+        assert path.read_bytes().startswith(b"\x89PNG")
+        assert "<svg" in path.with_suffix(".svg").read_text(encoding="utf-8")
+    assert len(list(path.parent.iterdir())) == 2
+
+
+def test_the_same_picture_is_the_same_file(tmp_path):
+    plots.use_style()
+    for name in ("one", "two"):
+        plots.save(plots.importances(pd.Series([2.0, 1.0], ["a", "b"])), tmp_path, name)
+    one, two = ((tmp_path / f"{name}.svg").read_bytes() for name in ("one", "two"))
+    assert one == two

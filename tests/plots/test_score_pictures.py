@@ -1,0 +1,241 @@
+"""Pictures of scores, networks and similarity: each shows the numbers that it was given."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.cluster import hierarchy
+
+from gtzan_helpers import evaluation, plots
+
+
+def words(texts):
+    return [text.get_text() for text in texts]
+
+
+def rows(**columns):
+    interval = {"track_accuracy": [0.5, 0.6], "track_ci_low": [0.4, 0.5]}
+    return pd.DataFrame({**interval, "track_ci_high": [0.7, 0.65], **columns})
+
+
+# Scores
+
+
+def test_accuracies_have_intervals_names_and_the_chance_level(ax):
+    table = rows(system_id=["ours_texture", "new"], status=["measured", "control"])
+    plots.accuracies(table, chance=0.25, ax=ax)
+    ends = ax.collections[0].get_segments()[0]
+    np.testing.assert_allclose(ends[:, 0], [0.4, 0.7])
+    assert words(ax.get_yticklabels()) == ["Texture network (ours)", "new (control)"]
+    assert words(ax.texts) == ["50", "60"] and ax.get_xlabel().startswith("accuracy by track (%)")
+    (top,) = ax.child_axes
+    assert words(top.get_xticklabels()) == ["chance level"] and list(top.get_xticks()) == [0.25]
+
+
+def test_protocols_have_their_own_colours(ax):
+    plots.accuracies(rows(protocol=["segment_random", "fault_filtered"]), names="protocol", ax=ax)
+    colours = [bar.get_facecolor() for bar in ax.patches]
+    assert colours[0] != colours[1]
+
+
+def test_variants_show_the_validation_accuracy_of_the_epoch_that_was_kept(ax):
+    trials = pd.DataFrame(
+        {"variant": ["none", "none", "dropout"], "best": [False, True, True], "accuracy": 0.9}
+    ).assign(valid_accuracy=[0.5, 0.5, 0.6], valid_low=0.4, valid_high=0.7)
+    plots.accuracies(trials, names="variant", ax=ax)
+    assert words(ax.get_yticklabels()) == ["none", "dropout"]
+    assert [bar.get_width() for bar in ax.patches] == [0.5, 0.6]
+    assert ax.get_xlabel().startswith("validation accuracy")
+
+
+def test_training_and_test_accuracy_stand_side_by_side(ax):
+    table = rows(system_id=["capstone_svm", "ours_texture"], train_accuracy=[1.0, 0.9])
+    plots.train_and_test(table, ax=ax)
+    assert sorted(bar.get_width() for bar in ax.patches) == [0.5, 0.6, 0.9, 1]
+    assert words(ax.get_legend().get_texts()) == ["training set", "test set"]
+
+
+def test_robustness_has_a_bar_per_severity(ax):
+    plots.robustness(rows(kind=["none", "noise"], severity=[0.0, 10.0]), ax=ax)
+    assert words(ax.get_yticklabels()) == ["none", "noise 10 dB below"]
+
+
+def test_a_confusion_matrix_is_written_in_per_cent(ax):
+    matrix = pd.DataFrame([[0.75, 0.25], [0.0, 1.0]], index=["a", "b$"], columns=["a", "b$"])
+    plots.confusion(matrix, ax=ax)
+    assert words(ax.texts) == ["75", "25", "", "100"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted (%)", "true")
+
+
+def test_a_reliability_diagram_has_a_point_per_bin(ax, rng):
+    bins = evaluation.reliability(rng.dirichlet(np.ones(3), 100), rng.integers(0, 3, 100))
+    assert plots.reliability(bins, title="t", ax=ax) is ax
+    assert len(ax.collections[0].get_offsets()) == len(bins) and ax.get_title() == "t"
+
+
+def test_a_timeline_stacks_to_one_and_names_what_matters(ax):
+    probs = np.array([[0.95, 0.05], [0.99, 0.01]])
+    plots.timeline(probs, np.array([0.0, 3.0, 6.0]), ["jazz", "pop"], ax=ax)
+    tops = [bar.get_y() + bar.get_height() for bar in ax.patches[2:]]
+    assert tops == pytest.approx([1, 1])
+    assert words(ax.get_legend().get_texts()) == ["jazz", "others"]
+
+
+def test_labels_are_compared_between_systems(ax, rng):
+    y_true = rng.integers(0, 3, 60)
+    report = evaluation.report(y_true, rng.integers(0, 3, 60), list("abc"))
+    plots.by_label({"ours_texture": report, "capstone_svm": report}, ax=ax)
+    assert words(ax.get_xticklabels()) == list("abc")
+    assert words(ax.get_legend().get_texts())[0] == "Texture network (ours)"
+
+
+def test_prices_show_each_system_from_the_best_down_with_chance_and_ceiling(ax):
+    compared = pd.DataFrame(
+        {
+            "system_id": ["low", "high", "unpublished"],
+            "published": [0.9, 0.8, np.nan],
+            "reproduced": [0.85, 0.8, 0.7],
+            "honest": [0.4, 0.6, 0.5],
+            "low": [0.3, 0.5, 0.4],
+            "high": [0.5, 0.7, 0.6],
+            "price": [0.45, 0.2, np.nan],
+        }
+    )
+    plots.prices(compared, ax=ax)
+    assert words(ax.get_yticklabels()) == ["high", "unpublished", "low"]
+    (top,) = ax.child_axes
+    assert words(top.get_xticklabels()) == ["chance level", "ceiling"]
+    assert list(top.get_xticks()) == [0.1, 0.945]
+
+
+def test_accuracy_by_seconds_has_a_line_per_system(ax):
+    plots.by_seconds(rows(system_id=["x", "x"], seconds=[3, 30]), ax=ax)
+    assert ax.lines[0].get_xydata().tolist() == [[3, 0.5], [30, 0.6]]
+    assert words(ax.get_legend().get_texts()) == ["x", "chance level"]
+
+
+def test_importances_come_with_the_longest_bar_first(ax):
+    plots.importances(pd.Series({"a": 0.1, "b": 0.3}), ax=ax)
+    assert words(ax.get_yticklabels()) == ["b", "a"]
+
+
+# Networks
+
+
+HISTORY = pd.DataFrame(
+    {"epoch": [1, 2], "accuracy": [0.5, 0.9], "val_accuracy": [0.4, 0.3], "best": [True, False]}
+)
+
+
+def test_a_history_marks_the_epoch_that_was_kept_and_where_fine_tuning_begins(ax):
+    plots.history(HISTORY.assign(stage=["frozen", "tuned"]), title="images_vgg19", ax=ax)
+    assert ax.get_title() == "VGG19, images study"
+    assert words(ax.get_legend().get_texts()) == [
+        "training set", "validation set", "epoch kept", "chance level", "fine-tuning begins"
+    ]  # fmt: skip
+    assert ax.lines[2].get_xydata().tolist() == [[1, 0.4]]
+    assert ax.lines[-1].get_xdata()[0] == 1.5
+
+
+def test_folds_share_a_legend_entry(ax):
+    folds = pd.concat([HISTORY.assign(fold=0), HISTORY.assign(fold=1)])
+    plots.history(folds, ax=ax)
+    assert len(ax.lines) == 7 and len(ax.get_legend().get_texts()) == 4
+
+
+def test_a_grid_of_histories_has_one_legend_and_a_notice_where_there_is_none():
+    figure = plots.histories({"images_ann": HISTORY, "images_cnn": HISTORY[:0]})
+    first, second = figure.axes
+    assert first.get_legend() is None and len(figure.legends[0].get_texts()) == 4
+    assert words(second.texts) == ["nothing to show: no network was trained"]
+
+
+def test_an_architecture_names_layers_shapes_and_weights():
+    from keras import Sequential, layers
+
+    body = [layers.Input((8, 6, 1)), layers.Conv2D(4, 3), layers.BatchNormalization()]
+    head = [layers.MaxPooling2D(2), layers.Flatten(), layers.Dropout(0.5), layers.Dense(3)]
+    ax = plots.architecture(Sequential([*body, *head]), title="small")
+    shown = words(ax.texts)
+    assert {"Conv2D\n4\n3×3", "6×4×4", "batch norm", "Pool", "dropout 0.5", "Dense\n3"} <= set(
+        shown
+    )
+    assert ax.get_title(loc="left") == "small: 123 trainable weights"
+
+
+def test_hollow_circles_are_published_figures(ax):
+    table = pd.DataFrame(
+        {
+            "system_id": ["images_vgg19", "x"],
+            "n_parameters": [2e7, 1e6],
+            "ms a song": [100.0, 10.0],
+            "accuracy": [0.58, 0.2],
+            "measured": [False, True],
+        }
+    )
+    plots.costs(table, ax=ax)
+    assert [len(circle.get_facecolor()) for circle in ax.collections] == [0, 1]
+    assert words(ax.texts) == ["VGG19, images study\n20.0 M weights", "x\n1.0 M weights"]
+
+
+def test_filters_are_drawn_on_one_scale(rng):
+    figure = plots.filters(rng.normal(size=(5, 3, 1, 10)))
+    images = [image for ax in figure.axes for image in ax.get_images()]
+    assert len(images) == 10 and len({image.get_clim() for image in images}) == 1
+
+
+def test_what_a_network_sees_is_a_spectrogram_or_a_picture(rng):
+    spectrogram = plots.seen(rng.random((128, 39)), frame_period=0.0775)
+    assert spectrogram.get_xlabel() == "time (s)"
+    assert spectrogram.get_xlim() == pytest.approx((0, 39 * 0.0775))
+    assert plots.seen(rng.random((128, 39))).get_xlabel() == "frame"
+    assert not plots.seen(rng.random((8, 8, 3)), title="blues").axison
+
+
+def test_relevance_hides_what_hardly_matters(rng, ax):
+    drops = np.zeros((128, 39))
+    drops[:10], drops[20:30] = 1.0, 0.1
+    plots.relevance(rng.random((128, 39)), drops, ax=ax)
+    shown = ax.get_images()[1].get_array()
+    assert (~shown.mask).sum() == 10 * 39
+
+
+def test_an_unrolled_network_has_a_step_per_frame(ax):
+    plots.unrolled(4, ax=ax)
+    assert [name for name in words(ax.texts) if "frame" in name] == [
+        "frame 1", "frame 2", "frame 3", "frame T"
+    ]  # fmt: skip
+
+
+# Similarity
+
+
+def test_a_dendrogram_names_its_leaves(ax, rng):
+    tree = hierarchy.linkage(rng.normal(size=(4, 2)), "average")
+    plots.dendrogram(tree, list("abcd"), title="t", ax=ax)
+    assert sorted(words(ax.get_yticklabels())) == list("abcd")
+
+
+def test_precisions_have_a_bar_for_each_name_and_choice_and_a_line_for_chance(ax):
+    table = pd.DataFrame(
+        [(name, among, 0.6, 0.5, 0.7, 0.1) for name in ("x", "y") for among in ("all", "others")],
+        columns=["description", "among", "precision", "low", "high", "chance"],
+    )
+    table.loc[3, ["precision", "low", "high"]] = [0.3, 0.2, 0.5]
+    plots.precisions(table, names="description", ax=ax)
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx([0.6, 0.6, 0.6, 0.3])
+    assert words(ax.get_yticklabels()) == ["x", "y"]
+    legend = set(words(ax.get_legend().get_texts()))
+    assert legend == {"chance level", "among all", "among others"}
+    ends = [s[:, 0] for c in ax.collections for s in c.get_segments()]
+    assert any(np.allclose(end, [0.2, 0.5]) for end in ends)
+    assert sum(np.allclose(end, [0.1, 0.1]) for end in ends) == 4
+
+
+def test_hubs_are_counted_beside_random_neighbours(ax):
+    counts = np.array([0, 1, 1, 2, 6])
+    plots.hubs(counts, title="t", ax=ax)
+    assert [bar.get_height() for bar in ax.patches] == [1, 2, 1, 0, 0, 0, 1]
+    by_chance = ax.lines[0].get_ydata()
+    # Of four others each retrieves two of its four candidates.
+    assert by_chance[:5] == pytest.approx(5 * np.array([1, 4, 6, 4, 1]) / 16)
+    assert by_chance[5:] == pytest.approx([0, 0])
