@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gtzan_helpers.errors import SettingError
+import platformdirs
+
+from gtzan_helpers.errors import choose
 
 GENRES = (
     "blues",
@@ -67,8 +69,7 @@ class Profile:
     def limits(self) -> dict[str, Any]:
         """The settings that change a result and differ from their defaults, by name."""
         names = ("track_limit", "seconds_limit", "tuned", "epochs_limit", "folds_limit")
-        values = {name: getattr(self, name) for name in names}
-        return {name: v for name, v in values.items() if v != getattr(Profile, name)}
+        return {n: getattr(self, n) for n in names if getattr(self, n) != getattr(Profile, n)}
 
 
 PROFILES = {
@@ -88,22 +89,16 @@ def profile(name: str) -> Profile:
     SettingError
         If there is none.
     """
-    if name not in PROFILES:
-        raise SettingError(f"profile {name!r} does not exist; choose from {', '.join(PROFILES)}")
-    return PROFILES[name]
+    return choose(PROFILES, name, "profile")
 
 
 def cache_dir() -> Path:
     """Folder of files that can be made again: `GTZAN_CACHE`, or the platform's cache folder."""
-    import platformdirs
-
     return _folder("GTZAN_CACHE", platformdirs.user_cache_dir("gtzan", appauthor=False))
 
 
 def data_dir() -> Path:
     """Folder of downloads: `GTZAN_DATA`, or the platform's data folder."""
-    import platformdirs
-
     return _folder("GTZAN_DATA", platformdirs.user_data_dir("gtzan", appauthor=False))
 
 

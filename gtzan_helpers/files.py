@@ -44,33 +44,21 @@ def replacing(path: str | Path) -> Iterator[Path]:
         raise WriteError(f"{path}: there is something that is no file; choose another name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path)
-        temporary = path.with_name(
-            f"{_prefix(path)}{os.getpid()}.{secrets.token_hex(4)}{path.suffix}"
-        )
+        # Process numbers are unique on one machine only, and folders may be shared.
+        prefix = f".{path.name}.{platform.node()}.tmp."
+        for stray in path.parent.glob(f"{glob.escape(prefix)}*"):
+            pid = stray.name.removeprefix(prefix).split(".")[0]
+            if pid.isdigit() and not psutil.pid_exists(int(pid)):
+                stray.unlink(missing_ok=True)
+        temporary = path.with_name(f"{prefix}{os.getpid()}.{secrets.token_hex(4)}{path.suffix}")
         try:
             yield temporary
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise WriteError(
-            f"{path}: cannot be written ({error.strerror or error}); make room there, or choose "
-            "another place (GTZAN_CACHE, GTZAN_DATA, or the option that named this one)"
-        ) from error
-
-
-def _prefix(path: Path) -> str:
-    # Process numbers are unique on one machine only, and folders may be shared.
-    return f".{path.name}.{platform.node()}.tmp."
-
-
-def _sweep(path: Path) -> None:
-    """Remove the temporary files of killed processes that were writing the same file."""
-    for stray in path.parent.glob(f"{glob.escape(_prefix(path))}*"):
-        pid = stray.name.removeprefix(_prefix(path)).split(".")[0]
-        if pid.isdigit() and not psutil.pid_exists(int(pid)):
-            stray.unlink(missing_ok=True)
+        cause = error.strerror or error
+        raise WriteError(f"{path}: cannot be written ({cause}); choose another folder") from error
 
 
 def write_text(path: str | Path, text: str) -> Path:
@@ -118,8 +106,8 @@ def file_hash(path: str | Path, algorithm: str = "md5") -> str:
 
 @cache
 def _file_hash(path: str, algorithm: str, size: int, changed: int) -> str:
+    state = hashlib.new(algorithm)
     with Path(path).open("rb") as file:
-        state = hashlib.new(algorithm)
         while block := file.read(1 << 20):
             state.update(block)
     return state.hexdigest()

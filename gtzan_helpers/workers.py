@@ -76,44 +76,33 @@ class Workers:
         seconds = (time.perf_counter() - started) * len(rest)
         if self.jobs == 1 or seconds < WORTH_PROCESSES:
             yield from (function(*task) for task in rest)
-        else:
-            # By default idle processes stay for minutes, each with its libraries in memory.
-            with joblib.parallel_config("loky", n_jobs=self.jobs, idle_worker_timeout=5):
-                yield from joblib.Parallel(return_as="generator")(
-                    joblib.delayed(function)(*task) for task in rest
-                )
+            return
+        # By default idle processes stay for minutes, each with its libraries in memory.
+        with joblib.parallel_config("loky", n_jobs=self.jobs, idle_worker_timeout=5):
+            calls = (joblib.delayed(function)(*task) for task in rest)
+            yield from joblib.Parallel(return_as="generator")(calls)
 
     def _on_cluster(self, calls: Iterable) -> Iterator:
         try:
             from distributed import Client
         except ImportError as error:
-            raise SettingError(
-                f"scheduler {self.scheduler!r}: Dask is not installed; "
-                'install it with `pip install "gtzan-helpers[dask]"`'
-            ) from error
+            remedy = 'pip install "gtzan-helpers[dask]"'
+            raise SettingError(f"scheduler: Dask is not installed; run `{remedy}`") from error
         try:
             client = Client(self.scheduler, timeout=ANSWER_SECONDS, set_as_default=True)
         except (OSError, ValueError, TimeoutError) as error:
             raise SettingError(
-                f"scheduler {self.scheduler!r} does not answer; start one with `dask scheduler`, "
-                "and workers with `dask worker ADDRESS --nthreads 1`"
+                f"scheduler {self.scheduler!r} does not answer; start one with `dask scheduler`"
             ) from error
         with client, joblib.parallel_config(backend="dask", n_jobs=-1):
             yield from joblib.Parallel(return_as="generator")(calls)
 
 
-def progress_bar(items: Iterable, *, total: int, description: str, unit: str) -> Iterable:
-    """Show progress through `items`: a line in a terminal, a widget in JupyterLab.
+def progress_bar(items: Iterable | None = None, *, total: int, description: str, unit: str) -> tqdm:
+    """Show progress through `items`, or by the bar's method `update`; `TQDM_DISABLE=1` hides it.
 
-    ``TQDM_DISABLE=1`` hides it.
+    A line in a terminal, a widget in JupyterLab.
     """
-    return progress_meter(items, total=total, description=description, unit=unit)
-
-
-def progress_meter(
-    items: Iterable | None = None, *, total: int, description: str, unit: str
-) -> tqdm:
-    """A progress bar that moves as `items` are taken, or by its method `update`."""
     # tqdm's notebook bar ignores its own environment variable.
     hidden = not total or bool(os.environ.get("TQDM_DISABLE")) or None
     return tqdm(items, total=total, desc=description, unit=unit, leave=False, disable=hidden)

@@ -37,8 +37,6 @@ MODULES = {
     for path in sorted(ROOT.rglob("*.py"))
 }
 FOLDERS = [path.parent.relative_to(ROOT).parts for path in sorted(ROOT.rglob("*/__init__.py"))]
-
-
 FACES = [
     ".".join(path.parent.relative_to(ROOT).parts) for path in sorted(ROOT.rglob("__init__.pyi"))
 ]
@@ -93,7 +91,8 @@ def defined(tree):
             names.add(node.name)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            names |= {each.id for each in targets if isinstance(each, ast.Name)}
+            parts = [part for target in targets for part in ast.walk(target)]
+            names |= {part.id for part in parts if isinstance(part, ast.Name)}
         elif isinstance(node, ast.Import | ast.ImportFrom):
             names |= {alias.asname or alias.name for alias in node.names}
     return names

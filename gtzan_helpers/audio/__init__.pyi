@@ -1,3 +1,7 @@
+from . import changes as changes
+from . import reading as reading
+from . import segments as segments
+from . import spectra as spectra
 from .analysis import Analysis as Analysis
 from .analysis import MelAnalysis as MelAnalysis
 from .changes import AUGMENTATIONS as AUGMENTATIONS

@@ -18,7 +18,7 @@ import scipy.fft
 
 from gtzan_helpers.audio import spectra
 from gtzan_helpers.audio.median import sliding_median
-from gtzan_helpers.audio.spectra import HOP_LENGTH, N_FFT, N_MELS, decibels, mel_of_power
+from gtzan_helpers.audio.spectra import HOP_LENGTH, N_FFT, decibels, mel_of_power
 
 N_MFCC = 20
 HPSS_SIZE = 31
@@ -131,15 +131,11 @@ class Analysis(MelAnalysis):
         Mono audio.
     sr : int
         Its sampling rate in Hz.
-    n_fft, hop_length : int
-        Length and step of the analysis frames, in samples.
-    n_mels : int
-        Number of mel bands.
 
     Notes
     -----
     Every attribute is an array of shape (n_frames,) or (n_rows, n_frames) with
-    ``n_frames = 1 + n_samples // hop_length``, unless it says otherwise.
+    ``n_frames = 1 + n_samples // HOP_LENGTH``, unless it says otherwise.
 
     Examples
     --------
@@ -149,30 +145,19 @@ class Analysis(MelAnalysis):
     440
     """
 
-    def __init__(
-        self,
-        y: np.ndarray,
-        *,
-        sr: int,
-        n_fft: int = N_FFT,
-        hop_length: int = HOP_LENGTH,
-        n_mels: int = N_MELS,
-    ):
-        if n_fft % hop_length:
-            raise ValueError(f"n_fft={n_fft} must be a multiple of hop_length={hop_length}")
+    _onset_delay = 1 + N_FFT // (2 * HOP_LENGTH)  # the others because frames are centred
+
+    def __init__(self, y: np.ndarray, *, sr: int):
         self.y = np.ascontiguousarray(y, dtype=np.float32)
         self.sr = sr
-        self.n_fft = n_fft
-        self.hop_length = hop_length
-        self.n_mels = n_mels
-        self.frame_rate = sr / hop_length
+        self.frame_rate = sr / HOP_LENGTH
 
     # Spectra
 
     @cached_property
     def stft(self) -> np.ndarray:
         """Short-time Fourier transform, complex, shape (1 + n_fft / 2, n_frames)."""
-        return spectra.stft(self.y, n_fft=self.n_fft, hop_length=self.hop_length)
+        return spectra.stft(self.y)
 
     @cached_property
     def magnitude(self) -> np.ndarray:
@@ -182,23 +167,23 @@ class Analysis(MelAnalysis):
     @cached_property
     def power(self) -> np.ndarray:
         """Power spectrogram, shape (1 + n_fft / 2, n_frames)."""
-        return spectra.frame_power(self.stft.T).T
+        return self.stft.real**2 + self.stft.imag**2
 
     @cached_property
     def mel(self) -> np.ndarray:
-        """Mel power spectrogram, shape (n_mels, n_frames)."""
-        return mel_of_power(self.power, sr=self.sr, n_fft=self.n_fft, n_mels=self.n_mels)
+        """Mel power spectrogram, shape (128, n_frames)."""
+        return mel_of_power(self.power, sr=self.sr)
 
     @cached_property
     def log_mel(self) -> np.ndarray:  # type: ignore[override]
-        """Mel spectrogram in dB, at most 80 dB below its maximum, shape (n_mels, n_frames)."""
+        """Mel spectrogram in dB, at most 80 dB below its maximum, shape (128, n_frames)."""
         return decibels(self.mel)
 
     # The shape of the spectrum
 
     @cached_property
     def _frequencies(self) -> np.ndarray:
-        return librosa.fft_frequencies(sr=self.sr, n_fft=self.n_fft)
+        return librosa.fft_frequencies(sr=self.sr, n_fft=N_FFT)
 
     @cached_property
     def _shape(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -233,27 +218,26 @@ class Analysis(MelAnalysis):
 
     def _per_frame(self, per_sample: np.ndarray) -> np.ndarray:
         """Sum over each frame of values per sample of the padded waveform."""
-        n_hops = self.n_fft // self.hop_length
-        n_frames = 1 + self.y.size // self.hop_length
-        used = per_sample[: (n_frames + n_hops - 1) * self.hop_length]
+        n_hops = N_FFT // HOP_LENGTH
+        used = per_sample[: (self.y.size // HOP_LENGTH + n_hops) * HOP_LENGTH]
         # A frame is a whole number of hops, so each hop is summed once.
-        hops = used.reshape(-1, self.hop_length).sum(axis=1, dtype=np.float64)
+        hops = used.reshape(-1, HOP_LENGTH).sum(axis=1, dtype=np.float64)
         return np.lib.stride_tricks.sliding_window_view(hops, n_hops).sum(axis=1)
 
     @cached_property
     def zero_crossing_rate(self) -> np.ndarray:
         """Share of the samples of each frame at which the waveform changes its sign."""
         # Values that are zero but for rounding count as positive, as in librosa.
-        negative = np.pad(self.y, self.n_fft // 2, mode="edge") < -1e-10
+        negative = np.pad(self.y, N_FFT // 2, mode="edge") < -1e-10
         crossed = np.pad(negative[1:] != negative[:-1], (1, 0))
         # A crossing just before a frame's first sample does not belong to the frame.
-        at_start = crossed[: 1 + self.y.size : self.hop_length]
-        return (self._per_frame(crossed) - at_start) / self.n_fft
+        at_start = crossed[: 1 + self.y.size : HOP_LENGTH]
+        return (self._per_frame(crossed) - at_start) / N_FFT
 
     @cached_property
     def rms(self) -> np.ndarray:
         """Root mean square of each frame."""
-        return np.sqrt(self._per_frame(np.pad(self.y**2, self.n_fft // 2)) / self.n_fft)
+        return np.sqrt(self._per_frame(np.pad(self.y**2, N_FFT // 2)) / N_FFT)
 
     # Pitch
 
@@ -278,7 +262,7 @@ class Analysis(MelAnalysis):
         bent = np.abs(slope) < np.abs(curvature)
         shift = np.where(bent, -slope / np.where(bent, curvature, 1), np.float32(0))
         height = here + np.float32(0.5) * slope * shift
-        pitches = ((bins + low + shift) * float(self.sr) / self.n_fft).astype(np.float32)
+        pitches = ((bins + low + shift) * float(self.sr) / N_FFT).astype(np.float32)
         strong = pitches[height >= np.median(height)]
         deviations = (12 * np.log2(strong / 440) + 0.5) % 1 - 0.5
         edges = np.linspace(-0.5, 0.5, 101)
@@ -287,26 +271,19 @@ class Analysis(MelAnalysis):
     @cached_property
     def chroma_stft(self) -> np.ndarray:
         """Energy of the 12 pitch classes from C on, the loudest set to 1, shape (12, n_frames)."""
-        chroma = _chroma_filter(self.sr, self.n_fft, round(self.tuning, 2)) @ self.power
+        chroma = _chroma_filter(self.sr, round(self.tuning, 2)) @ self.power
         loudest = chroma.max(axis=0)
         return chroma / np.where(loudest < TINY, 1, loudest)
 
     @cached_property
     def _cqt(self) -> np.ndarray:
         with warnings.catch_warnings():
-            # In short segments the lowest notes' filters are longer than the audio.
-            warnings.filterwarnings("ignore", message="n_fft=.* is too large", module="librosa")
-            # Audio without any pitch counts as in tune.
-            warnings.filterwarnings("ignore", message="Trying to estimate tuning from empty")
-            transform = librosa.cqt(
-                self.y,
-                sr=self.sr,
-                hop_length=self.hop_length,
-                n_bins=252,
-                bins_per_octave=36,  # chroma_cqt's default, so that all chromas share it
-                tuning=None,  # estimated
-            )
-        return np.abs(transform)
+            # In short segments the lowest notes' filters are longer than the audio, and audio
+            # without any pitch counts as in tune.
+            warnings.simplefilter("ignore")
+            # chroma_cqt's own settings, so that all chromas share it.
+            settings = {"n_bins": 252, "bins_per_octave": 36, "tuning": None}
+            return np.abs(librosa.cqt(self.y, sr=self.sr, hop_length=HOP_LENGTH, **settings))
 
     @cached_property
     def chroma_cqt(self) -> np.ndarray:
@@ -325,19 +302,13 @@ class Analysis(MelAnalysis):
 
     # Rhythm
 
-    @property
-    def _onset_delay(self) -> int:  # type: ignore[override]
-        # One frame for the difference, the others because frames are centred.
-        return 1 + self.n_fft // (2 * self.hop_length)
-
     @cached_property
     def tempo(self) -> float:
         """Tempo in beats a minute; 0 without any onset."""
         if not self.onset_envelope.any():
             return 0.0
-        return float(
-            librosa.feature.tempo(tg=self.tempogram, sr=self.sr, hop_length=self.hop_length)[0]
-        )
+        tempi = librosa.feature.tempo(tg=self.tempogram, sr=self.sr, hop_length=HOP_LENGTH)
+        return float(tempi[0])
 
     # Harmonies and drums
 
@@ -362,9 +333,7 @@ class Analysis(MelAnalysis):
     @cached_property
     def harmonic(self) -> np.ndarray:
         """The harmonic part of the audio, shape (n_samples,)."""
-        return spectra.istft(
-            self.stft * self.harmonic_mask, hop_length=self.hop_length, length=self.y.size
-        )
+        return spectra.istft(self.stft * self.harmonic_mask, self.y.size)
 
     @cached_property
     def percussive(self) -> np.ndarray:
@@ -383,8 +352,7 @@ class Analysis(MelAnalysis):
         return self._masked_mfcc(1 - self.harmonic_mask)
 
     def _masked_mfcc(self, mask: np.ndarray) -> np.ndarray:
-        power = (self.magnitude * mask) ** 2
-        mel = mel_of_power(power, sr=self.sr, n_fft=self.n_fft, n_mels=self.n_mels)
+        mel = mel_of_power((self.magnitude * mask) ** 2, sr=self.sr)
         return MelAnalysis(decibels(mel), frame_rate=self.frame_rate).mfcc
 
     def stacked(self) -> np.ndarray:
@@ -394,7 +362,7 @@ class Analysis(MelAnalysis):
         (here from the STFT's chroma). Shorter music repeats its last frame; of longer music the
         first 1400 frames are used.
         """
-        mel = decibels(mel_of_power(self.power, sr=self.sr, n_fft=self.n_fft, n_mels=32))
+        mel = decibels(mel_of_power(self.power, sr=self.sr, n_mels=32))
         tonnetz = librosa.feature.tonnetz(chroma=self.chroma_stft, sr=self.sr)
         rows = np.concatenate(
             [self.mfcc, mel, self.tempogram_bands, self.chroma_stft, self.contrast, tonnetz]
@@ -404,5 +372,5 @@ class Analysis(MelAnalysis):
 
 
 @lru_cache(maxsize=128)
-def _chroma_filter(sr: int, n_fft: int, tuning: float) -> np.ndarray:
-    return librosa.filters.chroma(sr=sr, n_fft=n_fft, tuning=tuning)
+def _chroma_filter(sr: int, tuning: float) -> np.ndarray:
+    return librosa.filters.chroma(sr=sr, n_fft=N_FFT, tuning=tuning)

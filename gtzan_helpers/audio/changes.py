@@ -4,18 +4,16 @@ Augmentation changes training data at random such that the genre stays the same 
 Corruption degrades test data to a given severity, for tests of robustness (notebook 08).
 """
 
-import contextlib
 import random
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 from gtzan_helpers.audio.spectra import DB_RANGE
-from gtzan_helpers.errors import SettingError
+from gtzan_helpers.errors import choose
 
-SEMITONES = 2.0
 GAIN_DB = 6.0
 SNR_DB = (10.0, 30.0)
 RATES = (0.85, 1.18)
@@ -25,8 +23,14 @@ BANDS = 4
 EQUALIZER_DB = 3.0
 """Standard deviation of each gain of an equalizer."""
 
-AUGMENTATIONS = ("pitch", "gain", "noise", "stretch")
-"""Augmentations of audio."""
+AUGMENTATIONS: Mapping[str, tuple[str, tuple[Any, ...]]] = {
+    "pitch": ("PitchShift", (-2.0, 2.0)),
+    "gain": ("Gain", (-GAIN_DB, GAIN_DB)),
+    "noise": ("AddGaussianSNR", SNR_DB),
+    "stretch": ("TimeStretch", (*RATES, False)),
+}
+"""Augmentations of audio: transforms of audiomentations, and their settings: semitones; gain in
+dB; noise in dB below the music; speed as a factor, which may change the length."""
 
 CORRUPTIONS: Mapping[str, tuple[float, ...]] = {
     "noise": (30.0, 20.0, 10.0),
@@ -47,19 +51,15 @@ LOG_MEL_CORRUPTIONS: Mapping[str, tuple[float, ...]] = {
 """Severities: a noise floor in dB below the maximum; gain in dB; a shift in mel bands."""
 
 UNITS: Mapping[str, str] = {
-    **{"noise": "dB below", "gain": "dB", "pitch": "semitones", "speed": "x", "low-pass": "Hz"},
-    **{"clipping": "of the peak", "shift": "bands"},
+    "noise": "dB below",
+    "gain": "dB",
+    "pitch": "semitones",
+    "speed": "x",
+    "low-pass": "Hz",
+    "clipping": "of the peak",
+    "shift": "bands",
 }
 """Unit of each corruption's severity."""
-
-T = TypeVar("T")
-
-
-def _choose(functions: Mapping[str, T], name: str, kind: str) -> T:
-    if name not in functions:
-        known = ", ".join(functions)
-        raise SettingError(f"{kind} {name!r} does not exist; choose from {known}")
-    return functions[name]
 
 
 # Augmentation
@@ -74,9 +74,8 @@ def augment(y: np.ndarray, *, sr: int, change: str, seed: int) -> np.ndarray:
         Mono audio.
     sr : int
         Its sampling rate in Hz.
-    change : {"pitch", "gain", "noise", "stretch"}
-        Up or down by at most 2 semitones; louder or softer by at most 6 dB; white noise 10 to
-        30 dB below the music; faster or slower by at most 18 %.
+    change : str
+        One of `AUGMENTATIONS`.
     seed : int
         Random seed of the strength.
 
@@ -93,29 +92,19 @@ def augment(y: np.ndarray, *, sr: int, change: str, seed: int) -> np.ndarray:
         warnings.simplefilter("ignore")  # Python 3.12 warns of one of its escape sequences
         import audiomentations
 
-    transforms: Mapping[str, Callable] = {
-        "pitch": lambda: audiomentations.PitchShift(-SEMITONES, SEMITONES, p=1.0),
-        "gain": lambda: audiomentations.Gain(-GAIN_DB, GAIN_DB, p=1.0),
-        "noise": lambda: audiomentations.AddGaussianSNR(*SNR_DB, p=1.0),
-        "stretch": lambda: audiomentations.TimeStretch(*RATES, leave_length_unchanged=False, p=1.0),
-    }
-    with _seeded(seed):
-        changed = _choose(transforms, change, "change")()(np.asarray(y, np.float32), sr)
-    # Shortened audio is repeated, so that no silence at its end reveals the change.
-    return np.resize(np.asarray(changed, np.float32), np.shape(y))
-
-
-@contextlib.contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed the global generators, which audiomentations uses, and restore them afterwards."""
+    transform, settings = choose(AUGMENTATIONS, change, "change")
+    # audiomentations uses the global generators; they are restored afterwards.
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002
     try:
-        yield
+        apply = getattr(audiomentations, transform)(*settings, p=1.0)
+        changed = apply(np.asarray(y, np.float32), sr)
     finally:
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
+    # Shortened audio is repeated, so that no silence at its end reveals the change.
+    return np.resize(np.asarray(changed, np.float32), np.shape(y))
 
 
 def augment_log_mel(log_mel: np.ndarray, *, change: str, rng: np.random.Generator) -> np.ndarray:
@@ -139,22 +128,14 @@ def augment_log_mel(log_mel: np.ndarray, *, change: str, rng: np.random.Generato
     SettingError
         If there is no such change.
     """
-    function = _choose(LOG_MEL_AUGMENTATIONS, change, "change")
-    return function(np.asarray(log_mel, np.float32), rng).astype(np.float32)
+    function = choose(LOG_MEL_AUGMENTATIONS, change, "change")
+    return np.maximum(function(np.asarray(log_mel, np.float32), rng), DB_RANGE[0], dtype=np.float32)
 
 
 def _shift(log_mel: np.ndarray, bands: int) -> np.ndarray:
     """Shift up, or down if negative; the band at the edge is repeated."""
     n_mels = log_mel.shape[-2]
     return log_mel[..., np.clip(np.arange(n_mels) - bands, 0, n_mels - 1), :]
-
-
-def _transpose(log_mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return _shift(log_mel, int(rng.integers(-BANDS, BANDS + 1)))
-
-
-def _gain(log_mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return np.maximum(log_mel + rng.uniform(-GAIN_DB, GAIN_DB), DB_RANGE[0])
 
 
 def _noise(log_mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -177,7 +158,7 @@ def _equalize(log_mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     centres = np.linspace(0, len(log_mel) - 1, 6)
     gains = rng.normal(0, EQUALIZER_DB, centres.size)
     curve = np.interp(np.arange(len(log_mel)), centres, gains)
-    return np.maximum(log_mel + curve[:, None], DB_RANGE[0])
+    return log_mel + curve[:, None]
 
 
 def _mask(log_mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -191,8 +172,8 @@ def _mask(log_mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 LOG_MEL_AUGMENTATIONS: Mapping[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
-    "pitch": _transpose,
-    "gain": _gain,
+    "pitch": lambda log_mel, rng: _shift(log_mel, int(rng.integers(-BANDS, BANDS + 1))),
+    "gain": lambda log_mel, rng: log_mel + rng.uniform(-GAIN_DB, GAIN_DB),
     "noise": _noise,
     "stretch": _stretch,
     "mask": _mask,
@@ -269,7 +250,7 @@ def corrupt(y: np.ndarray, *, sr: int, kind: str, severity: float, seed: int = 0
         return signal.sosfiltfilt(signal.butter(8, severity, fs=sr, output="sos"), y)
 
     peak = np.abs(y).max()
-    functions: Mapping[str, Callable[[], np.ndarray]] = {
+    functions = {
         "noise": add_noise,
         "gain": lambda: np.clip(y * 10 ** (severity / 20), -1, 1),
         "pitch": lambda: librosa.effects.pitch_shift(y, sr=sr, n_steps=severity),
@@ -277,7 +258,7 @@ def corrupt(y: np.ndarray, *, sr: int, kind: str, severity: float, seed: int = 0
         "low-pass": low_pass,
         "clipping": lambda: np.clip(y, -severity * peak, severity * peak),
     }
-    return _choose(functions, kind, "corruption")().astype(np.float32)
+    return choose(functions, kind, "corruption")().astype(np.float32)
 
 
 def corrupt_log_mel(log_mel: np.ndarray, *, kind: str, severity: float) -> np.ndarray:
@@ -301,9 +282,9 @@ def corrupt_log_mel(log_mel: np.ndarray, *, kind: str, severity: float) -> np.nd
     SettingError
         If there is no such corruption.
     """
-    functions: Mapping[str, Callable[[], np.ndarray]] = {
+    functions = {
         "noise": lambda: 10 * np.log10(10 ** (log_mel / 10) + 10 ** (-severity / 10)),
         "gain": lambda: log_mel + severity,
         "shift": lambda: _shift(log_mel, round(severity)),
     }
-    return np.clip(_choose(functions, kind, "corruption")(), *DB_RANGE)
+    return np.clip(choose(functions, kind, "corruption")(), *DB_RANGE)

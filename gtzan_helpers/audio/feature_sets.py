@@ -17,7 +17,8 @@ from gtzan_helpers.audio.changes import AUGMENTATIONS, augment, augment_log_mel
 from gtzan_helpers.audio.patches import PATCH_SECONDS, PATCH_SR, patches, patches_from_log_mel
 from gtzan_helpers.audio.reading import resample
 from gtzan_helpers.audio.spectra import HOP_LENGTH, N_FFT, track_log_mel
-from gtzan_helpers.errors import NotPossibleError, SettingError
+from gtzan_helpers.config import SR
+from gtzan_helpers.errors import NotPossibleError, SettingError, choose
 from gtzan_helpers.workers import keep_memory
 
 FRAME_PERIOD = 0.0775
@@ -61,7 +62,7 @@ class FeatureSet:
         Names of the columns of a table; empty for arrays. A copy with fewer columns (see
         `dataclasses.replace`) computes only these.
     only_segment_seconds : float or None
-        The only possible length of a segment, for the reason `length_rule`; None for any.
+        The only possible length of a segment, 0 for whole tracks; None for any.
     can_use_audio, can_use_log_mel : bool
     changeable : bool
         Whether there are augmented copies of it.
@@ -71,7 +72,6 @@ class FeatureSet:
     version: int = 1
     columns: tuple[str, ...] = ()
     only_segment_seconds: ClassVar[float | None] = None
-    length_rule: ClassVar[str] = ""
     can_use_audio: ClassVar[bool] = True
     can_use_log_mel: ClassVar[bool] = True
     changeable: ClassVar[bool] = False
@@ -80,18 +80,14 @@ class FeatureSet:
         """Raise `SettingError` if such segments, or such augmented copies, are not possible."""
         if change and not self.changeable:
             raise SettingError(f"changed copies are made of log_mel and mfcc, not of {self.name!r}")
-        if change and change not in AUGMENTATIONS:
-            known = ", ".join(AUGMENTATIONS)
-            raise SettingError(f"change {change!r} does not exist; choose from {known}")
-        if self.only_segment_seconds not in (None, segment_seconds):
-            raise SettingError(
-                f"{self.length_rule}; use segment_seconds={self.only_segment_seconds:g}"
-            )
+        if change:
+            choose(AUGMENTATIONS, change, "change")
+        only, given = self.only_segment_seconds, f"segment_seconds={segment_seconds:g}"
+        if only not in (None, segment_seconds):
+            raise SettingError(f"{given}: {self.name!r} needs segment_seconds={only:g}")
         if segment_seconds and not MIN_SEGMENT <= segment_seconds <= MAX_SEGMENT:
-            raise SettingError(
-                f"segment_seconds={segment_seconds:g} is not possible: 0 for whole tracks, or "
-                f"{MIN_SEGMENT:g} to {MAX_SEGMENT:g}"
-            )
+            bounds = f"{MIN_SEGMENT:g} to {MAX_SEGMENT:g}"
+            raise SettingError(f"{given} is not possible: 0 for whole tracks, or {bounds}")
 
     def framed(self, of_log_mel: bool) -> bool:
         """Whether arrays, computed from a log-mel or from audio, have the frames of a log-mel."""
@@ -124,10 +120,8 @@ class FeatureSet:
         keep_memory()
         return self._from_audio(y, sr, segment_seconds, change)
 
-    def _from_audio(
-        self, y: np.ndarray, sr: int, segment_seconds: float, change: str
-    ) -> SegmentFeatures:
-        starts_s, pieces, repeated = segments.split(y, sr=sr, segment_seconds=segment_seconds)
+    def _from_audio(self, y: np.ndarray, sr: int, seconds: float, change: str) -> SegmentFeatures:
+        starts_s, pieces, repeated = segments.split(y, sr=sr, segment_seconds=seconds)
         values = [self._of_audio(piece, sr) for piece in pieces]
         return SegmentFeatures(starts_s, np.stack(values), repeated)
 
@@ -139,9 +133,9 @@ class FeatureSet:
         log_mel: np.ndarray,
         *,
         frame_rate: float,
-        sr: int,
-        n_fft: int,
         segment_seconds: float,
+        sr: int = SR,
+        n_fft: int = N_FFT,
         change: str = "",
         seed: int = 0,
     ) -> SegmentFeatures:
@@ -154,7 +148,8 @@ class FeatureSet:
         frame_rate : float
             Frames per second.
         sr, n_fft : int
-            Sampling rate in Hz and frame length in samples of the audio it was computed from.
+            Sampling rate in Hz and frame length in samples of the audio it was computed from;
+            only patches depend on them.
         segment_seconds, change
             See `from_audio`.
         seed : int
@@ -193,13 +188,9 @@ class AudioStatistics(FeatureSet):
 class MelStatistics(FeatureSet):
     """A feature table that a log-mel spectrogram gives."""
 
-    def _from_audio(
-        self, y: np.ndarray, sr: int, segment_seconds: float, change: str
-    ) -> SegmentFeatures:
+    def _from_audio(self, y: np.ndarray, sr: int, seconds: float, change: str) -> SegmentFeatures:
         log_mel, frame_rate = track_log_mel(y, sr=sr), sr / HOP_LENGTH
-        return self.from_log_mel(
-            log_mel, frame_rate=frame_rate, sr=sr, n_fft=N_FFT, segment_seconds=segment_seconds
-        )
+        return self.from_log_mel(log_mel, frame_rate=frame_rate, segment_seconds=seconds)
 
     def _of_log_mel(self, log_mel: np.ndarray, frame_rate: float) -> np.ndarray:
         return tables.row(MelAnalysis(log_mel, frame_rate=frame_rate), self.name, self.columns)
@@ -213,40 +204,29 @@ class LogMelArray(FeatureSet):
     def framed(self, of_log_mel: bool) -> bool:
         return True
 
-    def _from_audio(
-        self, y: np.ndarray, sr: int, segment_seconds: float, change: str
-    ) -> SegmentFeatures:
+    def _from_audio(self, y: np.ndarray, sr: int, seconds: float, change: str) -> SegmentFeatures:
         if change:
-            return self._augmented(y, sr, segment_seconds, change)
+            return self._augmented(y, sr, seconds, change)
         log_mel, frame_rate = _thinned(track_log_mel(y, sr=sr), sr), 1 / FRAME_PERIOD
-        return self.from_log_mel(
-            log_mel, frame_rate=frame_rate, sr=sr, n_fft=N_FFT, segment_seconds=segment_seconds
-        )
+        return self.from_log_mel(log_mel, frame_rate=frame_rate, segment_seconds=seconds)
 
-    def _augmented(
-        self, y: np.ndarray, sr: int, segment_seconds: float, change: str
-    ) -> SegmentFeatures:
+    def _augmented(self, y: np.ndarray, sr: int, seconds: float, change: str) -> SegmentFeatures:
         """Change each segment on its own, so that nothing of its neighbours gets into it."""
-        whole = spectra.log_mel(y, sr=sr)
-        reference = float(whole.max())
-        track_frames = _thinned(whole, sr).shape[1]
-        # Counted in frames, as for the originals, so that each segment has its copy.
-        starts = segments.segment_starts(
-            track_frames, sr=1 / FRAME_PERIOD, segment_seconds=segment_seconds
+        whole, frame_rate = spectra.log_mel(y, sr=sr), 1 / FRAME_PERIOD
+        # Cut in frames, as the originals are, so that each segment has its copy.
+        starts_s, originals, repeated = segments.split(
+            _thinned(whole, sr), sr=frame_rate, segment_seconds=seconds
         )
-        length = round(segment_seconds * sr) or y.size
-        n_frames = round(segment_seconds / FRAME_PERIOD) or track_frames
+        length, reference = round(seconds * sr) or y.size, float(whole.max())
         seed = zlib.crc32(y.tobytes())
         values = []
-        for number, start in enumerate(starts):
-            first = min(round(start * FRAME_PERIOD * sr), max(0, y.size - length))
-            piece = segments.cut(y, first, length)
+        for number, start_s in enumerate(starts_s):
+            piece = segments.cut(y, min(round(start_s * sr), max(0, y.size - length)), length)
             changed = augment(piece, sr=sr, change=change, seed=seed + number)
             log_mel = _thinned(track_log_mel(changed, sr=sr, reference=reference), sr)
-            values.append(
-                self._of_log_mel(segments.repeat_or_cut(log_mel, n_frames), 1 / FRAME_PERIOD)
-            )
-        return SegmentFeatures(starts * FRAME_PERIOD, np.stack(values), track_frames < n_frames)
+            log_mel = segments.repeat_or_cut(log_mel, originals[0].shape[1])
+            values.append(self._of_log_mel(log_mel, frame_rate))
+        return SegmentFeatures(starts_s, np.stack(values), repeated)
 
     def _of_log_mel(self, log_mel: np.ndarray, frame_rate: float) -> np.ndarray:
         return spectra.encode(log_mel)
@@ -268,7 +248,6 @@ class Stacked(FeatureSet):
     """The array of the stacked study: several features over time, one above the other."""
 
     only_segment_seconds = 0.0
-    length_rule = "the stacked array describes whole tracks"
 
     def framed(self, of_log_mel: bool) -> bool:
         return of_log_mel
@@ -284,13 +263,10 @@ class Patches(FeatureSet):
     """The input of MusiCNN."""
 
     only_segment_seconds = PATCH_SECONDS
-    length_rule = f"patches are {PATCH_SECONDS:g} s long"
 
-    def _from_audio(
-        self, y: np.ndarray, sr: int, segment_seconds: float, change: str
-    ) -> SegmentFeatures:
+    def _from_audio(self, y: np.ndarray, sr: int, seconds: float, change: str) -> SegmentFeatures:
         y = resample(y, sr=sr, target_sr=PATCH_SR)
-        starts_s, _, repeated = segments.split(y, sr=PATCH_SR, segment_seconds=segment_seconds)
+        starts_s, _, repeated = segments.split(y, sr=PATCH_SR, segment_seconds=seconds)
         return SegmentFeatures(starts_s, patches(y, starts_s), repeated)
 
     def from_log_mel(
@@ -298,9 +274,9 @@ class Patches(FeatureSet):
         log_mel: np.ndarray,
         *,
         frame_rate: float,
-        sr: int,
-        n_fft: int,
         segment_seconds: float,
+        sr: int = SR,
+        n_fft: int = N_FFT,
         change: str = "",
         seed: int = 0,
     ) -> SegmentFeatures:
@@ -316,7 +292,6 @@ class Pictures(FeatureSet):
     """Spectrograms drawn by someone else, a picture per track."""
 
     only_segment_seconds = 0.0
-    length_rule = "pictures show whole tracks"
     can_use_audio = False
     can_use_log_mel = False
 
@@ -348,8 +323,4 @@ def feature_set(name: str) -> FeatureSet:
     SettingError
         If there is none.
     """
-    if name not in FEATURE_SETS:
-        raise SettingError(
-            f"feature set {name!r} does not exist; choose from {', '.join(FEATURE_SETS)}"
-        )
-    return FEATURE_SETS[name]
+    return choose(FEATURE_SETS, name, "feature set")

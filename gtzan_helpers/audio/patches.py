@@ -39,13 +39,7 @@ def patches(y: np.ndarray, starts_s: np.ndarray) -> np.ndarray:
 
 
 def patches_from_log_mel(
-    log_mel: np.ndarray,
-    starts_s: np.ndarray,
-    *,
-    frame_rate: float,
-    sr: int,
-    n_fft: int,
-    loudest: float = LOUDEST_DB,
+    log_mel: np.ndarray, starts_s: np.ndarray, *, frame_rate: float, sr: int, n_fft: int
 ) -> np.ndarray:
     """Approximate patches from a log-mel spectrogram.
 
@@ -63,8 +57,6 @@ def patches_from_log_mel(
     sr, n_fft : int
         Sampling rate in Hz, at least `PATCH_SR`, and length of the frames in samples of the
         audio that the spectrogram was computed from.
-    loudest : float
-        Level of the track's maximum, in dB.
 
     Returns
     -------
@@ -82,7 +74,7 @@ def patches_from_log_mel(
     places = np.broadcast_arrays(bands, frames[..., None])
     level = map_coordinates(log_mel, places, order=1, mode="nearest")
     # A frame's power grows with the square of its length, for tones and for noise.
-    level += loudest + 20 * np.log10(PATCH_FFT / n_fft)
+    level += LOUDEST_DB + 20 * np.log10(PATCH_FFT / n_fft)
     return np.log10(1 + 10_000 * 10 ** (level / 10)).astype(np.float16)
 
 

@@ -35,6 +35,9 @@ compressed audio may be wrong by less."""
 MAX_CHUNKS = 1000
 """How many chunks of a WAV file are searched for its samples."""
 
+OPEN_LENGTH = 0x7FFFF000
+"""Programs that stream do not know the length, and write at least this number."""
+
 BLOCK = 1 << 18
 
 
@@ -66,13 +69,13 @@ def read(path: str | Path, *, sr: int | None = None) -> tuple[np.ndarray, int]:
     -----
     Taught in notebook 01.
     """
-    path = Path(path)
     with _opened(path) as file:
-        y, native_sr, promised = _whole(path, file), file.samplerate, file.frames
-    silent = None if y.any() else "silent: every sample is zero; there is nothing to classify"
-    fault = _not_finite(y) or _too_short(y, native_sr) or silent or _cut_short(y.size, promised)
-    if fault:
-        raise AudioError(f"{path}: {fault}")
+        y, native_sr = _whole(file), file.samplerate
+        _check_samples(y)
+        _check_length(y, native_sr)
+        if not y.any():
+            raise AudioError("silent: every sample is zero; there is nothing to classify")
+        _check_complete(y.size, file.frames, "samples", MISSING_SHARE)
     if sr is None or sr == native_sr:
         return y, native_sr
     return resample(y, sr=native_sr, target_sr=sr), sr
@@ -99,19 +102,17 @@ def stream(path: str | Path, *, sr: int, seconds: float) -> Iterator[np.ndarray]
     AudioError
         As for `read`, except for silence, because a piece may be silent, and for excess length.
     """
-    path = Path(path)
     with _opened(path) as file:
         native_sr, total = file.samplerate, 0
         for y in _pieces(file, round(seconds * native_sr)):
-            fault = _not_finite(y) or (None if total else _too_short(y, native_sr))
-            if fault:
-                raise AudioError(f"{path}: {fault}")
+            _check_samples(y)
+            if not total:
+                _check_length(y, native_sr)
             total += y.size
             yield y if native_sr == sr else resample(y, sr=native_sr, target_sr=sr)
-        if total == 0:
-            raise AudioError(f"{path}: holds no sound; copy or fetch it again")
-        if fault := _cut_short(total, file.frames):
-            raise AudioError(f"{path}: {fault}")
+        if not total:
+            raise AudioError("holds no sound; copy or fetch it again")
+        _check_complete(total, file.frames, "samples", MISSING_SHARE)
 
 
 def header(path: str | Path) -> tuple[int, int, int]:
@@ -135,24 +136,33 @@ def header(path: str | Path) -> tuple[int, int, int]:
     AudioError
         If the file cannot be opened, or if its rate or number of channels is absurd.
     """
-    with _opened(Path(path)) as file:
+    with _opened(path) as file:
         return file.frames, file.samplerate, file.channels
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator["soundfile.SoundFile"]:
-    """Open a recording; errors while it is opened or read become one line."""
+def _opened(path: str | Path) -> Iterator["soundfile.SoundFile"]:
+    """Open a recording; errors while it is opened or read become one line with its name."""
     import soundfile
 
+    path = Path(path)
     try:
-        _check_size(path)
+        if path.stat().st_size == 0:
+            raise AudioError("an empty file (0 bytes); copy or fetch it again")
+        _check_complete(*_data_bytes(path), "bytes")
         # As bytes, a name need not be UTF-8; on Windows it always is.
         name = os.fsencode(path) if os.name == "posix" else path
         with _muted():
             file = soundfile.SoundFile(name)
         with file:
-            _check_header(path, file)
+            if not MIN_RATE <= file.samplerate <= MAX_RATE:
+                bounds = f"{MIN_RATE:,} to {MAX_RATE:,} Hz"
+                raise AudioError(f"sampling rate of {file.samplerate:,} Hz is beyond {bounds}")
+            if file.channels > MAX_CHANNELS:
+                raise AudioError(f"{file.channels} channels are more than {MAX_CHANNELS}")
             yield file
+    except AudioError as error:
+        raise AudioError(f"{path}: {error}") from error
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError for .raw files
         reason = getattr(error, "error_string", str(error)).strip(" .")
         raise AudioError(
@@ -181,29 +191,6 @@ def _muted() -> Iterator[None]:
             os.close(stderr)
 
 
-def _check_size(path: Path) -> None:
-    if path.stat().st_size == 0:
-        raise AudioError(f"{path}: an empty file (0 bytes); copy or fetch it again")
-    promised, held = _data_bytes(path)
-    if promised > held:
-        raise AudioError(
-            f"{path}: truncated: its header promises {promised:,} bytes of sound, the file "
-            f"holds {held:,}; copy or fetch it again"
-        )
-
-
-def _check_header(path: Path, file: "soundfile.SoundFile") -> None:
-    if not MIN_RATE <= file.samplerate <= MAX_RATE:
-        raise AudioError(
-            f"{path}: its sampling rate of {file.samplerate:,} Hz is beyond {MIN_RATE:,} to "
-            f"{MAX_RATE:,} Hz; convert it"
-        )
-    if file.channels > MAX_CHANNELS:
-        raise AudioError(
-            f"{path}: its {file.channels} channels are more than {MAX_CHANNELS}; mix them down"
-        )
-
-
 def _blocks(file: "soundfile.SoundFile") -> Iterator[np.ndarray]:
     """Read as mono until the end of the file, because the header's length may be wrong."""
     while True:
@@ -212,7 +199,7 @@ def _blocks(file: "soundfile.SoundFile") -> Iterator[np.ndarray]:
             samples = file.read(BLOCK, dtype="float32", always_2d=True)
         if not len(samples):
             return
-        with np.errstate(over="ignore", invalid="ignore"):  # `_not_finite` reports these
+        with np.errstate(over="ignore", invalid="ignore"):  # `_check_samples` reports these
             yield samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
 
 
@@ -228,29 +215,28 @@ def _pieces(file: "soundfile.SoundFile", length: int) -> Iterator[np.ndarray]:
         yield pending
 
 
-def _whole(path: Path, file: "soundfile.SoundFile") -> np.ndarray:
+def _whole(file: "soundfile.SoundFile") -> np.ndarray:
     blocks, total = [np.zeros(0, np.float32)], 0
     for block in _blocks(file):
         blocks.append(block)
         total += block.size
         if total > MAX_SAMPLES:
             hours = MAX_SAMPLES / file.samplerate / 3600
-            raise AudioError(f"{path}: lasts more than {hours:.1f} h; cut it into pieces")
+            raise AudioError(f"lasts more than {hours:.1f} h; cut it into pieces")
     return np.concatenate(blocks)
 
 
 def _data_bytes(path: Path) -> tuple[int, int]:
-    """Return the bytes of sound that a WAV or AU header promises, and the bytes that follow it.
+    """Bytes that follow the header of a WAV or AU file, and bytes of sound that it promises.
 
-    libsndfile reads truncated files without an error. (0, 0) if there is nothing to compare:
-    another format, or a length left open by a program that streams.
+    libsndfile reads truncated files without an error. (0, 0) for other formats.
     """
     with path.open("rb") as file:
         size = path.stat().st_size
         head = file.read(12)
         if len(head) == 12 and head[:4] == b".snd":
             offset, length = struct.unpack(">II", head[4:])
-            return (0, 0) if length >= 0x7FFFF000 else (length, size - offset)
+            return size - offset, length
         if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
             return 0, 0
         for _ in range(MAX_CHUNKS):
@@ -258,34 +244,27 @@ def _data_bytes(path: Path) -> tuple[int, int]:
                 break
             name, length = struct.unpack("<4sI", header)
             if name == b"data":
-                open_ended = length == 0 or length >= 0x7FFFF000
-                return (0, 0) if open_ended else (length, size - file.tell())
+                return size - file.tell(), length
             file.seek(length + length % 2, 1)
     return 0, 0
 
 
-def _cut_short(n_samples: int, promised: int) -> str | None:
-    # Programs that stream write a huge number.
-    if n_samples >= (1 - MISSING_SHARE) * promised or promised >= 1 << 31:
-        return None
-    return (
-        f"truncated: its header promises {promised:,} samples, the file gives {n_samples:,}; "
-        "copy or fetch it again"
-    )
+def _check_complete(held: int, promised: int, unit: str, missing_share: float = 0) -> None:
+    if held < (1 - missing_share) * promised and promised < OPEN_LENGTH:
+        counts = f"its header promises {promised:,} {unit}, the file holds {held:,}"
+        raise AudioError(f"truncated: {counts}; copy or fetch it again")
 
 
-def _not_finite(y: np.ndarray) -> str | None:
+def _check_samples(y: np.ndarray) -> None:
     bad = y.size - np.count_nonzero(np.abs(y) <= MAX_LEVEL)
-    if not bad:
-        return None
-    return f"{bad:,} of {y.size:,} samples are not finite, or beyond all bounds; encode it again"
+    if bad:
+        raise AudioError(f"{bad:,} of {y.size:,} samples are not finite, or huge; encode it again")
 
 
-def _too_short(y: np.ndarray, sr: int) -> str | None:
-    if y.size >= MIN_SECONDS * sr:
-        return None
-    # Rounded down, never up to the required length.
-    return f"lasts {int(100 * y.size / sr) / 100:.2f} s; at least {MIN_SECONDS:g} s is needed"
+def _check_length(y: np.ndarray, sr: int) -> None:
+    if y.size < MIN_SECONDS * sr:
+        seconds = int(100 * y.size / sr) / 100  # rounded down, never up to the required length
+        raise AudioError(f"lasts {seconds:.2f} s; at least {MIN_SECONDS:g} s is needed")
 
 
 def resample(y: np.ndarray, *, sr: int, target_sr: int) -> np.ndarray:

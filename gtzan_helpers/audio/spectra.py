@@ -23,26 +23,24 @@ _BLOCK = 128
 """Frames that are transformed at a time, few enough to stay in a processor's cache."""
 
 
-@lru_cache(maxsize=8)
+@lru_cache
 def hann(n_fft: int) -> np.ndarray:
     """Periodic Hann window, shape (n_fft,), float32."""
     return librosa.filters.get_window("hann", n_fft).astype(np.float32)
 
 
-def stft(y: np.ndarray, *, n_fft: int = N_FFT, hop_length: int = HOP_LENGTH) -> np.ndarray:
+def stft(y: np.ndarray) -> np.ndarray:
     """Short-time Fourier transform with centred frames and a Hann window, as `librosa.stft`.
 
     Parameters
     ----------
     y : ndarray, shape (n_samples,), float32
-    n_fft, hop_length : int
-        In samples.
 
     Returns
     -------
-    ndarray, shape (1 + n_fft / 2, 1 + n_samples // hop_length), complex64
+    ndarray, shape (1 + N_FFT / 2, 1 + n_samples // HOP_LENGTH), complex64
     """
-    return scipy.fft.rfft(_frames(y, n_fft, hop_length) * hann(n_fft), axis=1).T
+    return scipy.fft.rfft(_frames(y, N_FFT, HOP_LENGTH) * hann(N_FFT), axis=1).T
 
 
 def _frames(y: np.ndarray, n_fft: int, hop_length: int) -> np.ndarray:
@@ -50,14 +48,12 @@ def _frames(y: np.ndarray, n_fft: int, hop_length: int) -> np.ndarray:
     return np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_length]
 
 
-def istft(spectrum: np.ndarray, *, hop_length: int, length: int) -> np.ndarray:
+def istft(spectrum: np.ndarray, length: int) -> np.ndarray:
     """Turn a short-time Fourier transform back into audio, as `librosa.istft`.
 
     Parameters
     ----------
-    spectrum : ndarray, shape (1 + n_fft / 2, n_frames), complex
-    hop_length : int
-        In samples; `n_fft` must be a multiple of it.
+    spectrum : ndarray, shape (1 + N_FFT / 2, n_frames), complex
     length : int
         Samples to return.
 
@@ -65,18 +61,17 @@ def istft(spectrum: np.ndarray, *, hop_length: int, length: int) -> np.ndarray:
     -------
     ndarray, shape (length,)
     """
-    frames = scipy.fft.irfft(spectrum.T, axis=1)
-    n_fft = frames.shape[1]
-    window, (n_frames, n_hops) = hann(n_fft), (len(frames), n_fft // hop_length)
+    window, n_frames, n_hops = hann(N_FFT), spectrum.shape[1], N_FFT // HOP_LENGTH
     # The overlapping frames are added hop by hop, for all frames at once.
-    parts = (frames * window).reshape(n_frames, n_hops, hop_length)
-    weights = (window**2).reshape(n_hops, hop_length)
-    y = np.zeros((n_frames - 1 + n_hops, hop_length), dtype=np.float32)
+    frames = scipy.fft.irfft(spectrum.T, axis=1) * window
+    parts = frames.reshape(n_frames, n_hops, HOP_LENGTH)
+    weights = (window**2).reshape(n_hops, HOP_LENGTH)
+    y = np.zeros((n_frames - 1 + n_hops, HOP_LENGTH), dtype=np.float32)
     weight = np.full_like(y, np.finfo(np.float32).tiny)
     for hop in range(n_hops):
         y[hop : hop + n_frames] += parts[:, hop]
         weight[hop : hop + n_frames] += weights[hop]
-    return (y / weight).ravel()[n_fft // 2 : n_fft // 2 + length]
+    return (y / weight).ravel()[N_FFT // 2 :][:length]
 
 
 def mel(
@@ -112,17 +107,17 @@ def mel(
     for first in range(0, len(frames), _BLOCK):
         block = slice(first, first + _BLOCK)
         windowed = _windowed_power(scipy.fft.rfft(frames[block], axis=1))
-        _fill_bands(bands[block], windowed, sr=sr, n_fft=n_fft)
+        _fill_bands(bands[block], windowed, sr)
     return bands.T
 
 
-def mel_of_power(power: np.ndarray, *, sr: int, n_fft: int, n_mels: int = N_MELS) -> np.ndarray:
+def mel_of_power(power: np.ndarray, *, sr: int, n_mels: int = N_MELS) -> np.ndarray:
     """Mel power spectrogram of a power spectrogram.
 
     Parameters
     ----------
-    power : ndarray, shape (1 + n_fft / 2, n_frames), float32
-    sr, n_fft, n_mels : int
+    power : ndarray, shape (1 + N_FFT / 2, n_frames), float32
+    sr, n_mels : int
         See `mel`.
 
     Returns
@@ -130,14 +125,14 @@ def mel_of_power(power: np.ndarray, *, sr: int, n_fft: int, n_mels: int = N_MELS
     ndarray, shape (n_mels, n_frames), float32
     """
     bands = np.empty((power.shape[1], n_mels), dtype=np.float32)
-    _fill_bands(bands, power.T, sr=sr, n_fft=n_fft)
+    _fill_bands(bands, power.T, sr)
     return bands.T
 
 
-def _fill_bands(bands: np.ndarray, power: np.ndarray, *, sr: int, n_fft: int) -> None:
+def _fill_bands(bands: np.ndarray, power: np.ndarray, sr: int) -> None:
     """Write the mel bands of frames of power to `bands`; both have a row per frame."""
     n_mels = bands.shape[1]
-    parts = _mel_filters(sr, n_fft, n_mels)
+    parts = _mel_filters(sr, 2 * (power.shape[1] - 1), n_mels)
     for first, (low, high, part) in zip(range(0, n_mels, 16), parts, strict=True):
         np.matmul(power[:, low:high], part, out=bands[:, first : first + 16])
 
@@ -189,18 +184,15 @@ def track_log_mel(y: np.ndarray, *, sr: int, reference: float | None = None) -> 
     return np.maximum(levels - (levels.max() if reference is None else reference), DB_RANGE[0])
 
 
-def encode(
-    log_mel: np.ndarray, db_min: float = DB_RANGE[0], db_max: float = DB_RANGE[1]
-) -> np.ndarray:
-    """Turn dB into bytes, `db_min` to 0 and `db_max` to 255."""
-    share = (np.clip(log_mel, db_min, db_max) - db_min) / (db_max - db_min)
+def encode(log_mel: np.ndarray) -> np.ndarray:
+    """Turn dB into bytes: the ends of `DB_RANGE` become 0 and 255."""
+    low, high = DB_RANGE
+    share = (np.clip(log_mel, low, high) - low) / (high - low)
     return np.round(255 * share).astype(np.uint8)
 
 
-def decode(
-    stored: np.ndarray, db_min: float = DB_RANGE[0], db_max: float = DB_RANGE[1]
-) -> np.ndarray:
-    """Turn stored values, bytes or dB, into dB, float32."""
+def decode(stored: np.ndarray, db_min: float = -80.0, db_max: float = 0.0) -> np.ndarray:
+    """Turn stored values, bytes or dB, into dB, float32; `db_min` is the byte 0, `db_max` 255."""
     values = stored.astype(np.float32)
     if stored.dtype != np.uint8:
         return values
@@ -208,17 +200,6 @@ def decode(
 
 
 # Compiled loops over frames
-
-
-@numba.njit(cache=True, nogil=True)
-def frame_power(frames):  # type: ignore[no-untyped-def]
-    """Squared magnitudes of complex spectra, a row per frame, without intermediate arrays."""
-    power = np.empty(frames.shape, dtype=np.float32)
-    for frame in range(frames.shape[0]):
-        for k in range(frames.shape[1]):
-            value = frames[frame, k]
-            power[frame, k] = value.real * value.real + value.imag * value.imag
-    return power
 
 
 @numba.njit(cache=True, nogil=True)
@@ -269,5 +250,5 @@ def spectrum_shape(magnitude, frequencies):  # type: ignore[no-untyped-def]
 
 def kernels_compiled() -> bool:
     """Whether the compiled loops are already on disk; else their first use takes seconds."""
-    compiled = Path(frame_power.stats.cache_path or "").glob("spectra.frame_power-*.nbi")
+    compiled = Path(spectrum_shape.stats.cache_path or "").glob("spectra.spectrum_shape-*.nbi")
     return any(file.stat().st_mtime >= Path(__file__).stat().st_mtime for file in compiled)

@@ -1,6 +1,6 @@
 """Tables of named features: statistics over time of the arrays of an analysis."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from gtzan_helpers.audio.analysis import N_MFCC, TEMPO_BANDS, Analysis, MelAnalysis
 from gtzan_helpers.audio.spectra import log_mel
-from gtzan_helpers.errors import SettingError
+from gtzan_helpers.errors import choose
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,10 @@ class Block:
             return np.array([value], dtype=np.float64)
         rows = np.asarray(value, dtype=np.float64)
         rows = rows[: self.n_rows] if self.n_rows else rows.reshape(1, -1)
-        return np.stack([_STATS[stat](rows) for stat in self.stats], axis=1).ravel()
+        summaries = [
+            _skew(rows) if stat == "skew" else getattr(rows, stat)(axis=1) for stat in self.stats
+        ]
+        return np.stack(summaries, axis=1).ravel()
 
 
 def _skew(rows: np.ndarray) -> np.ndarray:
@@ -61,14 +64,6 @@ def _skew(rows: np.ndarray) -> np.ndarray:
     constant = deviation <= 1e-7 * np.abs(rows).max(axis=1)
     cubed = np.where(constant, 1, deviation) ** 3
     return np.where(constant, 0.0, (centred**3).mean(axis=1) / cubed)
-
-
-_STATS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
-    "mean": lambda rows: rows.mean(axis=1),
-    "var": lambda rows: rows.var(axis=1),
-    "std": lambda rows: rows.std(axis=1),
-    "skew": _skew,
-}
 
 
 _MV = ("mean", "var")
@@ -127,21 +122,6 @@ TABLES: Mapping[str, tuple[Block, ...]] = {
 }
 
 
-def blocks(table: str) -> tuple[Block, ...]:
-    """Return the blocks of columns of a feature table.
-
-    Raises
-    ------
-    SettingError
-        If there is no such table.
-    """
-    if table not in TABLES:
-        raise SettingError(
-            f"feature table {table!r} does not exist; choose from {', '.join(TABLES)}"
-        )
-    return TABLES[table]
-
-
 @lru_cache
 def columns(table: str) -> tuple[str, ...]:
     """Names of the columns of a feature table, in order.
@@ -157,13 +137,19 @@ def columns(table: str) -> tuple[str, ...]:
     -------
     tuple of str
 
+    Raises
+    ------
+    SettingError
+        If there is no such table.
+
     Examples
     --------
     >>> len(columns("kaggle")), columns("kaggle")[0]
     (57, 'chroma_stft_mean')
     """
     # Tables share columns, and `full` holds each of them once.
-    return tuple(dict.fromkeys(name for block in blocks(table) for name in block.columns()))
+    blocks = choose(TABLES, table, "feature table")
+    return tuple(dict.fromkeys(name for block in blocks for name in block.columns()))
 
 
 def row(analysis: MelAnalysis, table: str, names: tuple[str, ...] = ()) -> np.ndarray:
@@ -184,7 +170,7 @@ def row(analysis: MelAnalysis, table: str, names: tuple[str, ...] = ()) -> np.nd
     """
     names = names or columns(table)
     values: dict[str, float] = {}
-    for block in blocks(table):
+    for block in TABLES[table]:
         if not set(names).isdisjoint(block.columns()):
             values.update(zip(block.columns(), block.values(analysis), strict=True))
     return np.array([values[name] for name in names])
@@ -220,20 +206,25 @@ def data_dictionary() -> pd.DataFrame:
         `feature`, `meaning`, `rows` (coefficients or bands), `summaries`, and for each table the
         number of its columns that belong to the feature.
     """
-    lines: dict[tuple[str, str], dict] = {}
-    for table, parts in TABLES.items():
-        for block in parts:
-            line = lines.setdefault(
-                (block.attribute, block.name),
-                {"feature": block.name, "meaning": block.meaning, "rows": max(1, block.n_rows)},
-            )
-            line.setdefault("stats", {}).update(dict.fromkeys(block.stats or ("value",)))
-            line.setdefault(table, set()).update(block.columns())
-    frame = pd.DataFrame(lines.values())
-    frame["summaries"] = [", ".join(stats) for stats in frame.pop("stats")]
-    for table in TABLES:
-        frame[table] = [len(names) if isinstance(names, set) else 0 for names in frame[table]]
-    return frame[["feature", "meaning", "rows", "summaries", *TABLES]]
+    parts = pd.DataFrame(
+        {**vars(block), "table": table, "columns": block.columns()}
+        for table, blocks in TABLES.items()
+        for block in blocks
+    )
+    lines = (
+        parts.explode("stats")
+        .fillna("value")
+        .groupby("name", sort=False)
+        .agg(
+            meaning=("meaning", "first"),
+            rows=("n_rows", lambda n_rows: max(1, n_rows.iloc[0])),
+            summaries=("stats", lambda stats: ", ".join(stats.unique())),
+        )
+    )
+    counts = parts.explode("columns").pivot_table(
+        "columns", "name", "table", aggfunc="nunique", fill_value=0
+    )
+    return lines.join(counts[list(TABLES)]).rename_axis("feature").reset_index()
 
 
 def compile_kernels() -> None:

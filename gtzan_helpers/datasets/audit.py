@@ -1,6 +1,5 @@
 """What is wrong with a dataset: unreadable, odd, duplicate and missing tracks."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,23 +83,22 @@ def check(source: str | Path | Source, *, jobs: int | None = None) -> Audit:
     tracks = source.tracks
     left_out = ""
     findings: list[Finding] = []
+    bits: dict[str, np.ndarray] = {}
+    skipped: list[Path] = []
     if source.has_audio:
-        examined = _examine_all(tracks.path, jobs)
-        bits = dict(zip(tracks.track_id, (bits for _, bits in examined), strict=True))
-        for track_id, (faults, _) in zip(tracks.track_id, examined, strict=True):
+        tasks = [(path,) for path in tracks.path]
+        results = Workers(jobs or joblib.cpu_count()).map(_examine, tasks)
+        examined = progress_bar(results, total=len(tasks), description="check", unit="track")
+        for track_id, (faults, fingerprint) in zip(tracks.track_id, examined, strict=True):
+            bits[track_id] = fingerprint
             findings += [(fault, track_id, text) for fault, text in faults]
         skipped = _skipped(source.path, set(tracks.path))
     elif source.gives("log_mel"):
-        bits = {
-            track_id: fingerprints.from_log_mel(log_mel, frame_rate=frame_rate)
-            for track_id, log_mel, frame_rate in source.log_mels()
-        }
-        skipped = []
+        for track_id, log_mel, frame_rate in source.log_mels():
+            bits[track_id] = fingerprints.from_log_mel(log_mel, frame_rate=frame_rate)
         left_out = "clipping, silence, DC offset, rate, length: a pack holds no sound"
     else:
-        raise NotPossibleError(
-            f"{source.name} is a {source.kind}; only audio and packs are checked"
-        )
+        raise NotPossibleError(f"{source.name} ({source.kind}): only audio and packs are checked")
     findings += _duplicates(tracks) + _near_duplicates(tracks, bits) + _missing(source)
     table = pd.DataFrame(findings, columns=["fault", "track_id", "what"])
     return Audit(len(tracks), table, skipped, left_out, bits)
@@ -110,12 +108,6 @@ def check(source: str | Path | Source, *, jobs: int | None = None) -> Audit:
 
 Examined = tuple[list[tuple[str, str]], np.ndarray]
 """The faults of a recording, each with a description, and its fingerprint."""
-
-
-def _examine_all(paths: Iterable[str], jobs: int | None) -> list[Examined]:
-    tasks = [(path,) for path in paths]
-    results = Workers(jobs or joblib.cpu_count()).map(_examine, tasks)
-    return list(progress_bar(results, total=len(tasks), description="check", unit="track"))
 
 
 def _examine(path: str) -> Examined:
@@ -156,10 +148,9 @@ def _originals(tracks: pd.DataFrame) -> pd.Series:
 
 
 def _duplicates(tracks: pd.DataFrame) -> list[Finding]:
-    genre = tracks.set_index("track_id").genre
     pairs = zip(tracks.track_id, _originals(tracks), strict=True)
     return [
-        ("duplicate", track, f"the same music as {original}{_other_label(genre, track, original)}")
+        ("duplicate", track, f"the same music as {original}{_other_label(tracks, track, original)}")
         for track, original in pairs
         if track != original
     ]
@@ -173,20 +164,21 @@ def _near_duplicates(tracks: pd.DataFrame, bits: dict[str, np.ndarray]) -> list[
         known = nearest.get(match.other, match)
         if match.error_rate <= min(known.error_rate, DUPLICATE_ERROR_RATE):
             nearest[match.other] = match
-    genre = tracks.set_index("track_id").genre
     findings = []
     for place, match in sorted(nearest.items()):
         track, original = ids[place], ids[match.one]
-        text = (
-            f"sounds like {original} (bit error rate {match.error_rate:.2f}, shifted by "
-            f"{match.shift:+.1f} s){_other_label(genre, track, original)}"
+        rate, label = (
+            f"bit error rate {match.error_rate:.2f}",
+            _other_label(tracks, track, original),
         )
+        text = f"sounds like {original} ({rate}, shifted by {match.shift:+.1f} s){label}"
         findings.append(("near replica", track, text))
     return findings
 
 
-def _other_label(genre: pd.Series, track: str, original: str) -> str:
-    return "" if genre[track] == genre[original] else ", under another label"
+def _other_label(tracks: pd.DataFrame, *ids: str) -> str:
+    n_labels = tracks.genre[tracks.track_id.isin(ids)].nunique()
+    return ", under another label" if n_labels > 1 else ""
 
 
 def _missing(source: Source) -> list[Finding]:
@@ -203,16 +195,8 @@ def _missing(source: Source) -> list[Finding]:
 
 
 def _skipped(folder: Path, used: set[str]) -> list[Path]:
-    paths = (
-        path
-        for path in folder.rglob("*")
-        if path.is_file()
-        and str(path) not in used
-        and not any(name.startswith(".") for name in path.relative_to(folder).parts)
-    )
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and str(path) not in used]
+    shown = [path for path in paths if "/." not in f"/{path.relative_to(folder).as_posix()}"]
     # Beside the labels' folders any file may lie, except audio.
-    return sorted(
-        path
-        for path in paths
-        if path.parent.parent == folder or path.suffix.lower() in reading.SUFFIXES
-    )
+    audio = reading.SUFFIXES
+    return [path for path in shown if path.parent.parent == folder or path.suffix.lower() in audio]

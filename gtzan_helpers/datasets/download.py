@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from gtzan_helpers import config
-from gtzan_helpers.errors import DAMAGED_FILE, DownloadError, SettingError
+from gtzan_helpers.errors import DAMAGED_FILE, DownloadError, choose
 from gtzan_helpers.files import file_hash
 
 MAX_UNPACKED = 4 * 2**30
@@ -59,17 +59,13 @@ def archives(name: str) -> list[Archive]:
     SettingError
         If no dataset of that name can be downloaded.
     """
-    with (config.facts_dir() / "archives.csv").open(encoding="utf-8", newline="") as file:
-        lines = list(csv.DictReader(file))
-    addresses = [
-        Archive(line["address"], int(line["bytes"] or 0) or None, line["sha256"] or None)
-        for line in lines
-        if line["dataset"] == name
-    ]
-    if not addresses:
-        names = ", ".join(dict.fromkeys(line["dataset"] for line in lines))
-        raise SettingError(f"dataset {name!r} cannot be fetched; choose from {names}")
-    return addresses
+    text = (config.facts_dir() / "archives.csv").read_text(encoding="utf-8")
+    options: dict[str, list[Archive]] = {}
+    for line in csv.DictReader(text.splitlines()):
+        n_bytes = int(line["bytes"] or 0) or None
+        archive = Archive(line["address"], n_bytes, line["sha256"] or None)
+        options.setdefault(line["dataset"], []).append(archive)
+    return choose(options, name, "dataset")
 
 
 def fetch(
@@ -119,10 +115,7 @@ def fetch(
             return target
         except DownloadError as error:
             failures.append(str(error))
-    raise DownloadError(
-        f"{name}: {'; '.join(failures)}; download it by hand on a machine with a network and "
-        f"unpack it to {target}"
-    )
+    raise DownloadError(f"{name}: {'; '.join(failures)}; or unpack it to {target} yourself")
 
 
 # Downloading

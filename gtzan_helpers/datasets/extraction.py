@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,9 +18,6 @@ from gtzan_helpers.audio.segments import repeat_or_cut
 from gtzan_helpers.errors import AudioError, GtzanError, NotPossibleError
 from gtzan_helpers.files import cached, replacing
 from gtzan_helpers.workers import Workers, progress_bar
-
-Failure = tuple[str, str, str]
-"""Id and path of a track that cannot be used, and the reason."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +82,7 @@ def extract(
     request: Request,
     settings: dict[str, Any],
     *,
-    frame_period: float = FRAME_PERIOD,
-    of_log_mel: bool = False,
+    log_mel_period: float | None = None,
 ) -> Features:
     """Compute features of tracks, or load them where they are in the cache.
 
@@ -104,10 +100,8 @@ def extract(
     request : Request
     settings : dict
         Further names and numbers that the features depend on.
-    frame_period : float
-        Seconds from one frame to the next, of arrays that have frames.
-    of_log_mel : bool
-        Whether `inputs` are log-mel spectrograms.
+    log_mel_period : float or None
+        Seconds from one frame to the next, where `inputs` are log-mel spectrograms.
 
     Returns
     -------
@@ -127,17 +121,15 @@ def extract(
         request.workers.map(_compute, tasks), total=len(tasks), description="extract", unit="track"
     )
     reasons = dict(zip(missing, results, strict=True))
-    parts: dict[str, SegmentFeatures] = {}
-    failures: list[Failure] = []
-    for row, track in enumerate(tracks.itertuples()):
-        if reasons.get(row):
-            failures.append((track.track_id, track.path, reasons[row]))
-        else:
-            make = partial(describe, inputs[row])
-            parts[track.track_id] = cached(entries[row], make, load=_load, save=_save)
-    features = assemble(name, tracks, parts, failures, request.feature_set)
-    period = frame_period if request.feature_set.framed(of_log_mel) else None
-    return replace(features, frame_period=period, of_log_mel=of_log_mel)
+    parts = [
+        reasons.get(row) or cached(entry, partial(describe, inputs[row]), load=_load, save=_save)
+        for row, entry in enumerate(entries)
+    ]
+    features = assemble(name, tracks, parts, request.feature_set)
+    of_log_mel = log_mel_period is not None
+    period = log_mel_period or FRAME_PERIOD
+    framed = request.feature_set.framed(of_log_mel)
+    return replace(features, frame_period=period if framed else None, of_log_mel=of_log_mel)
 
 
 def _key(request: Request, settings: dict[str, Any]) -> str:
@@ -184,17 +176,19 @@ def _load(path: Path) -> SegmentFeatures:
 def assemble(
     name: str,
     tracks: pd.DataFrame,
-    parts: Mapping[str, SegmentFeatures],
-    failures: list[Failure],
+    parts: Sequence[SegmentFeatures | str],
     feature_set: FeatureSet,
 ) -> Features:
-    """Put the features of single tracks together; see `extract`."""
-    if not parts:
+    """Put together what each track gave: features, or the reason why it cannot be used."""
+    of_tracks = [part for part in parts if isinstance(part, SegmentFeatures)]
+    if not of_tracks:
         raise NotPossibleError(
-            f"{name}: not one of {len(tracks)} tracks could be used; the first: {failures[0][2]}"
+            f"{name}: not one of {len(tracks)} tracks could be used; the first: {parts[0]}"
         )
-    usable = tracks[tracks.track_id.isin(parts)].reset_index(drop=True)
-    of_tracks = [parts[track_id] for track_id in usable.track_id]
+    failed = np.array([isinstance(part, str) for part in parts])
+    failures = tracks.loc[failed, ["track_id", "path"]].reset_index(drop=True)
+    failures["reason"] = [part for part in parts if isinstance(part, str)]
+    usable = tracks[~failed].reset_index(drop=True)
     counts = [len(part.starts_s) for part in of_tracks]
     segments = pd.DataFrame(
         {
@@ -211,9 +205,4 @@ def assemble(
         n_frames = int(np.median([array.shape[-1] for array in arrays]))
         arrays = [repeat_or_cut(array, n_frames) for array in arrays]
     values, columns = np.concatenate(arrays), feature_set.columns
-    return Features(segments, values, columns, failure_table(failures), usable, feature_set.name)
-
-
-def failure_table(failures: list[Failure]) -> pd.DataFrame:
-    """A table of tracks that cannot be used: `track_id`, `path`, `reason`."""
-    return pd.DataFrame(failures, columns=["track_id", "path", "reason"])
+    return Features(segments, values, columns, failures, usable, feature_set.name)

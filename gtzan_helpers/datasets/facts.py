@@ -41,9 +41,8 @@ def add_by_name(tracks: pd.DataFrame) -> pd.DataFrame:
     embedded = planned_facts(tracks)
     if embedded is not None:
         return tracks.merge(embedded, on="track_id", validate="1:1")
-    genres = _gtzan().set_index("track_id").genre.reindex(tracks.track_id)
-    known = (genres.to_numpy() == tracks.genre.to_numpy()).all()
-    return _add(tracks, [track_id if known else None for track_id in tracks.track_id])
+    known = tracks.track_id.map(_gtzan().set_index("track_id").genre) == tracks.genre
+    return _add(tracks, tracks.track_id.where(known & known.all()))
 
 
 def add_by_content(tracks: pd.DataFrame) -> tuple[pd.DataFrame, str]:
@@ -55,35 +54,25 @@ def add_by_content(tracks: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     remark : str
         That some facts go by names only; empty where none do.
     """
-    facts = _gtzan()
-    genre_of = dict(zip(facts.track_id, facts.genre, strict=True))
-    md5_of = dict(zip(facts.track_id, facts.md5, strict=True))
-    id_of = dict(zip(facts.md5[::-1], facts.track_id[::-1], strict=True))  # the first one wins
-    originals: list[str | None] = []
-    by_name = 0
-    for track in tracks.itertuples():
-        named = genre_of.get(track.track_id) == track.genre
-        same = id_of.get(track.md5) if isinstance(track.md5, str) else None
-        if named and (same is None or md5_of[track.track_id] == track.md5):
-            by_name += same is None
-            originals.append(track.track_id)
-        else:
-            originals.append(same)
+    named = tracks[["track_id"]].merge(_gtzan(), "left", on="track_id")
+    same = tracks.md5.map(_gtzan().drop_duplicates("md5").set_index("md5").track_id)
+    # Among GTZAN's own duplicates the name decides.
+    by_name = (named.genre == tracks.genre) & (same.isna() | (named.md5 == tracks.md5))
+    by_name_only = int((by_name & same.isna()).sum())
     remark = (
-        f"{by_name} of {len(tracks)} tracks are named like GTZAN's but hold other bytes; "
+        f"{by_name_only} of {len(tracks)} tracks are named like GTZAN's but hold other bytes; "
         "facts about them go by their names"
     )
-    return _add(tracks, originals), remark if by_name else ""
+    return _add(tracks, tracks.track_id.where(by_name, same)), remark if by_name_only else ""
 
 
-def _add(tracks: pd.DataFrame, originals: list[str | None]) -> pd.DataFrame:
-    """Add facts about GTZAN's tracks of these ids, one for each track; None for NA."""
+def _add(tracks: pd.DataFrame, originals: pd.Series) -> pd.DataFrame:
+    """Add facts about GTZAN's tracks of these ids, one for each track; NA for none."""
     added = _gtzan().set_index("track_id")[list(FACTS)].reindex(originals).reset_index(drop=True)
     # A duplicate whose original is not in the source is none here.
     here = dict(zip(originals, tracks.track_id, strict=True))
-    duplicate_of = [pd.NA if pd.isna(o) else here.get(o, pd.NA) for o in added.duplicate_of]
-    added["duplicate_of"] = pd.array(duplicate_of, dtype="string")
-    return pd.concat([tracks.reset_index(drop=True), added], axis=1)
+    added["duplicate_of"] = added.duplicate_of.map(here, na_action="ignore").astype("string")
+    return pd.concat([tracks, added], axis=1)
 
 
 def mark_duplicates(tracks: pd.DataFrame) -> pd.DataFrame:

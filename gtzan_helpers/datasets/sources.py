@@ -56,12 +56,10 @@ class Source(ABC):
 
     kind: ClassVar[str]
     has_audio: ClassVar[bool] = False
+    synthetic = False
 
     def __init__(self, path: Path, name: str, profile: config.Profile):
-        self.path = path
-        self.name = name
-        self.profile = profile
-        self.synthetic = False
+        self.path, self.name, self.profile = path, name, profile
         self._remarks: list[str] = []
 
     @classmethod
@@ -87,8 +85,7 @@ class Source(ABC):
         `md5` is the hash of the track's content: its file, its spectrogram, its table rows.
         """
         tracks = self.read_tracks().sort_values(["genre", "track_id"], ignore_index=True)
-        limit = self.profile.track_limit
-        return _sample(tracks[list(COLUMNS)], limit) if limit else tracks[list(COLUMNS)]
+        return _sample(tracks[list(COLUMNS)], self.profile.track_limit)
 
     @property
     def remarks(self) -> list[str]:
@@ -194,8 +191,7 @@ class Source(ABC):
         """
         chosen = feature_sets.feature_set(feature_set)
         chosen.check(segment_seconds, change)
-        refusal = self.refusal(feature_set, segment_seconds)
-        if refusal:
+        if refusal := self.refusal(feature_set, segment_seconds):
             raise NotPossibleError(refusal)
         workers = Workers(jobs or joblib.cpu_count(), scheduler)
         return self.compute(Request(chosen, float(segment_seconds), change, workers))
@@ -232,9 +228,8 @@ class Source(ABC):
         }
         words = {"log_mel": "log-mel spectrograms", "features": "a feature table"}
         missing = [words.get(need, need) for need in needs if not possible.get(need, True)]
-        if not missing:
-            return ""
-        return f"needs {' and '.join(missing)}; {self.name} ({self.kind}) does not give that"
+        fault = f"needs {' and '.join(missing)}; {self.name} ({self.kind}) does not give that"
+        return fault if missing else ""
 
 
 class FileSource(Source):
@@ -267,9 +262,8 @@ class FileSource(Source):
 
     def read_tracks(self) -> pd.DataFrame:
         """The listed tracks, with facts by their ids."""
-        columns = {"path": pd.NA, "md5": self.hashes()}
-        tracks = self.listed.assign(**columns).astype(dict.fromkeys(columns, "string"))
-        return facts.add_by_name(tracks)
+        tracks = self.listed.assign(path=pd.NA, md5=self.hashes())
+        return facts.add_by_name(tracks.astype({"path": "string", "md5": "string"}))
 
 
 class LostSource(Source):
@@ -355,14 +349,11 @@ def open_source(source: str | Path | Source, *, profile: str = "quick", jobs: in
         return _open(EmbeddedDataset, folder, "synthetic", settings, EmbeddedDataset.state(folder))
     path, name = _locate(source)
     for kind in kinds():
-        place = kind.find(path)
-        if place is not None:
+        if place := kind.find(path):
             return _open(kind, place, name, settings, kind.state(place))
     if path.is_dir():
-        endings = ",".join(suffix[1:] for suffix in SUFFIXES)
-        raise SourceError(
-            f"{path}: no audio in labelled folders; expected {path.name}/<label>/*{{{endings}}}"
-        )
+        endings = f"{path.name}/<label>/*{{{','.join(suffix[1:] for suffix in SUFFIXES)}}}"
+        raise SourceError(f"{path}: no audio in labelled folders; expected {endings}")
     raise SourceError(f"{source}: neither a folder nor a .npz pack nor a .csv table")
 
 
@@ -379,23 +370,16 @@ def _locate(source: str | Path) -> tuple[Path, str]:
     if name in NAMED:
         path = config.data_dir() / name
         if not path.is_dir():
-            raise SourceError(
-                f"{name} is not in {config.data_dir()}; `gtzan fetch {name}` downloads it, or "
-                "name the folder where you have it"
-            )
+            raise SourceError(f"{name} is not in {config.data_dir()}; see `gtzan fetch {name}`")
         return path, name
     try:
         path = Path(source).expanduser()
         exists = path.exists()
     except (OSError, RuntimeError, ValueError) as error:
-        raise SourceError(
-            f"{name[:80]}: no path that can be looked up ({reason(error)})"
-        ) from error
+        raise SourceError(f"{name[:80]}: no path to look up ({reason(error)})") from error
     if not exists:
-        raise SourceError(
-            f"{name}: no such folder or file, and no dataset of that name; use synthetic, mini, "
-            "gtzan, a folder of labelled folders, a .npz pack or a .csv table"
-        )
+        ways = "synthetic, mini, gtzan, a folder of labelled folders, a .npz pack, a .csv table"
+        raise SourceError(f"{name}: no such folder or file; use {ways}")
     return path, path.resolve().name if path.is_dir() else path.stem
 
 
@@ -408,13 +392,14 @@ def file_state(path: Path) -> tuple[str, int, int]:
     return str(path.absolute()), stat.st_size, stat.st_mtime_ns
 
 
-def _sample(tracks: pd.DataFrame, limit: int) -> pd.DataFrame:
+def _sample(tracks: pd.DataFrame, limit: int | None) -> pd.DataFrame:
     """Take about `limit` tracks, as many of each label, spread over the label's list."""
-    share = max(1, limit // tracks.genre.nunique())
-    groups = []
-    for _, group in tracks.groupby("genre"):
-        picked = np.linspace(0, len(group) - 1, min(share, len(group))).round().astype(int)
-        groups.append(group.iloc[picked])
-    sample = pd.concat(groups, ignore_index=True)
+    if not limit:
+        return tracks
+    rows: list[int] = []
+    for places in tracks.groupby("genre").indices.values():
+        share = min(max(1, limit // tracks.genre.nunique()), len(places))
+        rows += places[np.linspace(0, len(places) - 1, share).round().astype(int)].tolist()
+    sample = tracks.iloc[rows].reset_index(drop=True)
     present = sample.duplicate_of.isin(sample.track_id)
     return sample.assign(duplicate_of=sample.duplicate_of.where(present, pd.NA))

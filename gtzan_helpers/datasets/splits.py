@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
 
-from gtzan_helpers.errors import NotPossibleError, SettingError
+from gtzan_helpers.errors import NotPossibleError, choose
 
 PROTOCOLS: dict[str, tuple[str, ...]] = {
     "segment_random": (),
@@ -90,17 +90,10 @@ def make(
     SettingError
         If the protocol does not exist.
     """
-    if protocol not in PROTOCOLS:
-        raise SettingError(
-            f"protocol {protocol!r} does not exist; choose from {', '.join(PROTOCOLS)}"
-        )
+    choose(PROTOCOLS, protocol, "protocol")
     labels = segments.genre.unique()
-    if not len(labels):
-        raise NotPossibleError(f"{protocol}: there is not one segment")
     if len(labels) < 2:
-        raise NotPossibleError(
-            f"{protocol}: there is nothing to tell apart: the only label is {labels[0]!r}"
-        )
+        raise NotPossibleError(f"{protocol}: two labels are needed; there is {[*labels]}")
     sizes = test_size, valid_size
     if protocol.startswith("segment_random"):
         splits = [Split(*_hold_out(segments.genre, sizes, seed))]
@@ -121,21 +114,16 @@ def _hold_out(labels: pd.Series, sizes: Sizes, seed: int) -> Division:
     n_test, n_valid = (max(round(size * len(labels)), labels.nunique()) for size in sizes)
     try:
         rest, test = train_test_split(rows, test_size=n_test, stratify=labels, random_state=seed)
-        train, valid = train_test_split(
-            rest, test_size=n_valid, stratify=labels.iloc[rest], random_state=seed
-        )
+        labels = labels.iloc[rest]
+        train, valid = train_test_split(rest, test_size=n_valid, stratify=labels, random_state=seed)
     except ValueError as error:
-        raise NotPossibleError(
-            f"a hold-out of {sizes[0]:.0%} for test and {sizes[1]:.0%} for valid needs more "
-            f"than {len(labels)} examples in {labels.nunique()} labels"
-        ) from error
+        raise NotPossibleError(f"{len(rows)} examples are too few for a hold-out") from error
     return [np.sort(part) for part in (train, valid, test)]
 
 
 def _check_labels(protocol: str, split: Split, segments: pd.DataFrame) -> None:
-    labels = set(segments.genre)
-    for name, rows in (("train", split.train), ("test", split.test)):
-        missing = sorted(labels - set(segments.genre.iloc[rows]))
+    for name in ("train", "test"):
+        missing = sorted(set(segments.genre) - set(segments.genre.iloc[getattr(split, name)]))
         if missing:
             raise NotPossibleError(f"{protocol}: {name} would hold no {', '.join(missing)}")
     if not len(split.valid):
@@ -166,7 +154,7 @@ def _n_folds(protocol: str, unit: str, per_label: pd.Series) -> int:
     if n_folds < 3:
         raise NotPossibleError(
             f"{protocol}: train, valid and test need three {unit} of each label; "
-            f"{per_label.idxmin()} has {per_label.min()}"
+            f"{per_label.idxmin()} has {n_folds}"
         )
     return n_folds
 

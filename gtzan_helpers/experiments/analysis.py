@@ -14,16 +14,15 @@ import numpy as np
 import pandas as pd
 
 from gtzan_helpers import config
+from gtzan_helpers.datasets import Features
 from gtzan_helpers.datasets.embedded import dataset as embedded
-from gtzan_helpers.datasets.extraction import Features
 from gtzan_helpers.errors import GtzanError, NotPossibleError, SourceError
-from gtzan_helpers.evaluation.scores import Scores, confusion
+from gtzan_helpers.evaluation import Scores, confusion
 from gtzan_helpers.experiments import predictions as stored
 from gtzan_helpers.experiments.measuring import model_path
 from gtzan_helpers.experiments.questions import Evaluation, evaluate_model
 from gtzan_helpers.experiments.run import Run, leave_out
-from gtzan_helpers.models import systems
-from gtzan_helpers.models.learners import Transfer
+from gtzan_helpers.models import Transfer, systems
 
 KINDS = {
     "best network": ("ann", "cnn", "crnn"),
@@ -179,7 +178,7 @@ def costs(run: Run, system_ids: Iterable[str], *, quick: int | None = None) -> p
     DataFrame
         `system_id`, `n_parameters`, `megabytes`, `ms a song` (on this computer, without reading
         the file), and `accuracy` under the honest protocol; where it was not `measured`, the
-        published one.
+        published one. Systems that have neither are left out.
     """
     rows = run.results().table.dropna(subset=["track_accuracy"])
     rows = rows[(rows.protocol == run.honest) & (rows.seed == run.seed)]
@@ -198,7 +197,8 @@ def costs(run: Run, system_ids: Iterable[str], *, quick: int | None = None) -> p
         measured = system_id in reached
         lines.append((system_id, size, 4e-6 * size, 1000 * seconds, accuracy, measured))
     names = ["system_id", "n_parameters", "megabytes", "ms a song", "accuracy", "measured"]
-    return pd.DataFrame(lines, columns=names)
+    table = pd.DataFrame(lines, columns=names).astype({"accuracy": float})
+    return table.dropna(subset=["accuracy"])
 
 
 def _pretrained_network(system_id: str) -> Any:

@@ -6,13 +6,9 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from gtzan_helpers.datasets import splits
-from gtzan_helpers.datasets.extraction import Features
-from gtzan_helpers.datasets.sources import Source
-from gtzan_helpers.datasets.splits import Split
+from gtzan_helpers.datasets import Features, Source, Split, splits
 from gtzan_helpers.errors import NotPossibleError, SourceError
-from gtzan_helpers.models.fitted import Inputs
-from gtzan_helpers.models.systems import System
+from gtzan_helpers.models import Inputs, System
 
 
 @dataclass(frozen=True)

@@ -12,19 +12,15 @@ import numpy as np
 import pandas as pd
 
 from gtzan_helpers import files
-from gtzan_helpers.datasets import splits
-from gtzan_helpers.datasets.sources import Source
+from gtzan_helpers.datasets import Source, splits
 from gtzan_helpers.errors import MissingWeightsError, NotPossibleError, SourceError
-from gtzan_helpers.evaluation.scores import score
+from gtzan_helpers.evaluation import score
 from gtzan_helpers.experiments import predictions as stored
 from gtzan_helpers.experiments import rows
 from gtzan_helpers.experiments.data import Data, gather
 from gtzan_helpers.experiments.predictions import Predictions
-from gtzan_helpers.experiments.rows import Row, row_key
-from gtzan_helpers.models import fitted as models
-from gtzan_helpers.models import systems
-from gtzan_helpers.models.fitted import Fitted
-from gtzan_helpers.models.systems import System
+from gtzan_helpers.experiments.rows import Row
+from gtzan_helpers.models import Fitted, System, fitted, systems
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ class Measurement:
     @cached_property
     def key(self) -> str:
         """Key of the row; nothing is computed or loaded for it."""
-        return row_key(
+        return rows.row_key(
             self.system,
             self.source.profile,
             self.protocol,
@@ -189,20 +185,20 @@ class Measurement:
         return row, predictions
 
     def _fold(self, data: Data, number: int) -> "_Fold":
-        fitted = self.fit(data, number, base=self._base_model(number))
-        if fitted.suffix:
-            fitted.save(model_path(self.folder, self.stem, number, fitted.suffix))
+        model = self.fit(data, number, base=self._base_model(number))
+        if model.suffix:
+            model.save(model_path(self.folder, self.stem, number, model.suffix))
         part, values = data.splits[number], data.features.values
         train, valid, test = (
-            fitted.probabilities(values[indices]) for indices in (part.train, part.valid, part.test)
+            model.probabilities(values[indices]) for indices in (part.train, part.valid, part.test)
         )
         return _Fold(
             train.argmax(axis=1) == data.labels[part.train],
             valid,
             test,
-            fitted.note,
-            fitted.history.assign(fold=number),
-            fitted.n_parameters,
+            model.note,
+            model.history.assign(fold=number),
+            model.n_parameters,
         )
 
     def _base_model(self, fold: int) -> Fitted | None:
@@ -215,7 +211,7 @@ class Measurement:
         path = model_path(self.folder, base.stem, fold)
         if not path.exists():  # its row was kept, its model was not
             base.result(anew=True)
-        return models.load(path)
+        return fitted.load(path)
 
     def models(self, data: Data) -> list[Fitted]:
         """Load the networks that were trained for this row, one a fold.
@@ -230,10 +226,10 @@ class Measurement:
                 f"{self.system.system_id} was not trained on this split yet; `run.measure` does it"
             )
         paths = [model_path(self.folder, self.stem, fold) for fold in range(len(data.splits))]
-        trained = [models.load(path) for path in paths]
-        for fitted in trained:
-            fitted.inputs.refuse_other(data.inputs)
-        return trained
+        networks = [fitted.load(path) for path in paths]
+        for network in networks:
+            network.inputs.refuse_other(data.inputs)
+        return networks
 
     def _libraries(self) -> list[str]:
         networks = self.system.learner.trains_epochs

@@ -7,7 +7,7 @@ from gtzan_helpers.errors import SourceError
 from gtzan_helpers.experiments import predictions as stored
 from gtzan_helpers.experiments import rows as results
 from gtzan_helpers.experiments.predictions import Predictions
-from gtzan_helpers.experiments.rows import Row, Rows, row_key
+from gtzan_helpers.experiments.rows import Row, Rows
 from gtzan_helpers.experiments.run import Run
 from gtzan_helpers.models import systems
 
@@ -47,7 +47,7 @@ def migrate(old: str | Path, run: Run) -> Rows:
 
 def _key(row: Row, run: Run) -> str:
     system, profile = systems.get(row.system_id), config.profile(row.profile)
-    return row_key(
+    return results.row_key(
         system,
         profile,
         row.protocol,

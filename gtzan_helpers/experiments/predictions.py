@@ -8,7 +8,7 @@ import numpy as np
 
 from gtzan_helpers import files
 from gtzan_helpers.errors import DAMAGED_FILE, SourceError, reason
-from gtzan_helpers.evaluation.scores import by_track
+from gtzan_helpers.evaluation import by_track
 
 
 @dataclass(frozen=True)

@@ -11,20 +11,15 @@ import numpy as np
 import pandas as pd
 
 from gtzan_helpers import config
-from gtzan_helpers.audio import changes, reading, segments, spectra
-from gtzan_helpers.audio.feature_sets import FEATURE_SETS, feature_set
+from gtzan_helpers.audio import FEATURE_SETS, changes, reading, segments, spectra
 from gtzan_helpers.config import SEGMENT_SECONDS
-from gtzan_helpers.datasets import splits
-from gtzan_helpers.datasets.extraction import Features
-from gtzan_helpers.datasets.sources import Source, open_source
-from gtzan_helpers.datasets.splits import Split
+from gtzan_helpers.datasets import Features, Source, Split, open_source, splits
 from gtzan_helpers.errors import NotPossibleError, SettingError
-from gtzan_helpers.evaluation.scores import Scores, by_track, confusion, score
+from gtzan_helpers.evaluation import Scores, by_track, confusion, score
 from gtzan_helpers.experiments.data import Data
 from gtzan_helpers.experiments.measuring import Measurement
 from gtzan_helpers.experiments.predictions import rounded
-from gtzan_helpers.models import fitted as models
-from gtzan_helpers.models.fitted import Fitted
+from gtzan_helpers.models import Fitted, fitted
 from gtzan_helpers.workers import progress_bar
 
 SECONDS = (1, 2, 3, 6, 9, 15, 21, 30)
@@ -194,11 +189,11 @@ def _on_corrupted(
     if kind == "none" or not source.has_audio:
         values = data.features.values[part.test]
         if kind != "none":
-            log_mel = spectra.decode(values, *spectra.DB_RANGE)
+            log_mel = spectra.decode(values)
             log_mel = changes.corrupt_log_mel(log_mel, kind=kind, severity=severity)
-            values = spectra.encode(log_mel, *spectra.DB_RANGE)
+            values = spectra.encode(log_mel)
         return ids, network.probabilities(values), data.labels[part.test]
-    array, inputs = feature_set(data.features.feature_set), network.inputs
+    array, inputs = FEATURE_SETS[data.features.feature_set], network.inputs
     all_ids, probs, labels = [], [], []
     tracks = source.tracks.set_index("track_id")
     for track_id in dict.fromkeys(ids):
@@ -239,7 +234,11 @@ class Evaluation:
 
 
 def evaluate_model(
-    path: str | Path, source: str | Path, *, profile: str = "quick", jobs: int | None = None
+    path: str | Path,
+    source: str | Path | Source,
+    *,
+    profile: str = "quick",
+    jobs: int | None = None,
 ) -> Evaluation:
     """Evaluate a saved model on another labelled source.
 
@@ -264,7 +263,7 @@ def evaluate_model(
     NotPossibleError
         If the source does not give the model's features, or shares no label with it.
     """
-    model = models.load(path)
+    model = fitted.load(path)
     inputs = model.inputs
     opened = open_source(source, profile=profile, jobs=jobs or 1)
     if inputs.features not in FEATURE_SETS:

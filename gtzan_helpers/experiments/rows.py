@@ -19,8 +19,7 @@ from gtzan_helpers import files
 from gtzan_helpers.config import Profile
 from gtzan_helpers.datasets import splits
 from gtzan_helpers.errors import DAMAGED_FILE, SourceError, reason
-from gtzan_helpers.models import systems
-from gtzan_helpers.models.systems import System
+from gtzan_helpers.models import System, systems
 
 
 @dataclass(frozen=True)

@@ -9,34 +9,27 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from gtzan_helpers import config, files
-from gtzan_helpers.config import Profile
-from gtzan_helpers.datasets import splits
-from gtzan_helpers.datasets.extraction import Features
-from gtzan_helpers.datasets.sources import LostSource, Source, open_source
-from gtzan_helpers.errors import DAMAGED_FILE, NotPossibleError, SettingError, SourceError, reason
+from gtzan_helpers.datasets import Features, LostSource, Source, open_source, splits
+from gtzan_helpers.errors import DAMAGED_FILE, NotPossibleError, SourceError, choose
 from gtzan_helpers.experiments import predictions as stored
 from gtzan_helpers.experiments import rows as results
 from gtzan_helpers.experiments.measuring import Measurement, model_path
 from gtzan_helpers.experiments.predictions import Predictions
 from gtzan_helpers.experiments.rows import Rows
-from gtzan_helpers.models import fitted as models
-from gtzan_helpers.models import systems
-from gtzan_helpers.models.fitted import Fitted
-from gtzan_helpers.models.learners import Learner
+from gtzan_helpers.models import Fitted, Learner, fitted, systems
 from gtzan_helpers.workers import progress_bar
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-EMPTY_HISTORY = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds", "best", "fold",
-                 "stage")  # fmt: skip
+HISTORY = "epoch loss accuracy val_loss val_accuracy seconds best fold stage".split()  # noqa: SIM905
 
 
 def start(
@@ -121,7 +114,7 @@ def _store_source(folder: Path, source: Source) -> None:
         files.write_text(path, text)
 
 
-def _stored_source(folder: Path, reason: str, profile: Profile) -> Source | None:
+def _stored_source(folder: Path, reason: str, profile: config.Profile) -> Source | None:
     """The source as a run remembers it: its tracks, without their content."""
     try:
         about = json.loads((folder / "source.json").read_text(encoding="utf-8"))
@@ -163,7 +156,7 @@ class Run:
         return self.source.labels
 
     @property
-    def profile(self) -> Profile:
+    def profile(self) -> config.Profile:
         """How much of everything is taken."""
         return self.source.profile
 
@@ -234,11 +227,7 @@ class Run:
             return list(dict.fromkeys([own, self.honest]))
         names = [word.strip() for word in words.split(",")]
         for name in names:
-            if name not in splits.PROTOCOLS:
-                raise SettingError(
-                    f"protocol {name!r} does not exist; choose auto, all, or from "
-                    f"{', '.join(splits.PROTOCOLS)}"
-                )
+            choose({"auto": (), "all": (), **splits.PROTOCOLS}, name, "protocol")
         return names
 
     def measurement(
@@ -278,14 +267,7 @@ class Run:
     def history(self, system_id: str, protocol: str = "") -> pd.DataFrame:
         """How a network was trained, one line per epoch and `fold`; empty if it was not."""
         path = self.folder / "histories" / f"{self.stem(system_id, protocol)}.csv"
-        try:
-            return pd.read_csv(path)
-        except FileNotFoundError:
-            return pd.DataFrame(columns=list(EMPTY_HISTORY))
-        except ValueError as error:
-            raise SourceError(
-                f"{path}: damaged ({reason(error)}); remove it and run again"
-            ) from error
+        return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=HISTORY)
 
     def histories(self, *system_ids: str, protocol: str = "") -> dict[str, pd.DataFrame]:
         """Histories of those systems that have one, by the systems' ids."""
@@ -304,7 +286,7 @@ class Run:
         paths = [model_path(self.folder, measurement.stem, fold, s) for s in (".skops", ".keras")]
         if not any(path.exists() for path in paths):
             measurement.result(anew=True)
-        return models.load(paths[0] if paths[0].exists() else paths[1])
+        return fitted.load(paths[0] if paths[0].exists() else paths[1])
 
     def save(self, picture: "Figure | Axes | np.ndarray", name: str) -> Path:
         """Save a picture as ``figures/<name>.png`` and ``.svg`` in the run's folder."""
@@ -339,24 +321,24 @@ class Run:
 
     # Questions to trained networks
 
-    def accuracy_by_seconds(self, system_id: str, **settings: Any) -> pd.DataFrame:
+    def accuracy_by_seconds(self, system_id: str) -> pd.DataFrame:
         """Accuracy by how many seconds of a song are used; see `questions`."""
-        from gtzan_helpers.experiments.questions import accuracy_by_seconds
+        from gtzan_helpers.experiments import questions
 
-        return accuracy_by_seconds(self.measurement(system_id), **settings)
+        return questions.accuracy_by_seconds(self.measurement(system_id))
 
-    def robustness(self, system_id: str, **settings: Any) -> pd.DataFrame:
+    def robustness(self, system_id: str) -> pd.DataFrame:
         """Accuracy on corrupted test songs; see `questions`. Empty where that is not possible."""
         from gtzan_helpers.experiments import questions
 
         try:
-            return questions.robustness(self.measurement(system_id), **settings)
+            return questions.robustness(self.measurement(system_id))
         except (NotPossibleError, SourceError) as error:
             leave_out(error)
             return pd.DataFrame(columns=["kind", "severity", *questions.ACCURACY])
 
     def embed(self, system_id: str) -> tuple[Features, np.ndarray]:
         """Embeddings in the penultimate layer, and the test songs; see `questions`."""
-        from gtzan_helpers.experiments.questions import embed
+        from gtzan_helpers.experiments import questions
 
-        return embed(self.measurement(system_id))
+        return questions.embed(self.measurement(system_id))

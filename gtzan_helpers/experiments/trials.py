@@ -6,12 +6,10 @@ import numpy as np
 import pandas as pd
 
 from gtzan_helpers import files
-from gtzan_helpers.datasets import splits
-from gtzan_helpers.datasets.extraction import Features
-from gtzan_helpers.evaluation.scores import score
+from gtzan_helpers.datasets import Features, splits
+from gtzan_helpers.evaluation import score
 from gtzan_helpers.experiments.measuring import Measurement
-from gtzan_helpers.models import systems
-from gtzan_helpers.models.fitted import Inputs
+from gtzan_helpers.models import Inputs, systems
 
 
 def compare(measurements: Mapping[str, Measurement]) -> pd.DataFrame:

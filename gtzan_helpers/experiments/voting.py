@@ -1,7 +1,7 @@
 """Ensembles of a run's systems: their predictions joined, a vote scored and kept as a row."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,10 +10,8 @@ import pandas as pd
 
 from gtzan_helpers import config
 from gtzan_helpers.errors import NotPossibleError
-from gtzan_helpers.evaluation import ensembles
-from gtzan_helpers.evaluation.calibration import log_loss
+from gtzan_helpers.evaluation import ensembles, log_loss, score
 from gtzan_helpers.evaluation.ensembles import Joined, Member
-from gtzan_helpers.evaluation.scores import score
 from gtzan_helpers.experiments import predictions as stored
 from gtzan_helpers.experiments.predictions import Predictions
 from gtzan_helpers.experiments.questions import ACCURACY
@@ -169,11 +167,7 @@ def measure_vote(run: Run, joined: Joined, votes: Mapping[str, int]) -> Row:
         n_valid=len(joined.valid_id),
         n_test=len(joined.test_id),
         valid_accuracy=float((valid.argmax(axis=1) == joined.valid_true).mean()),
-        segment_accuracy=scores.segment_accuracy,
-        track_accuracy=scores.track_accuracy,
-        track_ci_low=scores.track_ci_low,
-        track_ci_high=scores.track_ci_high,
-        macro_f1=scores.macro_f1,
+        **asdict(scores),
         profile=run.profile.name,
         versions=f"scikit-learn {version('scikit-learn')}",
     )

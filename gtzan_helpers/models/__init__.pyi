@@ -1,6 +1,9 @@
 from . import classical as classical
+from . import fitted as fitted
+from . import learners as learners
 from . import musicnn as musicnn
 from . import networks as networks
+from . import systems as systems
 from . import training as training
 from . import transfer as transfer
 from .fitted import Fitted as Fitted

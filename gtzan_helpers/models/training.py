@@ -21,7 +21,7 @@ from gtzan_helpers.models import classical, networks
 from gtzan_helpers.models.backend import keras
 from gtzan_helpers.models.fitted import Fitted, Inputs, reading
 from gtzan_helpers.models.learners import Network, Task
-from gtzan_helpers.workers import progress_meter
+from gtzan_helpers.workers import progress_bar
 
 _CHUNK = 2**22
 """Numbers that are turned into 32 bits at a time outside of training."""
@@ -240,7 +240,7 @@ class _Watch(keras.callbacks.Callback):
 
     def __init__(self, epochs: int, description: str, patience: int | None):
         super().__init__()
-        self.meter = progress_meter(total=epochs, description=description, unit="epoch")
+        self.meter = progress_bar(total=epochs, description=description, unit="epoch")
         self.patience = patience
         self.lines: list[dict[str, float]] = []
         self.best, self.best_epoch = (-1.0, -math.inf), 0

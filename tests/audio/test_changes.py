@@ -43,7 +43,7 @@ def test_augmented_audio_keeps_its_length_and_differs(change):
 
 def test_pitch_moves_by_at_most_two_semitones_and_stretching_leaves_it():
     shifts = [12 * np.log2(pitch(changed("pitch", seed)) / 440) for seed in range(6)]
-    assert 0.3 < np.abs(shifts).max() < changes.SEMITONES + 0.2
+    assert 0.3 < np.abs(shifts).max() < 2.2
     assert abs(12 * np.log2(pitch(changed("stretch")) / 440)) < 0.1
 
 

@@ -185,9 +185,9 @@ def test_copies_of_tables_and_unknown_changes_are_refused(noise):
 
 
 def test_lengths_of_segments_that_a_set_does_not_allow_are_refused():
-    with pytest.raises(SettingError, match="describes whole tracks; use segment_seconds=0"):
+    with pytest.raises(SettingError, match="segment_seconds=3: 'stacked' needs segment_seconds=0"):
         feature_set("stacked").check(3)
-    with pytest.raises(SettingError, match="patches are 3 s long; use segment_seconds=3"):
+    with pytest.raises(SettingError, match="segment_seconds=0: 'patches' needs segment_seconds=3"):
         feature_set("patches").check(0)
 
 

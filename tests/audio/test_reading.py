@@ -145,7 +145,7 @@ def test_a_file_without_permission_is_refused(tmp_path):
 
 def test_a_level_beyond_all_bounds_is_refused(tmp_path):
     path = write(tmp_path / "a.wav", 5e9 * tone(), subtype="FLOAT")
-    refused(path, "not finite, or beyond all bounds")
+    refused(path, "not finite, or huge")
 
 
 def test_integers_stored_as_floats_are_read_as_they_are(tmp_path):
@@ -172,7 +172,7 @@ def test_too_many_channels_are_refused(tmp_path):
     assert reading.header(path) == (tone().size, SR, 32)
     assert reading.read(path)[0].size == tone().size
     path = write(tmp_path / "b.wav", np.repeat(tone()[:, None], 33, axis=1))
-    refused(path, "its 33 channels are more than 32")
+    refused(path, "33 channels are more than 32")
 
 
 def test_a_recording_that_is_too_long_for_memory_is_refused_but_can_be_streamed(

@@ -14,15 +14,8 @@ from gtzan_helpers.audio.analysis import Analysis
 SR = 22_050
 
 
-@pytest.mark.parametrize(("n_fft", "hop_length"), [(2048, 512), (1024, 256), (512, 512)])
-def test_the_fourier_transform_is_librosas(song, n_fft, hop_length):
-    transform = spectra.stft(song, n_fft=n_fft, hop_length=hop_length)
-    expected = librosa.stft(song, n_fft=n_fft, hop_length=hop_length)
-    np.testing.assert_allclose(transform, expected, atol=1e-6 * np.abs(expected).max())
-
-
 def test_the_inverse_transform_returns_the_audio(song):
-    back = spectra.istft(spectra.stft(song), hop_length=512, length=song.size)
+    back = spectra.istft(spectra.stft(song), song.size)
     np.testing.assert_allclose(back, song, atol=1e-6)
 
 
@@ -33,7 +26,7 @@ def test_a_mel_spectrogram_in_one_pass_equals_that_of_an_analysis(rng, n_samples
     np.testing.assert_allclose(spectra.mel(y, sr=SR), whole.mel, rtol=1e-4)
     np.testing.assert_allclose(spectra.log_mel(y, sr=SR), whole.log_mel, atol=1e-3)
     settings = {"n_fft": 1024, "hop_length": 256, "n_mels": 40}
-    coarse = Analysis(y, sr=SR, **settings).mel
+    coarse = librosa.feature.melspectrogram(y=y, sr=SR, **settings)
     np.testing.assert_allclose(spectra.mel(y, sr=SR, **settings), coarse, rtol=1e-4)
 
 
@@ -54,7 +47,8 @@ def test_the_log_mel_of_a_track_is_relative_to_its_maximum_or_to_a_reference(son
 def test_bytes_are_linear_in_db_and_clipped_at_the_ends_of_the_range():
     stored = np.array([0, 51, 255], dtype=np.uint8)
     np.testing.assert_allclose(spectra.decode(stored), [-80, -64, 0], atol=1e-5)
-    assert spectra.encode(np.array([-200.0, -50.0, 50.0]), -100, 0).tolist() == [0, 128, 255]
+    np.testing.assert_allclose(spectra.decode(stored, -100, 0), [-100, -80, 0], atol=1e-5)
+    assert spectra.encode(np.array([-200.0, -40.0, 50.0])).tolist() == [0, 128, 255]
     assert spectra.decode(np.array([-3.5])).tolist() == [-3.5]  # floats are dB already
 
 
@@ -81,4 +75,6 @@ def test_what_is_compiled_once_is_not_compiled_again(tmp_path):
         states.append({path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nb*")})
     assert outputs == ["False True", "True True"]
     assert states[0] == states[1]
-    assert {"median._run", "spectra.frame_power"} <= {path.name.split("-")[0] for path in states[0]}
+    assert {"median._run", "spectra.spectrum_shape"} <= {
+        path.name.split("-")[0] for path in states[0]
+    }

@@ -557,7 +557,7 @@ def test_a_link_in_a_zip_becomes_a_plain_file(host, tmp_path, target):
 
 
 def test_an_unknown_dataset_is_refused(tmp_path):
-    with pytest.raises(SettingError, match="'nonsense' cannot be fetched; choose from gtzan, mini"):
+    with pytest.raises(SettingError, match="'nonsense' does not exist; choose from gtzan, mini"):
         download.fetch("nonsense", to=tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -27,7 +27,7 @@ from gtzan_helpers.datasets.embedded.plan import (
     planned_facts,
 )
 from gtzan_helpers.datasets.embedded.playing import SR, play
-from gtzan_helpers.datasets.embedded.recipes import NEIGHBOURS, SCALES, load_recipe
+from gtzan_helpers.datasets.embedded.recipes import NEIGHBOURS, RECIPES, SCALES
 from gtzan_helpers.datasets.sources import open_source
 
 SEED = config.SYNTHETIC_SEED
@@ -243,7 +243,7 @@ def test_the_same_song_is_played_in_the_same_way(songs):
 
 @pytest.mark.parametrize("genre", config.GENRES)
 def test_the_tempo_is_of_the_recipe_and_audible_in_most_songs(songs, genre):
-    low, high = load_recipe(genre).tempo
+    low, high = RECIPES[genre].tempo
     audible = 0
     for song, y in songs[genre]:
         assert low <= song.tempo <= high

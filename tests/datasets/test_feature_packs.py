@@ -68,7 +68,10 @@ def test_stored_bytes_are_decoded_with_the_range_of_the_pack_and_floats_are_db(p
 
 @pytest.mark.parametrize("field", ["track_id", "log_mel", "frame_period_s"])
 def test_a_missing_field_is_named(tmp_path, pack, field):
-    refused(rewritten(tmp_path / "p.npz", pack, **{field: None}), f"lacks {field}")
+    refused(
+        rewritten(tmp_path / "p.npz", pack, **{field: None}),
+        f"{field} is not a file in the archive",
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,23 +79,23 @@ def test_a_missing_field_is_named(tmp_path, pack, field):
     [
         ({"log_mel": np.zeros((3, 16, 50), np.uint8)}, re.escape("shape (3, 16, 50)")),
         ({"log_mel": np.zeros((2, 50), np.uint8)}, re.escape("shape (2, 50)")),
-        ({"n_mels": np.int32(128)}, re.escape("(2, 128, ...)")),
-        ({"genre": np.array(["blues"])}, "1 genres"),
+        ({"n_mels": np.int32(128)}, "2 tracks, 128 bands"),
+        ({"genre": np.array(["blues"])}, "not one word a track"),
         ({"track_id": np.array(["a", "a"])}, "repeat"),
         ({"log_mel": np.zeros((2, 16, 50), np.int64)}, "int64, not uint8 or float"),
-        ({"log_mel": np.full((2, 16, 50), np.nan)}, "not finite"),
+        ({"log_mel": np.full((2, 16, 50), np.nan)}, "floats within 300 dB"),
         ({"frame_period_s": np.float32(0)}, "frame_period_s=0"),
         ({"mel_db_min": np.float32(0)}, "dB from 0.0 to 0.0"),
         ({"sr": np.array(["fast"])}, "sr"),
         ({"sr": np.array([0])}, "sr=0"),
-        ({"sr": np.array([np.inf])}, "not a number"),
-        ({"sr": np.array([1j])}, "not a number"),
+        ({"sr": np.array([np.inf])}, "cannot convert float infinity"),
+        ({"sr": np.array([1j])}, "not a feature pack"),
         ({"hop_length": np.array([0])}, "hop_length=0"),
         ({"n_fft": np.array([0])}, "n_fft=0"),
         ({"frame_period_s": np.float32(np.inf)}, "frame_period_s=inf"),
         ({"mel_db_max": np.float32(np.inf)}, "dB from -80.0 to inf"),
-        ({"log_mel": np.full((2, 16, 50), 1e300)}, "beyond 300 dB"),
-        ({"log_mel": np.zeros((2, 16, 0), np.uint8)}, "no two frames"),
+        ({"log_mel": np.full((2, 16, 50), 1e300)}, "floats within 300 dB"),
+        ({"log_mel": np.zeros((2, 16, 0), np.uint8)}, r"not \(2 tracks, 16 bands, frames\)"),
         ({"genre": np.array([["a", "b"], ["c", "d"]])}, "not one word a track"),
         ({"genre": np.array([np.nan, np.nan])}, "no words"),
         ({"track_id": np.array(["a", " "])}, "no id"),
@@ -109,7 +112,7 @@ def test_a_pack_without_tracks_is_refused(tmp_path, pack):
     none = replace(
         pack, track_id=np.zeros(0, "U1"), genre=np.zeros(0, "U1"), stored=pack.stored[:0]
     )
-    refused(save_pack(tmp_path / "p.npz", none), "holds no track")
+    refused(save_pack(tmp_path / "p.npz", none), r"not \(0 tracks, 16 bands")
 
 
 def test_other_files_are_refused(tmp_path):

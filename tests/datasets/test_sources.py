@@ -9,7 +9,6 @@ import soundfile
 
 from gtzan_helpers import config, datasets
 from gtzan_helpers.audio.feature_sets import FEATURE_SETS
-from gtzan_helpers.datasets.kinds.folders import scan
 from gtzan_helpers.datasets.sources import LostSource, open_source
 from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
 
@@ -106,9 +105,6 @@ def test_other_files_among_the_tracks_are_not_tracks(tmp_path):
         (tmp_path / "a" / name).write_bytes(b"not music")
         (tmp_path / name).write_bytes(b"not music")
     assert track_ids(tmp_path) == ["x", "y"]
-    recordings, others = scan(tmp_path / "a")
-    assert [path.name for path in recordings] == ["x.wav"]
-    assert [path.name for path in others] == ["README.md", "notes.txt"]
 
 
 def test_every_format_of_audio_is_a_track(tmp_path):
@@ -223,10 +219,20 @@ def test_a_pack_gives_what_a_log_mel_allows(tmp_path):
 @pytest.mark.parametrize(
     ("options", "name", "seconds", "words"),
     [
-        ({}, "kaggle", 3, "'kaggle' needs audio; the pack p holds log-mel spectrograms only"),
-        ({"frame_period": 0.5}, "log_mel", 0.9, "segments of 0.9 s are too short for the pack p"),
-        ({"n_mels": 64}, "logmel", 3, "'logmel' needs 128 mel bands; the pack p has 64"),
-        ({"sr": 11_025}, "patches", 3, "'patches' reach up to 8000 Hz; the pack p was made at"),
+        (
+            {},
+            "kaggle",
+            3,
+            "the pack p: 'kaggle' needs audio; log-mel spectrograms give logmel, log_mel, mfcc",
+        ),
+        (
+            {"frame_period": 0.5},
+            "log_mel",
+            0.9,
+            "needs segments of two frames; 0.9 s are too short",
+        ),
+        ({"n_mels": 64}, "logmel", 3, "'logmel' needs 128 mel bands, not 64"),
+        ({"sr": 11_025}, "patches", 3, "'patches' needs 16000 samples per second, not 11025"),
     ],
 )
 def test_a_pack_refuses_in_one_line_what_it_cannot_give(tmp_path, options, name, seconds, words):
@@ -257,7 +263,7 @@ def test_pictures_give_themselves_at_one_size(tmp_path):
     assert features.feature_set == "pictures" and features.frame_period is None
     assert features.failures.track_id.tolist() == ["bad"]
     assert source.lacks(["pictures"]) == ""
-    with pytest.raises(NotPossibleError, match=r"holds pictures, which notebook 06 alone uses"):
+    with pytest.raises(NotPossibleError, match="holds pictures, for notebook 06 alone"):
         _ = source.default_features
 
 
@@ -323,7 +329,7 @@ def test_an_unknown_profile_is_refused(tmp_path):
 
 @pytest.mark.parametrize("source", ["~nosuchuser/x", "a" * 5000])
 def test_a_path_that_cannot_be_looked_up_is_refused(source):
-    with pytest.raises(SourceError, match=r"no such folder|no path that can be looked up"):
+    with pytest.raises(SourceError, match=r"no such folder|no path to look up"):
         open_source(source)
 
 

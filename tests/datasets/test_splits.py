@@ -216,7 +216,7 @@ def unknown_artist():
     ("protocol", "tracks", "words"),
     [
         *(
-            (protocol, dataset(labels=["music"]), "the only label is")
+            (protocol, dataset(labels=["music"]), "two labels are needed; there is")
             for protocol in ("segment_random", "fault_filtered")
         ),
         ("artist_grouped", dataset(artists=2), "need three artists of each label; music has 2"),
@@ -234,13 +234,15 @@ def test_an_impossible_protocol_is_refused_in_one_line(protocol, tracks, words):
 
 def test_too_few_segments_are_refused():
     tracks = dataset(1)
-    with pytest.raises(NotPossibleError, match="needs more than 2 examples in 2 labels"):
+    with pytest.raises(NotPossibleError, match="2 examples are too few for a hold-out"):
         splits.make("segment_random", tracks[["track_id", "genre"]], tracks, seed=0)
 
 
 def test_no_segments_are_refused():
     tracks = dataset(3)
-    with pytest.raises(NotPossibleError, match="track_random: there is not one segment"):
+    with pytest.raises(
+        NotPossibleError, match=r"track_random: two labels are needed; there is \[\]"
+    ):
         splits.make("track_random", tracks[["track_id", "genre"]].iloc[:0], tracks, seed=0)
 
 

@@ -143,7 +143,7 @@ def test_columns_that_are_missing_are_named(tmp_path):
     words = refused_table(tmp_path, lambda frame: frame.drop(columns="label"))
     assert "no columns `filename` and `label`" in words
     words = refused_table(tmp_path, lambda frame: frame.drop(columns=["tempo", "rms_var"]))
-    assert "of kaggle it lacks 2 (rms_var, tempo) and has 0 others" in words
+    assert "2 columns too few or too many for kaggle: rms_var, tempo" in words
 
 
 @pytest.mark.parametrize("values", [["120", "fast", "90"], [120, np.nan, 90], [120, np.inf, 90]])
@@ -168,7 +168,7 @@ def test_a_length_that_is_no_number_is_found_by_line(tmp_path):
 
 def test_a_line_that_stands_there_twice_is_refused(tmp_path):
     words = refused_table(tmp_path, lambda frame: pd.concat([frame, frame.iloc[:1]]))
-    assert "first.wav for the second time" in words
+    assert "line 5: a track or segment for the second time" in words
 
 
 def test_a_table_without_a_line_is_refused(tmp_path):
@@ -194,9 +194,7 @@ def test_a_table_asked_for_other_features_is_refused_in_one_line(tmp_path):
     for name, seconds in (("capstone", 3), ("stacked", 0)):
         with pytest.raises(NotPossibleError) as caught:
             source.features(name, segment_seconds=seconds)
-        assert str(caught.value) == (
-            f"'{name}' needs audio; the table t holds the features 'kaggle' only (--table kaggle)"
-        )
+        assert str(caught.value) == (f"'{name}' needs audio; t is a table: --table kaggle")
     assert not source.gives("capstone") and source.gives("kaggle")
     assert source.lacks(["log_mel"]) == "needs log-mel spectrograms; t (table) does not give that"
 
@@ -204,9 +202,9 @@ def test_a_table_asked_for_other_features_is_refused_in_one_line(tmp_path):
 @pytest.mark.parametrize(
     ("names", "asked", "words"),
     [
-        (["x.0.wav", "x.1.wav"], 0, "holds segments only; name their length"),
-        (["x.0.wav", "x.1.wav"], 1, "holds segments of 2.99995 s, not of 1 s"),
-        (["x.wav", "y.wav"], 1, "holds whole tracks only; ask for them"),
+        (["x.0.wav", "x.1.wav"], 0, r"holds segments of 3 s only \(--segment-seconds 3\)"),
+        (["x.0.wav", "x.1.wav"], 1, "holds segments of 3 s only"),
+        (["x.wav", "y.wav"], 1, r"holds whole tracks only \(--segment-seconds 0\)"),
     ],
 )
 def test_a_table_asked_for_other_segments_is_refused(tmp_path, names, asked, words):

@@ -35,14 +35,15 @@ def test_an_embedding_is_what_the_last_layer_reads_and_leaves_copies_out(tmp_pat
 def test_uncorrupted_songs_give_the_accuracy_of_the_row(tmp_path):
     row, predictions = result(tmp_path, "capstone_cnn", "fault_filtered")
     severities = {"gain": (-20.0,), "low-pass": (500.0,)}
-    table = a_run(tmp_path).robustness("capstone_cnn", severities=severities)
+    measurement = a_run(tmp_path).measurement("capstone_cnn")
+    table = questions.robustness(measurement, severities=severities)
     assert list(table.kind) == ["none", "gain", "low-pass"]
     assert table.track_accuracy[0] == row.track_accuracy
     # Levels are relative to a song's loudest point: gain alone changes nothing.
     difference = abs(table.track_accuracy[1] - row.track_accuracy)
     assert difference <= 1.01 / len(set(predictions.test_id))
     with pytest.raises(NotPossibleError, match="audio and log-mel spectrograms can be corrupted"):
-        a_run(tmp_path).robustness("images_ann")
+        questions.robustness(a_run(tmp_path).measurement("images_ann"))
 
 
 def test_a_saved_network_is_evaluated_on_other_music(tmp_path, labelled_folder):

@@ -112,5 +112,5 @@ def test_a_progress_bar_passes_its_items_on():
     settings = {"description": "extract", "unit": "track"}
     assert list(workers.progress_bar(iter("ab"), total=2, **settings)) == ["a", "b"]
     assert list(workers.progress_bar([], total=0, **settings)) == []
-    with workers.progress_meter(total=2, **settings) as meter:
+    with workers.progress_bar(total=2, **settings) as meter:
         meter.update()

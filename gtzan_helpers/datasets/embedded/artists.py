@@ -5,13 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gtzan_helpers import config
-from gtzan_helpers.datasets.embedded.recipes import (
-    NEIGHBOURS,
-    TIMBRES,
-    Recipe,
-    Timbre,
-    load_recipe,
-)
+from gtzan_helpers.datasets.embedded.recipes import NEIGHBOURS, RECIPES, TIMBRES, Recipe, Timbre
 
 BORROWING_SHARE = 0.7
 """Share of the artists who borrow from a neighbouring genre."""
@@ -64,9 +58,9 @@ class Song:
 def draw_artist(genre: str, number: int, *, seed: int) -> Artist:
     """Draw an artist of a genre; the same arguments give the same artist."""
     rng = np.random.default_rng([seed, 1, config.GENRES.index(genre), number])
-    own = other = load_recipe(genre)
+    own = other = RECIPES[genre]
     if rng.random() < BORROWING_SHARE:
-        other = load_recipe(str(rng.choice(NEIGHBOURS[genre])))
+        other = RECIPES[str(rng.choice(NEIGHBOURS[genre]))]
     borrowed = rng.random(3) < 0.5
 
     def between(name: str) -> float:

@@ -21,9 +21,7 @@ VERSION = 1
 class EmbeddedDataset(AudioFolder):
     """The embedded dataset as a source: audio whose faults are known."""
 
-    def __init__(self, path: Path, name: str, profile: config.Profile):
-        super().__init__(path, name, profile)
-        self.synthetic = True
+    synthetic = True
 
     @classmethod
     def make(cls, profile: config.Profile, jobs: int = 1) -> Path:

@@ -12,7 +12,8 @@ ARTISTS = (4, 8)
 
 DUPLICATE_SHARE = 0.05
 WRONG_LABEL_SHARE = 0.04
-PARTITION_SHARES = {"train": 0.45, "valid": 0.25, "test": 0.30}
+HELD_OUT_SHARES = 0.25, 0.30
+"""Shares of the artists in the validation and the test set."""
 
 FACTS = {
     "artist_group": "Int64",
@@ -42,13 +43,12 @@ def make_plan(n_tracks: int, *, seed: int) -> pd.DataFrame:
         tracks.
     """
     rng = np.random.default_rng([seed, 0])
-    genres = np.repeat(config.GENRES, -(-n_tracks // len(config.GENRES)))
-    tracks = pd.DataFrame({"genre": np.sort(genres)[:n_tracks]})
     if n_tracks < 4 * len(config.GENRES):
         raise ValueError(f"n_tracks={n_tracks} is too few: four a genre are needed")
+    genres = np.repeat(config.GENRES, -(-n_tracks // len(config.GENRES)))
+    tracks = pd.DataFrame({"genre": np.sort(genres)[:n_tracks]})
     number = tracks.groupby("genre").cumcount()
-    track_ids = [f"{g}.s{i:04d}" for g, i in zip(tracks.genre, number, strict=True)]
-    tracks.insert(0, "track_id", track_ids)
+    tracks.insert(0, "track_id", tracks.genre + ".s" + number.astype(str).str.zfill(4))
     per_genre = tracks.genre.value_counts()
     n_artists = tracks.genre.map(per_genre.floordiv(TRACKS_PER_ARTIST).clip(*ARTISTS))
     tracks["true_genre"] = tracks.genre
@@ -87,9 +87,7 @@ def _partition(tracks: pd.DataFrame, rng: np.random.Generator) -> pd.Series:
     sound = tracks[tracks.duplicate_of.isna() & (tracks.genre == tracks.true_genre)]
     for _, group in sound.groupby("genre"):
         artists = rng.permutation(group.artist_group.unique())
-        n_valid, n_test = (
-            max(1, round(PARTITION_SHARES[part] * len(artists))) for part in ("valid", "test")
-        )
+        n_valid, n_test = (max(1, round(share * len(artists))) for share in HELD_OUT_SHARES)
         n_train = len(artists) - n_test - n_valid
         parts = np.repeat(["test", "valid", "train"], [n_test, n_valid, n_train])
         partition[group.index] = group.artist_group.map(dict(zip(artists, parts, strict=True)))

@@ -124,7 +124,7 @@ def _bass(song: Song, root: int, times: list[float]) -> Iterator[Sound]:
         yield _note(song.artist.bass_timbre, pitch, length), times[step], 0.5
 
 
-def _chords(song: Song, root: int, chord: tuple[int, ...], times: list[float]) -> Iterator[Sound]:
+def _chords(song: Song, root: int, chord: list[int], times: list[float]) -> Iterator[Sound]:
     timbre = song.artist.comp_timbre
     strum = 0.012 * SR * (timbre.attack < 0.005)
     for time, sign in zip(times, song.artist.comp, strict=False):
@@ -187,9 +187,7 @@ def _drum_kit(artist: Artist) -> dict[str, np.ndarray]:
 def _produce(buses: np.ndarray, song: Song) -> np.ndarray:
     """Mix, distort, add a room, and record; room and recording are one filter."""
     artist, rng = song.artist, song.rng
-    drums, bass, comp, lead = (
-        bus * np.float32(level) for bus, level in zip(buses, song.levels, strict=True)
-    )
+    drums, bass, comp, lead = buses * song.levels.astype(np.float32)[:, None]
     guitars = np.tanh(np.float32(artist.drive) * (comp + 0.5 * lead))
     guitars *= np.float32(0.5 / np.tanh(max(artist.drive, 0.5)))
     mix = 0.7 * drums + 0.8 * bass + guitars + 0.5 * lead
@@ -197,9 +195,8 @@ def _produce(buses: np.ndarray, song: Song) -> np.ndarray:
     echo_length = int(0.7 * artist.room * SR)
     size = scipy.fft.next_fast_len(mix.size + echo_length, real=True)
     # A generator of its own, so that the room does not depend on the track's duration.
-    echo = rng.spawn(1)[0].standard_normal(echo_length) * np.exp(
-        -5 * np.arange(echo_length) / echo_length
-    )
+    echo = rng.spawn(1)[0].standard_normal(echo_length)
+    echo *= np.exp(-5 * np.arange(echo_length) / echo_length)
     echo[0] = 0
     echo *= 0.35 * np.sqrt(artist.room) / np.linalg.norm(echo)
     echo[0] = 1

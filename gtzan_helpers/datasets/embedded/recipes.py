@@ -2,38 +2,14 @@
 
 import json
 from dataclasses import dataclass
-from functools import cache
 
 from gtzan_helpers import config
 
-SCALES = {
-    "major": (0, 2, 4, 5, 7, 9, 11),
-    "minor": (0, 2, 3, 5, 7, 8, 10),
-    "blues": (0, 3, 4, 5, 7, 9, 10),
-    "phrygian": (0, 1, 3, 5, 7, 8, 10),
-}
+_FACTS = json.loads((config.facts_dir() / "recipes.json").read_text(encoding="utf-8"))
 
-CHORDS = {
-    "maj": (0, 4, 7),
-    "min": (0, 3, 7),
-    "dom": (0, 4, 7, 10),
-    "maj7": (0, 4, 7, 11),
-    "min7": (0, 3, 7, 10),
-    "five": (0, 7, 12),
-}
-
-NEIGHBOURS = {
-    "blues": ("rock", "jazz", "country"),
-    "classical": ("jazz",),
-    "country": ("rock", "blues", "pop"),
-    "disco": ("pop", "hiphop"),
-    "hiphop": ("reggae", "pop", "disco"),
-    "jazz": ("blues", "classical"),
-    "metal": ("rock",),
-    "pop": ("disco", "rock", "hiphop"),
-    "reggae": ("hiphop", "pop"),
-    "rock": ("metal", "country", "blues", "pop"),
-}
+SCALES: dict[str, list[int]] = _FACTS["scales"]
+CHORDS: dict[str, list[int]] = _FACTS["chords"]
+NEIGHBOURS: dict[str, list[str]] = _FACTS["neighbours"]
 """Genres that an artist may borrow from."""
 
 Range = tuple[float, float]
@@ -79,13 +55,6 @@ class Recipe:
     beats: int
 
 
-@cache
-def load_recipe(genre: str) -> Recipe:
-    """Load the recipe of a genre from `facts/recipes.json`."""
-    text = (config.facts_dir() / "recipes.json").read_text(encoding="utf-8")
-    return Recipe(**json.loads(text)[genre])
-
-
 @dataclass(frozen=True)
 class Timbre:
     """An instrument: how its harmonics fall off, how a note swells and decays."""
@@ -97,14 +66,5 @@ class Timbre:
     formants: tuple[float, ...] = ()
 
 
-TIMBRES = {
-    "guitar": Timbre(1.3, 0.9, 0.004, 0.7),
-    "steel": Timbre(0.9, 1.0, 0.003, 0.5),
-    "piano": Timbre(1.7, 1.0, 0.006, 0.9),
-    "strings": Timbre(1.2, 1.0, 0.09, 6.0),
-    "organ": Timbre(1.5, 0.4, 0.01, 9.0),
-    "synth": Timbre(1.0, 1.0, 0.01, 1.2),
-    "reed": Timbre(1.1, 0.35, 0.03, 2.5, (1100.0,)),
-    "voice": Timbre(1.2, 1.0, 0.05, 1.5, (700.0, 1200.0, 2700.0)),
-    "bass": Timbre(1.8, 1.0, 0.006, 0.6),
-}
+TIMBRES = {name: Timbre(**timbre) for name, timbre in _FACTS["timbres"].items()}
+RECIPES = {genre: Recipe(**recipe) for genre, recipe in _FACTS["recipes"].items()}

@@ -14,38 +14,14 @@ from gtzan_helpers import config
 from gtzan_helpers.audio import feature_sets, reading
 from gtzan_helpers.audio.feature_sets import PICTURE_SIZE, SegmentFeatures
 from gtzan_helpers.datasets import facts
-from gtzan_helpers.datasets.extraction import Failure, Features, Request, assemble, extract
+from gtzan_helpers.datasets.extraction import Features, Request, assemble, extract
 from gtzan_helpers.datasets.sources import Source, file_state
 from gtzan_helpers.errors import AudioError, reason
 from gtzan_helpers.files import file_hash
 
-INNER_FOLDERS = (
-    *("", "genres", "genres_original", "Data/genres_original"),
-    *("images_original", "Data/images_original"),
-)
+_RELEASES = ("genres", "genres_original", "images_original")
+INNER_FOLDERS = ("", *_RELEASES, *(f"Data/{name}" for name in _RELEASES))
 """Where a dataset's labelled folders may lie below the folder that the user names."""
-
-
-def scan(
-    folder: Path, suffixes: tuple[str, ...] = reading.SUFFIXES
-) -> tuple[list[Path], list[Path]]:
-    """Tell the recordings in a label's folder from everything else.
-
-    Parameters
-    ----------
-    folder : Path
-    suffixes : tuple of str
-        Endings of recordings.
-
-    Returns
-    -------
-    recordings, others : lists of Path
-        Sorted by name. Hidden files (``.DS_Store``, the ``._*.wav`` that macOS leaves in
-        archives) are in neither: they are not the user's.
-    """
-    shown = sorted(p for p in folder.iterdir() if p.name[0] != "." and not p.is_dir())
-    recordings = [path for path in shown if path.suffix.lower() in suffixes]
-    return recordings, [path for path in shown if path.suffix.lower() not in suffixes]
 
 
 class LabelledFolder(Source):
@@ -56,10 +32,8 @@ class LabelledFolder(Source):
     @classmethod
     def find(cls, path: Path) -> Path | None:
         """The folder of labelled folders; see `INNER_FOLDERS`."""
-        for inner in INNER_FOLDERS:
-            if next(cls._files(path / inner), None):
-                return path / inner
-        return None
+        places = (path / inner for inner in INNER_FOLDERS)
+        return next((place for place in places if any(cls._files(place))), None)
 
     @classmethod
     def state(cls, place: Path) -> Hashable:
@@ -68,10 +42,11 @@ class LabelledFolder(Source):
 
     @classmethod
     def _files(cls, place: Path) -> Iterator[Path]:
-        if place.is_dir():
-            for folder in sorted(place.iterdir()):
-                if folder.is_dir() and folder.name[0] != ".":
-                    yield from scan(folder, cls.suffixes)[0]
+        for path in sorted(place.glob("*/*")):
+            # Hidden ones, such as the `._*.wav` that macOS leaves in archives, are not the user's.
+            shown = path.name[0] != "." and path.parent.name[0] != "."
+            if shown and path.suffix.lower() in cls.suffixes and not path.is_dir():
+                yield path
 
     def read_tracks(self) -> pd.DataFrame:
         """Tracks by their files, with what is known of them."""
@@ -96,14 +71,13 @@ class AudioFolder(LabelledFolder):
     def add_facts(self, tracks: pd.DataFrame) -> pd.DataFrame:
         """Add facts by the files' bytes, and mark duplicates."""
         tracks, remark = facts.add_by_content(tracks)
-        if remark:
-            self._remarks.append(remark)
+        self._remarks += [remark] if remark else []
         return facts.mark_duplicates(tracks)
 
     def lengths(self) -> pd.Series:
         """Samples of each readable track at `config.SR`, by its id."""
-        counts = {track.track_id: n_samples(track.path) for track in self.tracks.itertuples()}
-        return pd.Series(counts, dtype=float).replace(0, np.nan).dropna()
+        counts = self.tracks.set_index("track_id").path.map(n_samples)
+        return counts[counts > 0]
 
     def refusal(self, feature_set: str, segment_seconds: float) -> str:
         """Audio gives everything but ready-made pictures."""
@@ -128,31 +102,25 @@ class PictureFolder(LabelledFolder):
         """Pictures give nothing but themselves."""
         if feature_set == "pictures":
             return ""
-        return (
-            f"{feature_set!r} needs audio; {self.name} holds pictures, which notebook 06 alone "
-            "uses (`gtzan run FOLDER --only 06`)"
-        )
+        return f"{feature_set!r} needs audio; {self.name} holds pictures, for notebook 06 alone"
 
     def compute(self, request: Request) -> Features:
         """Read every picture, brought to `PICTURE_SIZE`: values of shape (n, size, size, 3)."""
-        pictures: dict[str, SegmentFeatures] = {}
-        failures: list[Failure] = []
-        for track in self.tracks.itertuples():
-            try:
-                picture = _picture(track.path)
-            except (OSError, ValueError, SyntaxError) as error:
-                failures.append((track.track_id, track.path, reason(error)))
-            else:
-                pictures[track.track_id] = SegmentFeatures(np.zeros(1), picture[None], False)
-        return assemble(self.name, self.tracks, pictures, failures, request.feature_set)
+        pictures = [_picture(path) for path in self.tracks.path]
+        return assemble(self.name, self.tracks, pictures, request.feature_set)
 
 
-def _picture(path: str) -> np.ndarray:
+def _picture(path: str) -> SegmentFeatures | str:
+    """A picture, or the reason why it cannot be read."""
     from PIL import Image
 
-    with Image.open(path) as image:
-        size = (PICTURE_SIZE, PICTURE_SIZE)
-        return np.asarray(image.convert("RGB").resize(size, Image.Resampling.NEAREST), np.uint8)
+    size = (PICTURE_SIZE, PICTURE_SIZE)
+    try:
+        with Image.open(path) as image:
+            pixels = np.array(image.convert("RGB").resize(size, Image.Resampling.NEAREST))
+    except (OSError, ValueError, SyntaxError) as error:
+        return reason(error)
+    return SegmentFeatures(np.zeros(1), pixels[None], repeated=False)
 
 
 def _describe_file(
@@ -190,11 +158,9 @@ def _track_ids(paths: list[Path]) -> list[str]:
     """The shortest name that tells all recordings apart."""
     # The Kaggle release calls the picture of blues.00000 blues00000.
     ids = [re.sub(r"^([a-z]+)(\d{5})$", r"\1.\2", path.stem) for path in paths]
-    if len(set(ids)) < len(ids):
-        ids = [f"{path.parent.name}/{path.stem}" for path in paths]
-    if len(set(ids)) < len(ids):
-        ids = [f"{path.parent.name}/{path.name}" for path in paths]
-    return ids
+    labelled = [f"{path.parent.name}/{path.stem}" for path in paths]
+    whole = [f"{path.parent.name}/{path.name}" for path in paths]
+    return next((names for names in (ids, labelled) if len(set(names)) == len(paths)), whole)
 
 
 def _md5(path: Path) -> str | None:

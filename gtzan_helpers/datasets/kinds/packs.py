@@ -42,6 +42,8 @@ NUMBERS: dict[str, tuple[str, Callable]] = {
 MOST_DB = 300.0
 """No level of music lies beyond, up or down."""
 
+REMEDY = "`gtzan extract SOURCE --pack F` writes one"
+
 FIELDS = ("track_id", "genre", "log_mel", *NUMBERS)
 
 
@@ -109,25 +111,16 @@ class PackSource(FileSource):
         """A pack gives what a log-mel of our 128 bands allows."""
         pack, possible = self.pack, [n for n, s in FEATURE_SETS.items() if s.can_use_log_mel]
         if feature_set not in possible:
-            return (
-                f"{feature_set!r} needs audio; the pack {self.name} holds log-mel "
-                f"spectrograms only, which give {', '.join(possible)}"
-            )
-        if segment_seconds and segment_seconds < 2 * pack.frame_period:
-            return (
-                f"segments of {segment_seconds:g} s are too short for the pack {self.name}, "
-                f"which has a frame every {pack.frame_period:g} s"
-            )
-        if pack.n_mels != N_MELS:
-            return (
-                f"{feature_set!r} needs {N_MELS} mel bands; the pack {self.name} has {pack.n_mels}"
-            )
-        if feature_set == "patches" and pack.sr < PATCH_SR:
-            return (
-                f"{feature_set!r} reach up to {PATCH_SR // 2} Hz; the pack {self.name} was made "
-                f"at {pack.sr} Hz"
-            )
-        return ""
+            need = f"audio; log-mel spectrograms give {', '.join(possible)}"
+        elif segment_seconds and segment_seconds < 2 * pack.frame_period:
+            need = f"segments of two frames; {segment_seconds:g} s are too short"
+        elif pack.n_mels != N_MELS:
+            need = f"{N_MELS} mel bands, not {pack.n_mels}"
+        elif feature_set == "patches" and pack.sr < PATCH_SR:
+            need = f"{PATCH_SR} samples per second, not {pack.sr}"
+        else:
+            return ""
+        return f"the pack {self.name}: {feature_set!r} needs {need}"
 
     def compute(self, request: Request) -> Features:
         """Compute features of every spectrogram."""
@@ -140,8 +133,7 @@ class PackSource(FileSource):
             _describe_stored,
             request,
             settings | {"db_range": (pack.db_min, pack.db_max)},
-            frame_period=pack.frame_period,
-            of_log_mel=True,
+            log_mel_period=pack.frame_period,
         )
 
 
@@ -149,19 +141,17 @@ def _describe_stored(
     stored: np.ndarray,
     request: Request,
     *,
-    sr: int,
-    n_fft: int,
     frame_period: float,
     db_range: tuple[float, float],
+    **made: int,
 ) -> SegmentFeatures:
     return request.feature_set.from_log_mel(
         decode(stored, *db_range),
         frame_rate=1 / frame_period,
-        sr=sr,
-        n_fft=n_fft,
         segment_seconds=request.segment_seconds,
         change=request.change,
         seed=zlib.crc32(stored.tobytes() + request.change.encode()),
+        **made,
     )
 
 
@@ -176,62 +166,43 @@ def read_pack(path: str | Path) -> Pack:
     path = Path(path)
     try:
         with np.load(path, allow_pickle=False) as archive:
-            missing = [field for field in FIELDS if field not in archive.files]
-            if missing:
-                raise SourceError(
-                    f"{path}: not a feature pack: it lacks {', '.join(missing)}; "
-                    "`gtzan extract SOURCE --pack F` writes one"
-                )
             fields = {field: np.asarray(archive[field]) for field in FIELDS}
-        texts = {field: np.atleast_1d(fields[field]) for field in ("track_id", "genre")}
-        if any(column.dtype.kind not in "US" for column in texts.values()):
+        words = [np.atleast_1d(fields[field]) for field in ("track_id", "genre")]
+        if any(column.dtype.kind not in "US" for column in words):
             raise ValueError("track_id and genre are no words")
-        names = {field: column.astype(str) for field, column in texts.items()}
+        track_id, genre = (column.astype(str) for column in words)
+        numbers: dict[str, Any] = {
+            attribute: kind(fields[field].item()) for field, (attribute, kind) in NUMBERS.items()
+        }
     except DAMAGED_FILE as error:
-        raise SourceError(
-            f"{path}: not a feature pack that numpy can read ({reason(error)})"
-        ) from error
-    numbers: dict[str, Any] = {}
-    for field, (attribute, kind) in NUMBERS.items():
-        try:
-            numbers[attribute] = kind(fields[field].item())
-        except (ValueError, TypeError, OverflowError) as error:
-            raise SourceError(f"{path}: {field} is {fields[field]!r}, not a number") from error
+        raise SourceError(f"{path}: not a feature pack ({reason(error)}); {REMEDY}") from error
     n_mels = numbers.pop("n_mels")
-    pack = Pack(names["track_id"], names["genre"], stored=fields["log_mel"], **numbers)
-    fault = _fault(pack, n_mels)
-    if fault:
-        raise SourceError(f"{path}: {fault}; write it again with `gtzan extract SOURCE --pack F`")
+    pack = Pack(track_id, genre, fields["log_mel"], **numbers)
+    if fault := _fault(pack, n_mels):
+        raise SourceError(f"{path}: {fault}; {REMEDY}")
     return pack
 
 
-def _fault(pack: Pack, n_mels: int) -> str | None:
-    n_tracks = len(pack.track_id)
-    if pack.track_id.ndim != 1 or pack.genre.ndim != 1:
-        return "track_id and genre are not one word a track"
+def _fault(pack: Pack, n_mels: int) -> str:
+    """What does not fit together in a pack; empty where everything does."""
+    ids, stored = pack.track_id, pack.stored
+    n_tracks, shape = len(ids), stored.shape
+    if ids.ndim != 1 or pack.genre.shape != ids.shape or len(set(ids)) != n_tracks:
+        return "track_id and genre are not one word a track, or ids repeat"
     # Beside words, numpy has made "nan" of what was missing.
-    if not all(word.strip() and word != "nan" for word in (*pack.track_id, *pack.genre)):
+    if not all(word.strip() and word != "nan" for word in (*ids, *pack.genre)):
         return "a track has no id, or no genre"
-    if pack.stored.ndim != 3 or pack.stored.shape[:2] != (n_tracks, n_mels):
-        return (
-            f"log_mel has shape {pack.stored.shape}, not (tracks, bands, frames) = "
-            f"({n_tracks}, {n_mels}, ...)"
-        )
-    if len(pack.genre) != n_tracks or len(set(pack.track_id)) != n_tracks:
-        return f"{n_tracks} track ids, but {len(pack.genre)} genres, or ids that repeat"
-    if n_tracks == 0 or pack.stored.shape[2] < 2:
-        return "it holds no track, or no two frames of each"
-    if not np.issubdtype(pack.stored.dtype, np.floating) and pack.stored.dtype != np.uint8:
-        return f"log_mel is {pack.stored.dtype}, not uint8 or float"
-    if pack.stored.dtype != np.uint8 and not np.isfinite(pack.stored).all():
-        return "log_mel holds values that are not finite"
+    if stored.ndim != 3 or shape[:2] != (n_tracks, n_mels) or n_tracks == 0 or shape[2] < 2:
+        return f"log_mel has shape {shape}, not ({n_tracks} tracks, {n_mels} bands, frames)"
+    if stored.dtype != np.uint8 and not (
+        np.issubdtype(stored.dtype, np.floating) and np.abs(stored).max() <= MOST_DB
+    ):
+        return f"log_mel is {stored.dtype}, not uint8 or floats within {MOST_DB:g} dB"
     if not (0 < pack.frame_period <= 1 and -MOST_DB <= pack.db_min < pack.db_max <= MOST_DB):
         return f"frame_period_s={pack.frame_period}, dB from {pack.db_min} to {pack.db_max}"
-    if pack.stored.dtype != np.uint8 and np.abs(pack.stored).max() > MOST_DB:
-        return f"log_mel goes beyond {MOST_DB:g} dB"
     if not (MIN_RATE <= pack.sr <= MAX_RATE and pack.hop_length > 0 and 0 < pack.n_fft <= pack.sr):
         return f"sr={pack.sr}, n_fft={pack.n_fft}, hop_length={pack.hop_length} cannot be"
-    return None
+    return ""
 
 
 def save_pack(path: str | Path, pack: Pack) -> Path:
@@ -292,19 +263,12 @@ def write_pack(
     hop_seconds = HOP_LENGTH / config.SR
     period = frame_period or hop_seconds
     if not hop_seconds <= period <= 1:
-        raise SettingError(
-            f"frame_period={period:g} is not possible: {hop_seconds:.4f} (every frame) to 1 s"
-        )
+        raise SettingError(f"frame_period={period:g} is not possible: {hop_seconds:.4f} to 1 s")
     tracks, request = source.tracks, Request(FEATURE_SETS["log_mel"], 0.0, "", workers)
     settings = {"hops": period / hop_seconds, "seconds_limit": source.profile.seconds_limit}
     features = extract(source.name, tracks, tracks.path, _encode_file, request, settings)
-    pack = Pack(
-        track_id=features.tracks.track_id.to_numpy(str),
-        genre=features.tracks.genre.to_numpy(str),
-        stored=features.values,
-        frame_period=period,
-    )
-    save_pack(path, pack)
+    track_id, genre = features.tracks[["track_id", "genre"]].to_numpy(str).T
+    save_pack(path, Pack(track_id, genre, features.values, period))
     return features.failures
 
 

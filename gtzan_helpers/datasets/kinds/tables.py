@@ -10,7 +10,7 @@ import pandas as pd
 
 from gtzan_helpers import config
 from gtzan_helpers.audio import tables as feature_tables
-from gtzan_helpers.datasets.extraction import Features, Request, failure_table
+from gtzan_helpers.datasets.extraction import Features, Request
 from gtzan_helpers.datasets.kinds.folders import n_samples
 from gtzan_helpers.datasets.sources import FileSource
 from gtzan_helpers.errors import SourceError, reason
@@ -67,35 +67,23 @@ class TableSource(FileSource):
     def refusal(self, feature_set: str, segment_seconds: float) -> str:
         """A table gives its own features in its own segments."""
         if feature_set != self.table:
-            return (
-                f"{feature_set!r} needs audio; the table {self.name} holds the features "
-                f"{self.table!r} only (--table {self.table})"
-            )
-        if self._in_segments:
-            if segment_seconds == 0:
-                return (
-                    f"the table {self.name} holds segments only; name their length "
-                    "(--segment-seconds)"
-                )
-            if not np.allclose(self._seconds, segment_seconds, rtol=0.01):
-                return (
-                    f"the table {self.name} holds segments of {self._seconds.iloc[0]:g} s, not "
-                    f"of {segment_seconds:g} s; name theirs (--segment-seconds)"
-                )
-            return ""
+            return f"{feature_set!r} needs audio; {self.name} is a table: --table {self.table}"
+        own, length = self.default_segment_seconds, self.rows.length
         # A whole track as short as a segment is one.
-        length = self.rows.length
         short = bool(((length > 0) & (length <= segment_seconds * config.SR)).all())
-        if segment_seconds == 0 or short:
+        as_segments = segment_seconds > 0 and np.allclose(self._seconds, segment_seconds, rtol=0.01)
+        if as_segments if own else (short or segment_seconds == 0):
             return ""
-        return f"the table {self.name} holds whole tracks only; ask for them (--segment-seconds 0)"
+        rows = f"segments of {own:g} s" if own else "whole tracks"
+        return f"the table {self.name} holds {rows} only (--segment-seconds {own:g})"
 
     def compute(self, request: Request) -> Features:
         """Return the table's own values."""
         segments = self.rows[["track_id", "segment", "start_s", "genre"]].assign(repeated=False)
+        failures = pd.DataFrame(columns=["track_id", "path", "reason"])
         columns = request.feature_set.columns
         values = self.rows[list(columns)].to_numpy()
-        return Features(segments, values, columns, failure_table([]), self.tracks, self.table)
+        return Features(segments, values, columns, failures, self.tracks, self.table)
 
 
 def read_table(path: str | Path) -> tuple[pd.DataFrame, str]:
@@ -136,10 +124,10 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, str]:
     if raw.empty:
         raise SourceError(f"{path}: it has no line below its header")
     rows = _table_index(raw)
-    again = rows.duplicated(["track_id", "segment"])
     other = rows.genre != rows.groupby("track_id").genre.transform("first")
     _refuse_lines(path, other, "another label than the track's first line")
-    _refuse_lines(path, again, f"{''.join(raw.filename[again].head(1))} for the second time")
+    again = rows.duplicated(["track_id", "segment"])
+    _refuse_lines(path, again, "a track or segment for the second time")
     rows = pd.concat([rows, values], axis=1)
     return rows.sort_values(["track_id", "segment"], ignore_index=True), table
 
@@ -151,13 +139,9 @@ def _table_of(path: str | Path, raw: pd.DataFrame) -> str:
     present = set(raw.columns) - {"filename", "length", "label"}
     known = {name: set(feature_tables.columns(name)) for name in feature_tables.TABLES}
     nearest = min(known, key=lambda name: len(known[name] ^ present))
-    absent, strange = sorted(known[nearest] - present), sorted(present - known[nearest])
-    if absent or strange:
-        raise SourceError(
-            f"{path}: its columns are none of {', '.join(known)}; of {nearest} it lacks "
-            f"{len(absent)} ({', '.join(absent[:3]) or 'none'}) and has {len(strange)} others "
-            f"({', '.join(strange[:3]) or 'none'})"
-        )
+    if odd := sorted(known[nearest] ^ present):
+        names = ", ".join(odd[:3])
+        raise SourceError(f"{path}: {len(odd)} columns too few or too many for {nearest}: {names}")
     return nearest
 
 
@@ -217,7 +201,5 @@ def write_csv(
     table.insert(1, "length", length or [min(most, n_samples(paths[i])) for i in ids])
     table["label"] = features.segments.genre
     with replacing(path) as temporary:  # line by line: the text is larger than the table
-        table.to_csv(
-            temporary, index=False, lineterminator="\n", encoding="utf-8", errors="backslashreplace"
-        )
+        table.to_csv(temporary, index=False, lineterminator="\n", errors="backslashreplace")
     return Path(path)
