@@ -11,6 +11,7 @@ Taught in notebook 02.
 import warnings
 from functools import cached_property, lru_cache
 from itertools import pairwise
+from typing import Any
 
 import librosa
 import numpy as np
@@ -282,7 +283,7 @@ class Analysis(MelAnalysis):
             # without any pitch counts as in tune.
             warnings.simplefilter("ignore")
             # chroma_cqt's own settings, so that all chromas share it.
-            settings = {"n_bins": 252, "bins_per_octave": 36, "tuning": None}
+            settings: dict[str, Any] = {"n_bins": 252, "bins_per_octave": 36, "tuning": None}
             return np.abs(librosa.cqt(self.y, sr=self.sr, hop_length=HOP_LENGTH, **settings))
 
     @cached_property

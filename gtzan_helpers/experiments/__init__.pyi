@@ -17,6 +17,5 @@ from .rows import Rows as Rows
 from .rows import read_run as read_run
 from .run import Run as Run
 from .run import start as start
-from .voting import Ensemble as Ensemble
 from .voting import ensemble as ensemble
 from .voting import members as members

@@ -19,12 +19,11 @@ from gtzan_helpers.evaluation import Scores, by_track, confusion, score
 from gtzan_helpers.experiments.data import Data
 from gtzan_helpers.experiments.measuring import Measurement
 from gtzan_helpers.experiments.predictions import rounded
+from gtzan_helpers.experiments.scoreboard import ACCURACY
 from gtzan_helpers.models import Fitted, fitted
 from gtzan_helpers.workers import progress_bar
 
 SECONDS = (1, 2, 3, 6, 9, 15, 21, 30)
-
-ACCURACY = ["track_accuracy", "track_ci_low", "track_ci_high"]
 
 
 def _rounded_scores(ids: np.ndarray, probs: np.ndarray, y_true: np.ndarray) -> Scores:
@@ -184,28 +183,27 @@ def _on_corrupted(
     measurement: Measurement, data: Data, network: Fitted, part: Split, kind: str, severity: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Track of each test segment, probabilities when corrupted, and label."""
-    table, source = data.features.segments.iloc[part.test], measurement.source
-    ids = table.track_id.to_numpy(str)
-    if kind == "none" or not source.has_audio:
-        values = data.features.values[part.test]
-        if kind != "none":
-            log_mel = spectra.decode(values)
-            log_mel = changes.corrupt_log_mel(log_mel, kind=kind, severity=severity)
-            values = spectra.encode(log_mel)
-        return ids, network.probabilities(values), data.labels[part.test]
-    array, inputs = FEATURE_SETS[data.features.feature_set], network.inputs
-    all_ids, probs, labels = [], [], []
+    source, inputs = measurement.source, network.inputs
+    ids = data.features.segments.track_id.to_numpy(str)[part.test]
+    values, y_true = data.features.values[part.test], data.labels[part.test]
+    if kind == "none":
+        return ids, network.probabilities(values), y_true
+    if not source.has_audio:
+        log_mel = changes.corrupt_log_mel(spectra.decode(values), kind=kind, severity=severity)
+        return ids, network.probabilities(spectra.encode(log_mel)), y_true
+    array, parts = FEATURE_SETS[data.features.feature_set], []
     tracks = source.tracks.set_index("track_id")
-    for track_id in dict.fromkeys(ids):
-        y, sr = reading.read(tracks.path[track_id], sr=config.SR)
+    for track in tracks.loc[list(dict.fromkeys(ids))].itertuples():
+        y, sr = reading.read(track.path, sr=config.SR)
         if source.profile.seconds_limit:
             y = y[: round(source.profile.seconds_limit * sr)]
         y = changes.corrupt(y, sr=sr, kind=kind, severity=severity)
         values = array.from_audio(y, sr=sr, segment_seconds=inputs.segment_seconds).values
-        probs.append(network.probabilities(segments.repeat_or_cut(values, inputs.shape[-1])))
-        all_ids += [track_id] * len(values)
-        labels += [inputs.labels.index(tracks.genre[track_id])] * len(values)
-    return np.array(all_ids), np.concatenate(probs), np.array(labels)
+        probs = network.probabilities(segments.repeat_or_cut(values, inputs.shape[-1]))
+        label = np.full(len(values), inputs.labels.index(track.genre))
+        parts.append((np.full(len(values), track.Index), probs, label))
+    all_ids, all_probs, all_labels = (np.concatenate(p) for p in zip(*parts, strict=True))
+    return all_ids, all_probs, all_labels
 
 
 @dataclass(frozen=True)

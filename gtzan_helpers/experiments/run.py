@@ -213,12 +213,8 @@ class Run:
             for protocol in self._protocols(protocols, systems.get(system_id).run_protocol)
         ]
         bar = progress_bar(pairs, total=len(pairs), description="systems", unit="row")
-        return Rows(
-            results.table(
-                self.measurement(system_id, protocol, seed=seed).result()[0]
-                for system_id, protocol in bar
-            )
-        )
+        rows = (self.measurement(*pair, seed=seed).result()[0] for pair in bar)
+        return Rows(results.table(rows))
 
     def _protocols(self, words: str, own: str) -> list[str]:
         if words == "all":

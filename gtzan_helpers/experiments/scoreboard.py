@@ -14,6 +14,8 @@ from gtzan_helpers.models import systems
 
 KEY = ["system_id", "source", "features", "protocol", "seed"]
 
+ACCURACY = ["track_accuracy", "track_ci_low", "track_ci_high"]
+
 COLUMNS = ["system_id", "source", "published", "stated", "run_protocol", "reproduced",
            "honest_protocol", "honest", "low", "high", "price", "note"]  # fmt: skip
 
@@ -73,34 +75,21 @@ def comparison(rows: pd.DataFrame) -> pd.DataFrame:
         difference between the two; NaN where both are one protocol), `note`. Several
         seeds give their mean.
     """
-    honest = {source: honest_protocol(group) for source, group in rows.groupby("source")}
+    protocols = {source: honest_protocol(group) for source, group in rows.groupby("source")}
     lines = []
     for (system_id, source), group in rows.groupby(["system_id", "source"], sort=False):
-        system = systems.get(str(system_id))
-        measured = group[group.status == "measured"]
-        as_run = measured[measured.protocol == system.run_protocol]
-        fair = measured[measured.protocol == honest[source]]
+        system, honest = systems.get(str(system_id)), protocols[source]
+        published, stated = system.published, system.published.stated
+        accuracy = published.valid if published.test is None else published.test
+        measured = group[group.status == "measured"].set_index("protocol")
         unit = "segment_accuracy" if system.unit == "segment" else "track_accuracy"
-        reproduced, honest_accuracy = as_run[unit].mean(), fair.track_accuracy.mean()
-        published = system.published.test
-        lines.append(
-            {
-                "system_id": system_id,
-                "source": source,
-                "published": system.published.valid if published is None else published,
-                "stated": system.published.stated,
-                "run_protocol": system.run_protocol,
-                "reproduced": reproduced,
-                "honest_protocol": honest[source],
-                "honest": honest_accuracy,
-                "low": fair.track_ci_low.mean(),
-                "high": fair.track_ci_high.mean(),
-                "price": reproduced - honest_accuracy
-                if system.run_protocol != honest[source]
-                else math.nan,
-                "note": "; ".join(dict.fromkeys(n for n in group.note if n)),
-            }
-        )
+        own, fair = system.run_protocol, measured[measured.index == honest]
+        reproduced = measured[measured.index == own][unit].mean()
+        scores = fair[ACCURACY].mean().tolist()
+        price = reproduced - scores[0] if own != honest else math.nan
+        note = "; ".join(dict.fromkeys(n for n in group.note if n))
+        line = (system_id, source, accuracy, stated, own, reproduced, honest, *scores, price, note)
+        lines.append(line)
     return pd.DataFrame(lines, columns=COLUMNS).astype({"published": float})
 
 

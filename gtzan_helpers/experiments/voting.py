@@ -1,7 +1,8 @@
 """Ensembles of a run's systems: their predictions joined, a vote scored and kept as a row."""
 
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,66 +21,46 @@ from gtzan_helpers.experiments.run import Run, leave_out
 from gtzan_helpers.models import systems
 
 
-@dataclass(frozen=True)
-class Ensemble:
-    """A vote of a run's systems, chosen on the validation set.
-
-    Attributes
-    ----------
-    members : DataFrame
-        `system_id`, `source`, `votes`, and `loss_without`, the loss of the vote on the
-        validation set without this member; empty where there can be no ensemble.
-    loss : float
-        Loss of the whole vote on the validation set.
-    scores : DataFrame
-        Accuracy by track on the test set, with its interval, of the vote and of stacking.
-    """
-
-    members: pd.DataFrame
-    loss: float
-    scores: pd.DataFrame
-
-
-def ensemble(run: Run) -> Ensemble:
+def ensemble(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Choose an ensemble, score it, and keep its row; see `evaluation.ensembles`.
 
     Members are the run's systems and, where its songs are GTZAN's, those of the published runs on
-    other sources.
+    other sources. Both tables are empty where there can be no ensemble.
+
+    Returns
+    -------
+    members : DataFrame
+        `system_id`, `source`, `votes`, and the loss on the validation set of the whole vote,
+        `loss`, and of the vote without this member, `loss_without`.
+    scores : DataFrame
+        Accuracy by track on the test set, with its interval, of the vote and of stacking.
     """
     folders, sources, root = [run.folder], {run.source.name}, config.checkout()
     if run.honest == "fault_filtered" and not run.source.synthetic and root:
         folders.append(root / "figures")
         sources |= {"features_30_sec", "gtzan_log_mel"}
-    columns = ["system_id", "source", "votes", "loss_without"]
+    columns = ["system_id", "source", "votes", "loss", "loss_without"]
     try:
         joined = ensembles.join(members(folders, run.honest, sources=sources))
     except NotPossibleError as error:
         leave_out(error)
-        none = pd.DataFrame(columns=columns)
-        return Ensemble(none, float("nan"), pd.DataFrame(columns=ACCURACY))
-    votes = ensembles.select(joined)
-
-    lines = [
-        (*name.split("__")[:2], n, _loss(joined, {k: votes[k] for k in votes if k != name}))
-        for name, n in votes.items()
-    ]
+        return pd.DataFrame(columns=columns), pd.DataFrame(columns=ACCURACY)
+    votes, lines = ensembles.select(joined), []
+    for name, n in votes.items():
+        others = {other: votes[other] for other in votes if other != name}
+        losses = (_loss(joined, votes), _loss(joined, others))
+        lines.append((*name.split("__")[:2], n, *losses))
     stacked = ensembles.stack(joined, votes, seed=run.seed)
     scores = {
         "vote": measure_vote(run, joined, votes),
         "stacking": score(joined.test_id, stacked, joined.test_true),
     }
-    table = {name: [getattr(s, column) for column in ACCURACY] for name, s in scores.items()}
-    return Ensemble(
-        pd.DataFrame(lines, columns=columns),
-        _loss(joined, votes),
-        pd.DataFrame.from_dict(table, orient="index", columns=ACCURACY),
-    )
+    table = pd.DataFrame([vars(s) for s in scores.values()], index=list(scores))
+    return pd.DataFrame(lines, columns=columns), table[ACCURACY]
 
 
-def _loss(joined: ensembles.Joined, votes: Mapping[str, int]) -> float:
-    if not votes:
-        return float("nan")
-    return log_loss(ensembles.vote(joined, votes)[0], joined.valid_true)
+def _loss(joined: Joined, votes: Mapping[str, int]) -> float:
+    return log_loss(ensembles.vote(joined, votes)[0], joined.valid_true) if votes else math.nan
 
 
 def members(
@@ -103,21 +84,14 @@ def members(
     """
     by_name: dict[str, Member] = {}
     wanted = None if sources is None else set(sources)
-    for folder in folders:
-        for path in sorted((Path(folder) / "predictions").glob(f"*__{protocol}__*.npz")):
-            system_id, source, *_ = path.stem.split("__")
-            skipped = system_id == systems.ENSEMBLE or (wanted is not None and source not in wanted)
-            if skipped or path.stem in by_name:
-                continue
-            predictions = stored.readable_predictions(Path(folder), path.stem)
-            if predictions is None:
-                continue
-            by_name[path.stem] = Member(
-                path.stem,
-                tuple(predictions.labels.tolist()),
-                *predictions.tracks("valid"),
-                *predictions.tracks("test"),
-            )
+    for path in (p for f in folders for p in sorted(Path(f).glob(f"predictions/*__{protocol}__*"))):
+        system_id, source, *_ = path.stem.split("__")
+        skipped = system_id == systems.ENSEMBLE or (wanted is not None and source not in wanted)
+        predictions = stored.readable_predictions(path.parent.parent, path.stem)
+        if predictions is not None and not skipped:
+            parts = (*predictions.tracks("valid"), *predictions.tracks("test"))
+            member = Member(path.stem, tuple(predictions.labels.tolist()), *parts)
+            by_name.setdefault(path.stem, member)
     return [by_name[name] for name in sorted(by_name)]
 
 
@@ -138,36 +112,29 @@ def measure_vote(run: Run, joined: Joined, votes: Mapping[str, int]) -> Row:
         Its source joins the names of its members' sources.
     """
     valid, test = ensembles.vote(joined, votes)
-    predictions = Predictions(
-        np.array(joined.labels),
-        joined.valid_id,
-        np.zeros(len(joined.valid_id), int),
-        joined.valid_true,
-        stored.rounded(valid),
-        joined.test_id,
-        np.zeros(len(joined.test_id), int),
-        joined.test_true,
-        stored.rounded(test),
-    )
-    scores = score(joined.test_id, predictions.test_probs.astype(float), joined.test_true)
-    parts = {name: name.split("__") for name in votes}
-    named = ", ".join(
-        f"{n} x {parts[name][0]} ({parts[name][1]}, seed {parts[name][3]})"
-        for name, n in votes.items()
-    )
+    parts = [
+        (ids, np.zeros(len(ids), int), y_true, stored.rounded(probs))
+        for ids, y_true, probs in (
+            (joined.valid_id, joined.valid_true, valid),
+            (joined.test_id, joined.test_true, test),
+        )
+    ]
+    predictions = Predictions(np.array(joined.labels), *parts[0], *parts[1])
+    names = [(*name.split("__"), str(n)) for name, n in votes.items()]
     row = Row(
         system_id=systems.ENSEMBLE,
-        source="+".join(dict.fromkeys(source for _, source, *_ in parts.values())),
+        source="+".join(dict.fromkeys(source for _, source, *_ in names)),
         features="probabilities",
         segment_seconds=0.0,
         protocol=run.honest,
         seed=run.seed,
         status="measured",
-        note=f"chosen on valid: {named}",
+        note="chosen on valid: "
+        + ", ".join(f"{n} x {name} ({source}, seed {seed})" for name, source, _, seed, n in names),
         n_valid=len(joined.valid_id),
         n_test=len(joined.test_id),
         valid_accuracy=float((valid.argmax(axis=1) == joined.valid_true).mean()),
-        **asdict(scores),
+        **asdict(score(joined.test_id, parts[1][3].astype(float), joined.test_true)),
         profile=run.profile.name,
         versions=f"scikit-learn {version('scikit-learn')}",
     )

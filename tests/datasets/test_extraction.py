@@ -326,8 +326,8 @@ def test_augmented_copies_stand_in_the_same_order(change):
     ("name", "options", "words"),
     [
         ("spectral", {}, "'spectral' does not exist; choose from kaggle"),
-        ("stacked", {"segment_seconds": 3}, "use segment_seconds=0"),
-        ("patches", {"segment_seconds": 0}, "use segment_seconds=3"),
+        ("stacked", {"segment_seconds": 3}, "needs segment_seconds=0"),
+        ("patches", {"segment_seconds": 0}, "needs segment_seconds=3"),
         ("kaggle", {"change": "pitch"}, "copies are made of log_mel and mfcc, not of 'kaggle'"),
         ("mfcc", {"change": "reverb"}, "'reverb' does not exist; choose from pitch"),
     ],

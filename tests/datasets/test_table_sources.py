@@ -194,7 +194,7 @@ def test_a_table_asked_for_other_features_is_refused_in_one_line(tmp_path):
     for name, seconds in (("capstone", 3), ("stacked", 0)):
         with pytest.raises(NotPossibleError) as caught:
             source.features(name, segment_seconds=seconds)
-        assert str(caught.value) == (f"'{name}' needs audio; t is a table: --table kaggle")
+        assert str(caught.value) == (f"'{name}' needs audio; the table t holds 'kaggle' only")
     assert not source.gives("capstone") and source.gives("kaggle")
     assert source.lacks(["log_mel"]) == "needs log-mel spectrograms; t (table) does not give that"
 

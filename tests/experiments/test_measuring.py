@@ -266,3 +266,12 @@ def test_every_committed_row_comes_back_with_nothing_fitted(tmp_path, source):
         assert (predictions is not None) == (measurement.stem in stems)
         stems.discard(measurement.stem)
     assert stems == set()
+
+
+def test_random_weights_are_a_control_and_missing_ones_give_no_result(tmp_path):
+    run = a_run(tmp_path)
+    control = run.measurement("ours_random_mobilenetv2").result()[0]
+    missing = run.measurement("images_vgg19").result()[0]
+    assert (control.status, control.pretrained) == ("control", "random")
+    assert missing.status == "not_measured" and missing.note.startswith("vgg19_weights")
+    assert run.results().measured.empty

@@ -67,7 +67,7 @@ class TableSource(FileSource):
     def refusal(self, feature_set: str, segment_seconds: float) -> str:
         """A table gives its own features in its own segments."""
         if feature_set != self.table:
-            return f"{feature_set!r} needs audio; {self.name} is a table: --table {self.table}"
+            return f"{feature_set!r} needs audio; the table {self.name} holds {self.table!r} only"
         own, length = self.default_segment_seconds, self.rows.length
         # A whole track as short as a segment is one.
         short = bool(((length > 0) & (length <= segment_seconds * config.SR)).all())
