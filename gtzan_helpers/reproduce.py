@@ -25,7 +25,7 @@ from tqdm import tqdm
 from gtzan_helpers import config, files
 from gtzan_helpers.datasets.sources import Source, open_source
 from gtzan_helpers.errors import NotebookError, NotPossibleError, SettingError, SourceError
-from gtzan_helpers.experiments import rows
+from gtzan_helpers.experiments import results
 from gtzan_helpers.models import systems
 from gtzan_helpers.report import pages
 
@@ -212,7 +212,7 @@ def _divide(
 
 def _has_rows(folder: Path) -> bool:
     try:
-        return bool((rows.read_run(folder).status == "measured").any())
+        return bool((results.read_run(folder).status == "measured").any())
     except SourceError:
         return False
 

@@ -48,16 +48,16 @@ def temperature(probs: np.ndarray, y_true: np.ndarray) -> float:
 
     if len(probs) == 0:
         return 1.0
-    best = minimize_scalar(
-        lambda power: log_loss(tempered(probs, np.exp(power)), y_true),
-        bounds=(np.log(0.1), np.log(10)),
-        method="bounded",
-    )
+
+    def loss(power: float) -> float:
+        return log_loss(tempered(probs, np.exp(power)), y_true)
+
+    best = minimize_scalar(loss, bounds=(np.log(0.1), np.log(10)), method="bounded")
     return float(np.exp(best.x))
 
 
-def reliability(probs: np.ndarray, y_true: np.ndarray, n_bins: int = 10) -> pd.DataFrame:
-    """Accuracy by confidence, in bins of equal width.
+def reliability(probs: np.ndarray, y_true: np.ndarray) -> pd.DataFrame:
+    """Accuracy by confidence, in ten bins of equal width.
 
     Returns
     -------
@@ -65,14 +65,13 @@ def reliability(probs: np.ndarray, y_true: np.ndarray, n_bins: int = 10) -> pd.D
         `confidence` (mean probability of the predicted label), `accuracy`, `n`.
     """
     confidence, correct = probs.max(axis=1), probs.argmax(axis=1) == y_true
-    bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
     table = pd.DataFrame({"confidence": confidence, "accuracy": correct.astype(float)})
-    grouped = table.groupby(bins)
+    grouped = table.groupby(np.minimum((confidence * 10).astype(int), 9))
     return grouped.mean().assign(n=grouped.size()).reset_index(drop=True)
 
 
-def calibration_error(probs: np.ndarray, y_true: np.ndarray, n_bins: int = 10) -> float:
+def calibration_error(probs: np.ndarray, y_true: np.ndarray) -> float:
     """Expected calibration error: mean of |confidence - accuracy|, weighted by bin."""
-    bins = reliability(probs, y_true, n_bins)
+    bins = reliability(probs, y_true)
     gaps = (bins.confidence - bins.accuracy).abs()
     return float((bins.n * gaps).sum() / max(bins.n.sum(), 1))

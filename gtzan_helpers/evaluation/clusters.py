@@ -10,16 +10,13 @@ from scipy.spatial.distance import squareform
 from sklearn.preprocessing import StandardScaler
 
 
-def confusion_clusters(
-    matrix: pd.DataFrame, n_clusters: int = 4
-) -> tuple[np.ndarray, dict[str, int]]:
-    """Group labels that are confused with one another.
+def confusion_clusters(matrix: pd.DataFrame) -> tuple[np.ndarray, dict[str, int]]:
+    """Group labels that are confused with one another, into four clusters at most.
 
     Parameters
     ----------
     matrix : DataFrame
         See `confusion`.
-    n_clusters : int
 
     Returns
     -------
@@ -37,8 +34,8 @@ def confusion_clusters(
     distance = 1 - (matrix.to_numpy() + matrix.to_numpy().T) / 2
     np.fill_diagonal(distance, 0)
     linkage = hierarchy.linkage(squareform(distance, checks=False), "average")
-    numbers = hierarchy.fcluster(linkage, min(n_clusters, len(matrix)), "maxclust") - 1
-    return linkage, {str(k): int(v) for k, v in zip(matrix.index, numbers, strict=True)}
+    numbers = hierarchy.fcluster(linkage, min(4, len(matrix)), "maxclust") - 1
+    return linkage, dict(zip(matrix.index, numbers.tolist(), strict=True))
 
 
 def tree(values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, list[str]]:

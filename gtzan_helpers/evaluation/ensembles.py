@@ -6,15 +6,13 @@ sources of the same tracks: they are joined by track. Taught in notebook 08.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from gtzan_helpers.errors import NotPossibleError
 from gtzan_helpers.evaluation.calibration import log_loss, temperature, tempered
-
-MOST_VOTES = 12
-"""A member may get several."""
 
 
 @dataclass(frozen=True)
@@ -77,38 +75,25 @@ def join(members: Sequence[Member]) -> Joined:
     if not members:
         raise NotPossibleError("an ensemble needs members; run the systems first")
     first = members[0]
-    for member in members:
-        if member.labels != first.labels:
-            raise NotPossibleError(
-                f"{member.name} knows the labels {', '.join(member.labels)}, {first.name} others"
-            )
-    valid_id, test_id = (
-        sorted(set.intersection(*(set(getattr(member, part).tolist()) for member in members)))
-        for part in ("valid_id", "test_id")
-    )
-    if not valid_id or not test_id:
-        raise NotPossibleError(f"no track is common to {', '.join(m.name for m in members)}")
-    if set(valid_id) & set(test_id):
-        raise NotPossibleError(
-            "an ensemble is fitted on valid, and a k-fold's valid tracks are its test tracks"
-        )
+    names = tuple(member.name for member in members)
+    if any(member.labels != first.labels for member in members):
+        raise NotPossibleError(f"the labels of {', '.join(names)} differ")
+    valid_id = reduce(np.intersect1d, [member.valid_id for member in members])
+    test_id = reduce(np.intersect1d, [member.test_id for member in members])
+    if not len(valid_id) or not len(test_id):
+        raise NotPossibleError(f"no track is common to {', '.join(names)}")
+    if np.isin(valid_id, test_id).any():
+        raise NotPossibleError("an ensemble needs a validation set of its own; a k-fold has none")
     valid_true = first.valid_true[np.searchsorted(first.valid_id, valid_id)]
+    test_true = first.test_true[np.searchsorted(first.test_id, test_id)]
     valid, test = [], []
     for member in members:
         probs = member.valid_probs[np.searchsorted(member.valid_id, valid_id)]
         heat = temperature(probs, valid_true)
         valid.append(tempered(probs, heat))
         test.append(tempered(member.test_probs[np.searchsorted(member.test_id, test_id)], heat))
-    return Joined(
-        names=tuple(member.name for member in members),
-        labels=first.labels,
-        valid_id=np.array(valid_id),
-        valid_true=valid_true,
-        valid=np.stack(valid),
-        test_id=np.array(test_id),
-        test_true=first.test_true[np.searchsorted(first.test_id, test_id)],
-        test=np.stack(test),
-    )
+    valid_set = (valid_id, valid_true, np.stack(valid))
+    return Joined(names, first.labels, *valid_set, test_id, test_true, np.stack(test))
 
 
 def select(joined: Joined) -> dict[str, int]:
@@ -125,7 +110,7 @@ def select(joined: Joined) -> dict[str, int]:
     total = np.zeros_like(joined.valid[0])
     votes: dict[str, int] = {}
     best = np.inf
-    for n in range(1, MOST_VOTES + 1):
+    for n in range(1, 13):
         losses = [log_loss((total + probs) / n, joined.valid_true) for probs in joined.valid]
         chosen = int(np.argmin(losses))
         if losses[chosen] >= best - 1e-3:
@@ -148,9 +133,7 @@ def vote(joined: Joined, votes: Mapping[str, int]) -> tuple[np.ndarray, np.ndarr
     return np.tensordot(weights, joined.valid, 1), np.tensordot(weights, joined.test, 1)
 
 
-def stack(
-    joined: Joined, votes: Mapping[str, int], *, strength: float = 0.01, seed: int = 0
-) -> np.ndarray:
+def stack(joined: Joined, votes: Mapping[str, int], *, seed: int = 0) -> np.ndarray:
     """Fit a logistic regression to the members' validation predictions; predict the test set.
 
     Parameters
@@ -158,8 +141,6 @@ def stack(
     joined : Joined
     votes : mapping
         Members with votes take part, however many they have; see `select`.
-    strength : float
-        Inverse of the regularisation. The validation set is small, so this has to be, too.
     seed : int
 
     Returns
@@ -167,11 +148,10 @@ def stack(
     ndarray, shape (n_test_tracks, n_labels)
     """
     rows = [joined.names.index(name) for name in votes]
-    X, X_test = (
-        np.concatenate([np.log(np.maximum(part[row], 1e-3)) for row in rows], axis=1)
-        for part in (joined.valid, joined.test)
-    )
-    model = LogisticRegression(C=strength, max_iter=3000, random_state=seed)
+    both = (joined.valid, joined.test)
+    X, X_test = (np.log(np.maximum(np.hstack(list(part[rows])), 1e-3)) for part in both)
+    # The validation set is small, so the regularisation is strong.
+    model = LogisticRegression(C=0.01, max_iter=3000, random_state=seed)
     model.fit(X, joined.valid_true)
     probs = np.zeros((len(X_test), len(joined.labels)))
     probs[:, model.classes_] = model.predict_proba(X_test)

@@ -125,14 +125,10 @@ def precision(rows: np.ndarray, labels: pd.Series, allowed: np.ndarray) -> pd.Da
     """
     shared = _shared(labels) & allowed
     n_shared = shared.sum(axis=1)
-    table = pd.DataFrame(
-        {
-            "precision": np.take_along_axis(shared, rows, axis=1).mean(axis=1),
-            "chance": n_shared / allowed.sum(axis=1),
-            "possible": np.minimum(n_shared / rows.shape[1], 1),
-        },
-        index=labels.index,
-    )
+    table = pd.DataFrame(index=labels.index)
+    table["precision"] = np.take_along_axis(shared, rows, axis=1).mean(axis=1)
+    table["chance"] = n_shared / allowed.sum(axis=1)
+    table["possible"] = np.minimum(n_shared / rows.shape[1], 1)
     table[n_shared == 0] = np.nan
     return table
 

@@ -10,6 +10,8 @@ import pandas as pd
 from sklearn import metrics
 
 N_BOOTSTRAP = 2000
+MIDDLE = [(1 - 0.95) / 2, (1 + 0.95) / 2]
+"""Quantiles between which 95 % of the resamples lie."""
 
 
 @dataclass(frozen=True)
@@ -70,30 +72,22 @@ def score(track_ids: np.ndarray, probs: np.ndarray, y_true: np.ndarray) -> Score
     _, track_probs, track_true = by_track(track_ids, probs, y_true)
     track_pred = track_probs.argmax(axis=1)
     correct = track_pred == track_true
-    low, high = accuracy_interval(correct)
-    return Scores(
-        segment_accuracy=float((probs.argmax(axis=1) == y_true).mean()),
-        track_accuracy=float(correct.mean()),
-        track_ci_low=low,
-        track_ci_high=high,
-        macro_f1=float(metrics.f1_score(track_true, track_pred, average="macro", zero_division=0)),
-    )
+    by_segment = (probs.argmax(axis=1) == y_true).mean()
+    macro_f1 = metrics.f1_score(track_true, track_pred, average="macro", zero_division=0)
+    interval = accuracy_interval(correct)
+    return Scores(float(by_segment), float(correct.mean()), *interval, float(macro_f1))
 
 
 # Intervals
 
 
-def accuracy_interval(
-    correct: np.ndarray, *, level: float = 0.95, seed: int = 0
-) -> tuple[float, float]:
-    """Bootstrap interval of an accuracy.
+def accuracy_interval(correct: np.ndarray, *, seed: int = 0) -> tuple[float, float]:
+    """Bootstrap 95 % interval of an accuracy.
 
     Parameters
     ----------
     correct : ndarray of bool, shape (n_tracks,)
         Whether each track was classified correctly.
-    level : float
-        Share of resamples inside.
     seed : int
         Random seed of the resamples.
 
@@ -101,34 +95,20 @@ def accuracy_interval(
     -------
     low, high : float
 
-    Raises
-    ------
-    ValueError
-        If there are no tracks.
-
     Notes
     -----
     Tracks are drawn with replacement `N_BOOTSTRAP` times (Efron 1979, the percentile method);
     tracks and not segments, because the segments of a track succeed and fail together.
     """
-    correct = np.asarray(correct, dtype=float)
-    if correct.size == 0:
-        raise ValueError("correct is empty: there is no accuracy of no track")
-    hits = np.random.default_rng(seed).binomial(correct.size, correct.mean(), N_BOOTSTRAP)
-    return _middle(hits / correct.size, level)
+    n = len(correct)
+    hits = np.random.default_rng(seed).binomial(n, np.mean(correct), N_BOOTSTRAP)
+    return tuple(np.quantile(hits / n, MIDDLE).tolist())
 
 
-def mean_interval(values: np.ndarray, *, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
+def mean_interval(values: np.ndarray) -> tuple[float, float]:
     """Bootstrap interval of the mean of `values`, shape (n_tracks,); see `accuracy_interval`."""
-    if len(values) == 0:
-        raise ValueError("values is empty: there is no mean of nothing")
-    drawn = np.random.default_rng(seed).integers(0, len(values), (N_BOOTSTRAP, len(values)))
-    return _middle(np.asarray(values)[drawn].mean(axis=1), level)
-
-
-def _middle(resamples: np.ndarray, level: float) -> tuple[float, float]:
-    low, high = np.quantile(resamples, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    drawn = np.random.default_rng(0).integers(0, len(values), (N_BOOTSTRAP, len(values)))
+    return tuple(np.quantile(np.asarray(values)[drawn].mean(axis=1), MIDDLE).tolist())
 
 
 # Confusions
@@ -173,11 +153,9 @@ def confused_pairs(matrix: pd.DataFrame, n: int = 5) -> pd.DataFrame:
     DataFrame
         `label`, `predicted`, `share` of the label's tracks; the largest first.
     """
-    wrong = matrix.where(~np.eye(len(matrix), dtype=bool), 0.0)
-    wrong = wrong.rename_axis("label").reset_index()
-    pairs = wrong.melt("label", var_name="predicted", value_name="share")
-    pairs = pairs[pairs.share > 0].sort_values("share", ascending=False, kind="stable")
-    return pairs.head(n).reset_index(drop=True)
+    wrong = matrix.where(~np.eye(len(matrix), dtype=bool), 0.0).rename_axis("label").reset_index()
+    pairs = wrong.melt("label", var_name="predicted", value_name="share").query("share > 0")
+    return pairs.sort_values("share", ascending=False, kind="stable", ignore_index=True).head(n)
 
 
 def report(y_true: np.ndarray, y_pred: np.ndarray, labels: list[str]) -> pd.DataFrame:
@@ -203,7 +181,8 @@ def report(y_true: np.ndarray, y_pred: np.ndarray, labels: list[str]) -> pd.Data
     table = pd.DataFrame(index=[*labels, "mean"])
     for name, values in rates.items():
         table[name] = np.nan_to_num(values)
-        table[f"{name}_low"], table[f"{name}_high"] = _bounds(resampled[name])
+        bounds = pd.DataFrame(resampled[name]).quantile(MIDDLE)
+        table[f"{name}_low"], table[f"{name}_high"] = bounds.to_numpy()
     examples = counts.sum(axis=1)
     return table.assign(examples=[*examples, examples.sum()])
 
@@ -215,23 +194,13 @@ def _rates(counts: np.ndarray) -> dict[str, np.ndarray]:
     """
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
     predicted, true = counts.sum(axis=-2), counts.sum(axis=-1)
-    parts = {
-        "precision": (hits, predicted),
-        "recall": (hits, true),
-        "f1": (2 * hits, predicted + true),
-    }
+    sizes = {"precision": predicted, "recall": true, "f1": (predicted + true) / 2}
     rates = {}
-    for name, (upper, lower) in parts.items():
-        rate = np.where(lower > 0, upper / np.maximum(lower, 1), np.nan)
+    for name, size in sizes.items():
+        rate = np.where(size > 0, hits / np.maximum(size, 0.5), np.nan)
         mean = np.nan_to_num(rate).mean(axis=-1, keepdims=True)
         rates[name] = np.concatenate([rate, mean], axis=-1)
     return rates
-
-
-def _bounds(drawn: np.ndarray) -> np.ndarray:
-    """Bounds of the middle 95 % of each column, shape (2, n_columns); NaN for one without any."""
-    columns = (column[~np.isnan(column)] for column in drawn.T)
-    return np.array([_middle(c, 0.95) if c.size else (np.nan, np.nan) for c in columns]).T
 
 
 # Comparisons

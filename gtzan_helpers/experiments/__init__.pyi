@@ -1,5 +1,5 @@
 from . import migration as migration
-from . import rows as rows
+from . import results as results
 from . import scoreboard as scoreboard
 from .analysis import best_of_each_kind as best_of_each_kind
 from .analysis import costs as costs
@@ -8,13 +8,13 @@ from .analysis import on_new_songs as on_new_songs
 from .analysis import readable_rows as readable_rows
 from .analysis import song_map as song_map
 from .analysis import test_embeddings as test_embeddings
-from .predictions import Predictions as Predictions
 from .questions import Evaluation as Evaluation
 from .questions import evaluate_model as evaluate_model
-from .rows import COLUMNS as COLUMNS
-from .rows import Row as Row
-from .rows import Rows as Rows
-from .rows import read_run as read_run
+from .results import COLUMNS as COLUMNS
+from .results import Predictions as Predictions
+from .results import Row as Row
+from .results import Rows as Rows
+from .results import read_run as read_run
 from .run import Run as Run
 from .run import start as start
 from .voting import ensemble as ensemble

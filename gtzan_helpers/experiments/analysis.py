@@ -18,7 +18,7 @@ from gtzan_helpers.datasets import Features
 from gtzan_helpers.datasets.embedded import dataset as embedded
 from gtzan_helpers.errors import GtzanError, NotPossibleError, SourceError
 from gtzan_helpers.evaluation import Scores, confusion
-from gtzan_helpers.experiments import predictions as stored
+from gtzan_helpers.experiments import results
 from gtzan_helpers.experiments.measuring import model_path
 from gtzan_helpers.experiments.questions import Evaluation, evaluate_model
 from gtzan_helpers.experiments.run import Run, leave_out
@@ -71,7 +71,7 @@ def readable_rows(run: Run) -> pd.DataFrame:
     accuracy = {}
     for system_id in rows.system_id:
         try:
-            predictions = stored.read_predictions(run.folder, run.stem(system_id))
+            predictions = results.read_predictions(run.folder, run.stem(system_id))
         except SourceError as error:
             leave_out(error)
             continue

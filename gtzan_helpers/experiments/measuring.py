@@ -15,11 +15,9 @@ from gtzan_helpers import files
 from gtzan_helpers.datasets import Source, splits
 from gtzan_helpers.errors import MissingWeightsError, NotPossibleError, SourceError
 from gtzan_helpers.evaluation import score
-from gtzan_helpers.experiments import predictions as stored
-from gtzan_helpers.experiments import rows
+from gtzan_helpers.experiments import results
 from gtzan_helpers.experiments.data import Data, gather
-from gtzan_helpers.experiments.predictions import Predictions
-from gtzan_helpers.experiments.rows import Row
+from gtzan_helpers.experiments.results import Predictions, Row
 from gtzan_helpers.models import Fitted, System, fitted, systems
 
 
@@ -62,7 +60,7 @@ class Measurement:
     @property
     def stem(self) -> str:
         """Name of the files that belong to the row."""
-        return rows.stem(self.system.system_id, self.source.name, self.protocol, self.seed)
+        return results.stem(self.system.system_id, self.source.name, self.protocol, self.seed)
 
     @cached_property
     def tuned(self) -> bool:
@@ -76,7 +74,7 @@ class Measurement:
     @cached_property
     def key(self) -> str:
         """Key of the row; nothing is computed or loaded for it."""
-        return rows.row_key(
+        return results.row_key(
             self.system,
             self.source.profile,
             self.protocol,
@@ -91,23 +89,23 @@ class Measurement:
         A measured row is never replaced by one that says that it could not be measured.
         """
         folder = self.folder / "results"
-        row = None if anew else rows.read_row(folder, self.stem, key=self.key)
+        row = None if anew else results.read_row(folder, self.stem, key=self.key)
         measured = row is not None and row.status != "not_measured"
         if row is not None and measured:
             with contextlib.suppress(SourceError):  # damaged predictions: measured again
-                return row, stored.read_predictions(self.folder, self.stem)
+                return row, results.read_predictions(self.folder, self.stem)
         try:
             new_row, predictions = self.measure(self.data())
         except NotPossibleError as error:
             if row is not None and measured:
                 return row, None
             refused = self._refused(error)
-            before = rows.read_row(folder, self.stem)
+            before = results.read_row(folder, self.stem)
             if before is None or before.status == "not_measured":
-                rows.write_row(folder, refused, key=self.key)
+                results.write_row(folder, refused, key=self.key)
             return refused, None
-        stored.write_predictions(self.folder, self.stem, predictions)
-        rows.write_row(folder, new_row, key=self.key)
+        results.write_predictions(self.folder, self.stem, predictions)
+        results.write_row(folder, new_row, key=self.key)
         return new_row, predictions
 
     def _refused(self, error: NotPossibleError) -> Row:
@@ -221,7 +219,7 @@ class Measurement:
         SourceError
             If the row was not measured with these settings, or a model is missing or damaged.
         """
-        if rows.read_row(self.folder / "results", self.stem, key=self.key) is None:
+        if results.read_row(self.folder / "results", self.stem, key=self.key) is None:
             raise SourceError(
                 f"{self.system.system_id} was not trained on this split yet; `run.measure` does it"
             )
@@ -239,7 +237,7 @@ class Measurement:
         indices = np.concatenate([getattr(split, part) for split in data.splits])
         segments = data.features.segments.iloc[indices]
         ids, numbers = segments.track_id.to_numpy(str), segments.segment.to_numpy()
-        return ids, numbers, data.labels[indices], stored.rounded(probs)
+        return ids, numbers, data.labels[indices], results.rounded(probs)
 
     def _mean_tracks(self, data: Data, part: str) -> int:
         """Tracks in a part; with a k-fold, the mean over its folds."""

@@ -4,10 +4,8 @@ from pathlib import Path
 
 from gtzan_helpers import config
 from gtzan_helpers.errors import SourceError
-from gtzan_helpers.experiments import predictions as stored
-from gtzan_helpers.experiments import rows as results
-from gtzan_helpers.experiments.predictions import Predictions
-from gtzan_helpers.experiments.rows import Row, Rows
+from gtzan_helpers.experiments import results
+from gtzan_helpers.experiments.results import Predictions, Row, Rows
 from gtzan_helpers.experiments.run import Run
 from gtzan_helpers.models import systems
 
@@ -37,10 +35,10 @@ def migrate(old: str | Path, run: Run) -> Rows:
     table = results.read_run(board if board.exists() else old)
     rows = [row for row in results.from_table(table) if row.source == run.source.name]
     for row in rows:
-        predictions = stored.read_predictions(old, row.stem)
+        predictions = results.read_predictions(old, row.stem)
         if predictions is not None:
             _check_tracks(row, predictions, run)
-            stored.write_predictions(run.folder, row.stem, predictions)
+            results.write_predictions(run.folder, row.stem, predictions)
         results.write_row(run.folder / "results", row, key=_key(row, run))
     return Rows(results.table(rows))
 

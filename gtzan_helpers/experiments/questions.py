@@ -18,7 +18,7 @@ from gtzan_helpers.errors import NotPossibleError, SettingError
 from gtzan_helpers.evaluation import Scores, by_track, confusion, score
 from gtzan_helpers.experiments.data import Data
 from gtzan_helpers.experiments.measuring import Measurement
-from gtzan_helpers.experiments.predictions import rounded
+from gtzan_helpers.experiments.results import rounded
 from gtzan_helpers.experiments.scoreboard import ACCURACY
 from gtzan_helpers.models import Fitted, fitted
 from gtzan_helpers.workers import progress_bar

@@ -17,11 +17,9 @@ import pandas as pd
 from gtzan_helpers import config, files
 from gtzan_helpers.datasets import Features, LostSource, Source, open_source, splits
 from gtzan_helpers.errors import DAMAGED_FILE, NotPossibleError, SourceError, choose
-from gtzan_helpers.experiments import predictions as stored
-from gtzan_helpers.experiments import rows as results
+from gtzan_helpers.experiments import results
 from gtzan_helpers.experiments.measuring import Measurement, model_path
-from gtzan_helpers.experiments.predictions import Predictions
-from gtzan_helpers.experiments.rows import Rows
+from gtzan_helpers.experiments.results import Predictions, Rows
 from gtzan_helpers.models import Fitted, Learner, fitted, systems
 from gtzan_helpers.workers import progress_bar
 
@@ -257,8 +255,8 @@ class Run:
 
     def predictions(self, system_id: str, protocol: str = "") -> Predictions:
         """Predictions of a system; for no track if there are none that can be read."""
-        predictions = stored.readable_predictions(self.folder, self.stem(system_id, protocol))
-        return predictions or stored.none_of(self.labels)
+        predictions = results.readable_predictions(self.folder, self.stem(system_id, protocol))
+        return predictions or results.none_of(self.labels)
 
     def history(self, system_id: str, protocol: str = "") -> pd.DataFrame:
         """How a network was trained, one line per epoch and `fold`; empty if it was not."""

@@ -9,7 +9,7 @@ import pandas as pd
 from gtzan_helpers import config
 from gtzan_helpers.datasets import splits
 from gtzan_helpers.errors import SourceError
-from gtzan_helpers.experiments.rows import read_run, table
+from gtzan_helpers.experiments.results import read_run, table
 from gtzan_helpers.models import systems
 
 KEY = ["system_id", "source", "features", "protocol", "seed"]

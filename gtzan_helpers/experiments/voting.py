@@ -13,10 +13,8 @@ from gtzan_helpers import config
 from gtzan_helpers.errors import NotPossibleError
 from gtzan_helpers.evaluation import ensembles, log_loss, score
 from gtzan_helpers.evaluation.ensembles import Joined, Member
-from gtzan_helpers.experiments import predictions as stored
-from gtzan_helpers.experiments.predictions import Predictions
+from gtzan_helpers.experiments import results
 from gtzan_helpers.experiments.questions import ACCURACY
-from gtzan_helpers.experiments.rows import Row, row_key, write_row
 from gtzan_helpers.experiments.run import Run, leave_out
 from gtzan_helpers.models import systems
 
@@ -87,7 +85,7 @@ def members(
     for path in (p for f in folders for p in sorted(Path(f).glob(f"predictions/*__{protocol}__*"))):
         system_id, source, *_ = path.stem.split("__")
         skipped = system_id == systems.ENSEMBLE or (wanted is not None and source not in wanted)
-        predictions = stored.readable_predictions(path.parent.parent, path.stem)
+        predictions = results.readable_predictions(path.parent.parent, path.stem)
         if predictions is not None and not skipped:
             parts = (*predictions.tracks("valid"), *predictions.tracks("test"))
             member = Member(path.stem, tuple(predictions.labels.tolist()), *parts)
@@ -95,7 +93,7 @@ def members(
     return [by_name[name] for name in sorted(by_name)]
 
 
-def measure_vote(run: Run, joined: Joined, votes: Mapping[str, int]) -> Row:
+def measure_vote(run: Run, joined: Joined, votes: Mapping[str, int]) -> results.Row:
     """Score a vote on the test set, and keep its row and predictions as those of a system.
 
     Parameters
@@ -113,15 +111,15 @@ def measure_vote(run: Run, joined: Joined, votes: Mapping[str, int]) -> Row:
     """
     valid, test = ensembles.vote(joined, votes)
     parts = [
-        (ids, np.zeros(len(ids), int), y_true, stored.rounded(probs))
+        (ids, np.zeros(len(ids), int), y_true, results.rounded(probs))
         for ids, y_true, probs in (
             (joined.valid_id, joined.valid_true, valid),
             (joined.test_id, joined.test_true, test),
         )
     ]
-    predictions = Predictions(np.array(joined.labels), *parts[0], *parts[1])
+    predictions = results.Predictions(np.array(joined.labels), *parts[0], *parts[1])
     names = [(*name.split("__"), str(n)) for name, n in votes.items()]
-    row = Row(
+    row = results.Row(
         system_id=systems.ENSEMBLE,
         source="+".join(dict.fromkeys(source for _, source, *_ in names)),
         features="probabilities",
@@ -139,7 +137,7 @@ def measure_vote(run: Run, joined: Joined, votes: Mapping[str, int]) -> Row:
         versions=f"scikit-learn {version('scikit-learn')}",
     )
     ensemble = systems.get(systems.ENSEMBLE)
-    key = row_key(ensemble, run.profile, run.honest, run.seed, run.source.digest())
-    stored.write_predictions(run.folder, row.stem, predictions)
-    write_row(run.folder / "results", row, key=key)
+    key = results.row_key(ensemble, run.profile, run.honest, run.seed, run.source.digest())
+    results.write_predictions(run.folder, row.stem, predictions)
+    results.write_row(run.folder / "results", row, key=key)
     return row

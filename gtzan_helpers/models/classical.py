@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
+from sklearn.model_selection import ParameterGrid
 from sklearn.utils.validation import check_is_fitted
 
-from gtzan_helpers.errors import NotPossibleError, SettingError
-from gtzan_helpers.models.fitted import Fitted, Inputs, reading
+from gtzan_helpers.errors import NotPossibleError, choose
+from gtzan_helpers.models.fitted import Fitted
 from gtzan_helpers.models.learners import CONVOLUTIONAL_OUTPUT, Classical, Task
-from gtzan_helpers.models.studies import TABLES
+from gtzan_helpers.models.systems import TABLES
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -67,9 +69,7 @@ class ClassMixtures(ClassifierMixin, BaseEstimator):
     but for `reg_covar`, and single precision cannot invert it.
     """
 
-    def __init__(
-        self, n_components: int = 1, reg_covar: float = 1e-6, random_state: int | None = None
-    ):
+    def __init__(self, n_components: int = 1, reg_covar: float = 1e-6, random_state: Any = None):
         self.n_components = n_components
         self.reg_covar = reg_covar
         self.random_state = random_state
@@ -93,16 +93,10 @@ class ClassMixtures(ClassifierMixin, BaseEstimator):
         X = np.asarray(X, dtype=np.float64)
         self.classes_, counts = np.unique(y, return_counts=True)
         if counts.min() < 2:
-            raise NotPossibleError(
-                "a covariance needs two examples of each class; "
-                f"class {self.classes_[counts.argmin()]} has {counts.min()}"
-            )
-        self.mixtures_ = [
-            GaussianMixture(
-                self.n_components, reg_covar=self.reg_covar, random_state=self.random_state
-            ).fit(X[y == label])
-            for label in self.classes_
-        ]
+            few = self.classes_[counts.argmin()]
+            raise NotPossibleError(f"a covariance needs two examples of each class; {few} has one")
+        mixture = GaussianMixture(**self.get_params())
+        self.mixtures_ = [clone(mixture).fit(X[y == label]) for label in self.classes_]
         return self
 
     def decision_function(self, X: np.ndarray) -> np.ndarray:
@@ -165,25 +159,20 @@ class FittedClassical(Fitted):
         scores = self.model.decision_function(X)
         if scores.ndim == 1:  # two labels
             scores = np.stack([-scores, scores], axis=1) / 2
-        shares = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return shares / shares.sum(axis=1, keepdims=True)
+        return softmax(scores, axis=1)
 
     def _write(self, path: Path) -> None:
         import skops.io
 
         skops.io.dump(self.model, path)
 
+    @staticmethod
+    def _read(path: str | Path) -> tuple[Any, int]:
+        import skops.io
 
-def load(path: str | Path) -> FittedClassical:
-    """Read a `.skops` file that `Fitted.save` wrote; see `fitted.load`."""
-    import skops.io
-
-    with reading(path):
         unknown = skops.io.get_untrusted_types(file=path)
         model = skops.io.load(path, [name for name in unknown if name in TRUSTED])
-        inputs = Inputs.out_of(path)
-        inputs.refuse_outputs(len(model.classes_))
-        return FittedClassical(model, inputs)
+        return model, len(model.classes_)
 
 
 def fit(learner: Classical, task: Task) -> FittedClassical:
@@ -195,22 +184,19 @@ def fit(learner: Classical, task: Task) -> FittedClassical:
     task : Task
         With a `base`, the pipeline is fitted to the convolutional output of that network.
     """
-    train, valid = task.split.train, task.split.valid
-    X = _seen(task.values[train], task.base)
+    labels, train, valid = task.labels, task.split.train, task.split.valid
+    X, base = _seen(task.values[train], task.base), task.base
     n_train = min(len(X), X[0].size + 1) if learner.components else len(X)
-    search: tuple[Mapping[str, Any], ...] = learner.search if task.tuned else ()
-    best, best_accuracy, note = None, -1.0, ""
-    for options in search or ({},):
-        model = build(learner, n_train=n_train, seed=task.seed, **options)
-        model.fit(X, task.labels[train])
-        accuracy = 0.0
-        if search:
-            predictions = model.predict(_seen(task.values[valid], task.base))
-            accuracy = float((predictions == task.labels[valid]).mean())
-        if accuracy > best_accuracy:
-            words = " ".join(f"{name}={value}" for name, value in options.items())
-            best, best_accuracy, note = model, accuracy, f"chosen on valid: {words}"
-    return FittedClassical(best, task.inputs, note if search else "", base=task.base)
+    choices = ParameterGrid(dict(learner.search) if task.tuned else {})
+    models = [build(learner, n_train=n_train, seed=task.seed, **options) for options in choices]
+    for model in models:
+        model.fit(X, labels[train])
+    if len(models) == 1:
+        return FittedClassical(models[0], task.inputs, base=base)
+    X_valid = _seen(task.values[valid], base)
+    best = int(np.argmax([model.score(X_valid, labels[valid]) for model in models]))
+    words = " ".join(f"{name}={value}" for name, value in choices[best].items())
+    return FittedClassical(models[best], task.inputs, f"chosen on valid: {words}", base=base)
 
 
 def _seen(values: np.ndarray, base: Fitted | None) -> np.ndarray:
@@ -239,11 +225,7 @@ def build(learner: Classical, *, n_train: int, seed: int, **options: Any) -> "Pi
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-    if learner.estimator not in ESTIMATORS:
-        raise SettingError(
-            f"estimator {learner.estimator!r} does not exist; choose from {', '.join(ESTIMATORS)}"
-        )
-    module = importlib.import_module(ESTIMATORS[learner.estimator])
+    module = importlib.import_module(choose(ESTIMATORS, learner.estimator, "estimator"))
     model = getattr(module, learner.estimator)(**{**learner.options, **options})
     parameters = model.get_params()
     if "random_state" in parameters:

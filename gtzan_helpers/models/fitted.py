@@ -1,11 +1,9 @@
 """What every fitted model has in common, and what is stored with it."""
 
-import contextlib
 import json
 import math
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,13 +12,7 @@ import numpy as np
 import pandas as pd
 
 from gtzan_helpers import files
-from gtzan_helpers.errors import (
-    DAMAGED_FILE,
-    NotPossibleError,
-    SettingError,
-    SourceError,
-    reason,
-)
+from gtzan_helpers.errors import DAMAGED_FILE, NotPossibleError, SettingError, SourceError, reason
 
 _NAME = "gtzan.json"
 
@@ -59,23 +51,15 @@ class Inputs:
     threshold: float = 0.0
 
     def __post_init__(self) -> None:
-        if not all(isinstance(label, str) for label in self.labels):
-            raise SourceError(f"labels {list(self.labels)} are not all words")
-        numbers = (self.segment_seconds, self.frame_period or 0.0)
-        if not all(math.isfinite(number) and number >= 0 for number in numbers):
-            raise SourceError(f"segment_seconds and frame_period {numbers} are no lengths")
-        if not (0 < self.temperature < math.inf and 0 <= self.threshold <= 1):
-            raise SourceError(
-                f"temperature {self.temperature} and threshold {self.threshold} are not possible"
-            )
+        if not all(isinstance(label, str) and label.strip() for label in self.labels):
+            raise SourceError(f"labels {list(self.labels)} are not all words; name their folders")
         if len(set(self.labels)) < len(self.labels):
             raise SourceError(f"a label comes twice: {list(self.labels)}")
-        if any(not label.strip() for label in self.labels):
-            raise SourceError(f"a label is empty: {list(self.labels)}; name the folder it is from")
+        numbers = (self.segment_seconds, self.frame_period or 0.0, self.temperature, self.threshold)
+        if not all(0 <= number < math.inf for number in numbers) or self.temperature == 0:
+            raise SourceError(f"lengths, temperature and threshold {numbers} are not possible")
         if len(self.labels) < 2:
-            raise NotPossibleError(
-                f"there is nothing to tell apart: the only label is {', '.join(self.labels)!r}"
-            )
+            raise NotPossibleError(f"there is nothing to tell apart: {list(self.labels)}")
 
     def refuse_other(self, other: "Inputs") -> None:
         """Compare with other inputs; labels may differ.
@@ -87,28 +71,11 @@ class Inputs:
         """
         for name in ("features", "segment_seconds", "frame_period", "shape"):
             mine, theirs = getattr(self, name), getattr(other, name)
-            same = mine == theirs
-            if name == "frame_period" and mine and theirs:
-                # A pack keeps it in single precision, rounded.
-                same = math.isclose(mine, theirs, rel_tol=0.01)
-            if not same:
-                raise SettingError(
-                    f"the model was trained with {name}={mine}, the input has {theirs}; "
-                    "extract it with the model's settings"
-                )
-
-    def refuse_outputs(self, n_outputs: int) -> None:
-        """Check that a model has as many outputs as there are labels.
-
-        Raises
-        ------
-        SourceError
-            If it has another number of them.
-        """
-        if n_outputs != len(self.labels):
-            raise SourceError(
-                f"the model has {n_outputs} outputs for {len(self.labels)} labels; train it again"
-            )
+            # A pack keeps the period in single precision, rounded.
+            close = name == "frame_period" and math.isclose(mine or 0, theirs or 0, rel_tol=0.01)
+            if mine != theirs and not close:
+                settings = f"the model was trained with {name}={mine}, the input has {theirs}"
+                raise SettingError(f"{settings}; extract it with the model's settings")
 
     def put_into(self, path: str | Path) -> None:
         """Add the inputs to the file of a model, `.keras` or `.skops`: both are archives."""
@@ -117,7 +84,7 @@ class Inputs:
 
     @classmethod
     def out_of(cls, path: str | Path) -> "Inputs":
-        """Read the inputs from the file of a model; use it inside `reading`."""
+        """Read the inputs from the file of a model."""
         with zipfile.ZipFile(path) as archive:
             stored = json.loads(archive.read(_NAME))
         for name in {"shape", "labels", "columns"} & set(stored):
@@ -198,6 +165,11 @@ class Fitted(ABC):
     def _write(self, path: Path) -> None:
         """Write the bare model."""
 
+    @staticmethod
+    @abstractmethod
+    def _read(path: str | Path) -> tuple[Any, int]:
+        """Read the bare model; it and its number of outputs."""
+
 
 def load(path: str | Path) -> Fitted:
     """Read a model that `Fitted.save` wrote; its note and history are empty.
@@ -209,31 +181,27 @@ def load(path: str | Path) -> Fitted:
     SourceError
         If the file is missing or damaged, or holds more than a model of this series.
     """
+    kind: type[Fitted]
     if Path(path).suffix == ".skops":
         from gtzan_helpers.models import classical
 
-        return classical.load(path)
-    if Path(path).suffix != ".keras":
+        kind = classical.FittedClassical
+    elif Path(path).suffix == ".keras":
+        from gtzan_helpers.models import training
+
+        kind = training.FittedNetwork
+    else:
         raise SettingError(f"{path}: models of a run end in .keras or .skops")
-    from gtzan_helpers.models import training
-
-    return training.load(path)
-
-
-@contextlib.contextmanager
-def reading(path: str | Path) -> Iterator[None]:
-    """Turn whatever reading a model raises into one line.
-
-    Raises
-    ------
-    SourceError
-        If the file is missing or damaged.
-    """
     try:
-        yield
-    except SourceError as error:
-        raise SourceError(f"{path}: {error}") from error
+        inputs = Inputs.out_of(path)
+        model, n_outputs = kind._read(path)
     except FileNotFoundError as error:
         raise SourceError(f"{path}: there is no such model; `gtzan run` makes models") from error
+    except SourceError as error:
+        raise SourceError(f"{path}: {error}") from error
     except DAMAGED_FILE as error:
         raise SourceError(f"{path}: not a model of this series ({reason(error)})") from error
+    if n_outputs != len(inputs.labels):
+        counts = f"{n_outputs} outputs for {len(inputs.labels)} labels"
+        raise SourceError(f"{path}: the model has {counts}; train it again")
+    return kind(model, inputs)

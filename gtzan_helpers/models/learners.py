@@ -5,8 +5,9 @@ without them.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,24 +18,10 @@ from gtzan_helpers.models.fitted import Fitted, Inputs
 if TYPE_CHECKING:
     import keras
 
-    from gtzan_helpers.datasets.extraction import Features
-    from gtzan_helpers.datasets.splits import Split
+    from gtzan_helpers.datasets import Features, Split
 
 CONVOLUTIONAL_OUTPUT = "convolutional_output"
 """Name of the layer of `networks.stacked_cnn` that `OnConvolutions` builds on."""
-
-BODIES: Mapping[str, Mapping[str, Any]] = {
-    "dense": {"units": (512, 256, 128, 64), "dropout": 0.0, "norm": False},
-    "stacked_nn": {},
-    "images_cnn": {},
-    "capstone_cnn": {"norm": False, "dropout": 0.0},
-    "stacked_cnn": {},
-    "stacked_cnn3d": {},
-    "slices_cnn": {"filters": (24, 48), "dropout": 0.3},
-    "crnn": {"units": 128, "dropout": 0.0},
-    "texture": {"units": 128, "shrinkage": 0.05, "dropout": 0.3},
-}
-"""The architectures, which are functions of `networks`, and the defaults of their options."""
 
 
 def canonical(value: Any) -> Any:
@@ -96,24 +83,30 @@ class Task:
     base: Fitted | None = None
 
 
-@dataclass(frozen=True)
 class Learner(ABC):
-    """How a system learns from examples."""
+    """How a system learns from examples: a frozen dataclass of names and numbers.
 
-    @property
-    def copies(self) -> tuple[str, ...]:
-        """Augmentations of which each gives a copy of the training set."""
-        return ()
+    Attributes
+    ----------
+    copies : tuple of str
+        Augmentations of which each gives a copy of the training set.
+    components : bool
+        Whether inputs are projected onto their principal components.
+    search : mapping
+        Hyperparameters to search on the validation set.
+    base : str
+        Id of the system on whose fitted model it builds; empty for none.
+    """
 
-    @property
-    def components(self) -> bool:
-        """Whether inputs are projected onto their principal components."""
-        return False
+    copies: tuple[str, ...] = ()
+    components: bool = False
+    search: Mapping[str, Sequence[Any]] = MappingProxyType({})
+    base: str = ""
 
     @property
     def searchable(self) -> bool:
         """Whether there are hyperparameters to search."""
-        return False
+        return bool(self.search)
 
     @property
     def trains_epochs(self) -> bool:
@@ -123,11 +116,6 @@ class Learner(ABC):
     @property
     def pretrained(self) -> str:
         """Which pretrained weights it starts from; empty for none."""
-        return ""
-
-    @property
-    def base(self) -> str:
-        """Id of the system on whose fitted model it builds; empty for none."""
         return ""
 
     def settings(self, *, tuned: bool = False) -> dict[str, Any]:
@@ -144,13 +132,11 @@ class Learner(ABC):
             Can be written as JSON; settings equal to their defaults are left out.
         """
         chosen: dict[str, Any] = {"learner": type(self).__name__}
-        for setting in fields(self):
+        for setting in fields(self):  # type: ignore[arg-type]
             value = getattr(self, setting.name)
-            factory = setting.default_factory
-            default = setting.default if factory is MISSING else factory()
             if isinstance(value, Learner):
                 chosen[setting.name] = value.settings(tuned=tuned)
-            elif value != default and (tuned or setting.name != "search"):
+            elif value not in (setting.default, {}) and (tuned or setting.name != "search"):
                 chosen[setting.name] = canonical(value)
         return chosen
 
@@ -202,20 +188,16 @@ class Classical(Learner):
         See `classical.ESTIMATORS`.
     options : mapping
         Keyword arguments of the estimator.
-    search : tuple of mappings
-        Options to try on the validation set.
+    search : mapping
+        Options of which all combinations are tried on the validation set: their values by name.
     components : bool
         Whether inputs are flattened and projected onto their principal components.
     """
 
     estimator: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    search: tuple[Mapping[str, Any], ...] = ()
+    search: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     components: bool = False
-
-    @property
-    def searchable(self) -> bool:
-        return bool(self.search)
 
     def fit_task(self, task: Task) -> Fitted:
         from gtzan_helpers.models import classical
@@ -230,10 +212,9 @@ class Network(Learner):
     Attributes
     ----------
     body : str
-        Name of the architecture, see `BODIES`: it turns inputs into the features of the last,
-        softmax layer.
+        Name of the architecture, a function of `networks`.
     options : mapping
-        Options of the architecture.
+        Arguments of that function, where they differ from its defaults.
     epochs : int
         Upper bound of the number of epochs.
     batch_size : int
@@ -271,11 +252,6 @@ class Network(Learner):
     version: int = 1
 
     trains_epochs = True
-
-    def settings(self, *, tuned: bool = False) -> dict[str, Any]:
-        defaults = BODIES[self.body]
-        options = {name: value for name, value in self.options.items() if value != defaults[name]}
-        return Learner.settings(replace(self, options=options), tuned=tuned)
 
     def build(self, shape: tuple[int, ...], n_labels: int, **settings: Any) -> "keras.Model":
         """Build the model, not yet trained; see `networks.build`."""
@@ -344,10 +320,6 @@ class Transfer(Learner):
             patience=8,
         )
 
-    def tuning(self) -> Network:
-        """How the upper part is trained after the head."""
-        return replace(self.head(), epochs=self.tuning_epochs, learning_rate=self.tuning_rate)
-
     def prepare(self, features: "Features", *, fetch: bool) -> "Features":
         from gtzan_helpers.models import transfer
 
@@ -368,10 +340,6 @@ class OnMusicnn(Learner):
     pretrained = "MusiCNN"
 
     @property
-    def searchable(self) -> bool:
-        return self.head.searchable
-
-    @property
     def trains_epochs(self) -> bool:
         return self.head.trains_epochs
 
@@ -385,23 +353,18 @@ class OnMusicnn(Learner):
 
 
 @dataclass(frozen=True)
-class OnConvolutions(Learner):
+class OnConvolutions(Classical):
     """A classical learner on what the convolutions of a trained network give."""
 
-    head: Classical
     base: str = "stacked_cnn"
 
     trains_epochs = True
-
-    @property
-    def components(self) -> bool:
-        return self.head.components
 
     def fit_task(self, task: Task) -> Fitted:
         if task.base is None:
             raise SettingError(f"the fitted network of {self.base} is missing; give it as `base`")
         task.base.inputs.refuse_other(task.inputs)
-        return self.head.fit_task(task)
+        return super().fit_task(task)
 
 
 @dataclass(frozen=True)

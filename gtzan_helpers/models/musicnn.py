@@ -23,7 +23,7 @@ from gtzan_helpers.models.networks import Tensor
 from gtzan_helpers.models.transfer import embed
 
 if TYPE_CHECKING:
-    from gtzan_helpers.datasets.extraction import Features
+    from gtzan_helpers.datasets import Features
 
 WEIGHTS = "MSD_musicnn"
 """Which of the installed networks: the one trained on the Million Song Dataset."""
@@ -48,20 +48,8 @@ def tag_names() -> list[str]:
 def _folder() -> Path:
     package = importlib.util.find_spec("musicnn")
     if package is None or not package.submodule_search_locations:
-        raise NotPossibleError(
-            "the package musicnn, which brings weights that know music, is not installed; "
-            "`uv sync` installs it, or `pip install --no-deps musicnn`"
-        )
+        raise NotPossibleError("the package musicnn is not installed; `uv sync` installs it")
     return Path(next(iter(package.submodule_search_locations))) / WEIGHTS
-
-
-def digest() -> str:
-    """Hash of the weights, by which embeddings are cached."""
-    path = _folder() / ".data-00000-of-00001"
-    try:
-        return files.file_hash(path)
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read; install musicnn again") from error
 
 
 def read_weights(folder: str | Path | None = None) -> dict[str, np.ndarray]:
@@ -96,9 +84,8 @@ def read_weights(folder: str | Path | None = None) -> dict[str, np.ndarray]:
             names = [n for n in reader.get_variable_to_shape_map() if "Adam" not in n]
             return {name: np.asarray(reader.get_tensor(name)) for name in names}
         except (OSError, ValueError, IndexError, RuntimeError, tf.errors.OpError) as error:
-            raise SourceError(
-                f"{folder}: not the weights of MusiCNN ({reason(error)}); install musicnn again"
-            ) from error
+            cause = f"not the weights of MusiCNN ({reason(error)}); install musicnn again"
+            raise SourceError(f"{folder}: {cause}") from error
 
 
 def embed_features(features: "Features") -> "Features":
@@ -121,7 +108,8 @@ def embed_features(features: "Features") -> "Features":
         If musicnn is not installed.
     """
     model = build(read_weights())
-    values = embed(model, features.values, name=f"{WEIGHTS} {digest()}").astype(np.float32)
+    weights = files.file_hash(_folder() / ".data-00000-of-00001")
+    values = embed(model, features.values, name=f"{WEIGHTS} {weights}").astype(np.float32)
     name = "musicnn of a log-mel" if features.of_log_mel else "musicnn"
     return replace(features, values=values, columns=columns(), feature_set=name)
 
@@ -188,26 +176,15 @@ def _over_bands(x: Tensor, n_filters: int, size: tuple[int, int], number: int) -
 
 def _set_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
     norms = ["input_norm", *[f"norm_{i}" for i in range(8)], "pool_norm", "penultimate"]
-    names = {
-        **{name: ("batch_normalization", i) for i, name in enumerate(norms)},
-        **{f"conv_{i}": ("conv2d", i) for i in range(8)},
-        "dense": ("dense", 0),
-        "tags": ("dense", 1),
-    }
-    variables = {
-        "batch_normalization": ("gamma", "beta", "moving_mean", "moving_variance"),
-        "conv2d": ("kernel", "bias"),
-        "dense": ("kernel", "bias"),
-    }
-    for name, (kind, number) in names.items():
-        layer = model.get_layer(name)
-        prefix = f"{kind}_{number}" if number else kind
-        try:
-            values = [weights[f"{prefix}/{variable}"] for variable in variables[kind]]
-            if isinstance(layer, layers.Conv1D):  # a convolution over all channels at once
-                values[0] = values[0].reshape(layer.kernel.shape)
-            layer.set_weights(values)
-        except (KeyError, ValueError) as error:
-            raise SourceError(
-                f"{prefix}: these are not the weights of MusiCNN ({reason(error)})"
-            ) from error
+    convolutions = [f"conv_{i}" for i in range(8)]
+    kinds = {"batch_normalization": norms, "conv2d": convolutions, "dense": ["dense", "tags"]}
+    for kind, names in kinds.items():
+        for number, name in enumerate(names):
+            prefix = f"{kind}_{number}" if number else kind
+            try:
+                # The checkpoint's last convolutions have two dimensions, of which one is full.
+                for variable in model.get_layer(name).weights:
+                    variable.assign(weights[f"{prefix}/{variable.name}"].reshape(variable.shape))
+            except (KeyError, ValueError) as error:
+                cause = f"these are not the weights of MusiCNN ({reason(error)})"
+                raise SourceError(f"{prefix}: {cause}") from error

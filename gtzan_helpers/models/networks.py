@@ -1,10 +1,10 @@
 """The architectures of the networks, in pure Keras 3, so that any of its backends runs them.
 
-Each function turns inputs into the features of the last, softmax layer; the defaults of its
-options are in `learners.BODIES`. Dense networks are taught in notebook 04, convolutions in 05,
-recurrence in 07.
+Each function turns inputs into the features of the last, softmax layer. Dense networks are taught
+in notebook 04, convolutions in 05, recurrence in 07.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -13,7 +13,7 @@ from scipy.fft import dct
 
 from gtzan_helpers.errors import NotPossibleError, reason
 from gtzan_helpers.models.backend import keras, layers, ops
-from gtzan_helpers.models.learners import BODIES, CONVOLUTIONAL_OUTPUT, Network
+from gtzan_helpers.models.learners import CONVOLUTIONAL_OUTPUT, Network
 
 PRINCIPAL_COMPONENTS = "principal_components"
 Tensor = Any
@@ -54,20 +54,17 @@ def _pool(x: Tensor, size: tuple[int, int]) -> Tensor:
 # Dense networks
 
 
-def dense(x: Tensor, units: tuple[int, ...], dropout: float, norm: bool) -> Tensor:
+def dense(x: Tensor, units: Sequence[int] = (512, 256, 128, 64), dropout: float = 0.0) -> Tensor:
     """Fully connected layers of ReLU units."""
     for n_units in units:
-        x = layers.Dense(n_units, use_bias=not norm)(x)
-        if norm:
-            x = layers.BatchNormalization()(x)
-        x = layers.Activation("relu")(x)
+        x = layers.Activation("relu")(layers.Dense(n_units)(x))
         if dropout:
             x = layers.Dropout(dropout)(x)
     return x
 
 
 def stacked_nn(x: Tensor) -> Tensor:
-    """One hidden layer of 64 units on principal components."""
+    """One hidden layer of 64 units: on principal components, or the end of a larger network."""
     x = layers.Dense(64, use_bias=False)(x)
     x = layers.BatchNormalization()(x)
     x = layers.LeakyReLU()(x)
@@ -90,7 +87,7 @@ def images_cnn(x: Tensor) -> Tensor:
     return layers.Dropout(0.3)(x)
 
 
-def capstone_cnn(x: Tensor, norm: bool, dropout: float) -> Tensor:
+def capstone_cnn(x: Tensor, norm: bool = False, dropout: float = 0.0) -> Tensor:
     """Three convolutions, each pooled, then a dense layer; `norm` and `dropout` regularise."""
     x = _image(x)
     x = _pool(_convolution(x, 16, 5, strides=(2, 1), norm=norm), (2, 2))
@@ -111,7 +108,7 @@ def stacked_cnn(x: Tensor) -> Tensor:
         x = _convolution(x, filters, 5, strides=2, activation="leaky_relu", norm=True)
         x = _pool(x, (2, 4))
     x = layers.Flatten(name=CONVOLUTIONAL_OUTPUT)(x)
-    return _leaky(layers.Dropout(0.5)(x))
+    return stacked_nn(layers.Dropout(0.5)(x))
 
 
 def stacked_cnn3d(x: Tensor) -> Tensor:
@@ -122,17 +119,10 @@ def stacked_cnn3d(x: Tensor) -> Tensor:
         x = layers.BatchNormalization()(x)
         x = layers.LeakyReLU()(x)
         x = layers.MaxPooling3D((1, 2, 2))(x)
-    return _leaky(layers.Dropout(0.5)(layers.Flatten()(x)))
+    return stacked_nn(layers.Dropout(0.5)(layers.Flatten()(x)))
 
 
-def _leaky(x: Tensor) -> Tensor:
-    x = layers.Dense(64, use_bias=False)(x)
-    x = layers.BatchNormalization()(x)
-    x = layers.LeakyReLU()(x)
-    return layers.Dropout(0.5)(x)
-
-
-def slices_cnn(x: Tensor, filters: tuple[int, ...], dropout: float) -> Tensor:
+def slices_cnn(x: Tensor, filters: Sequence[int] = (24, 48), dropout: float = 0.3) -> Tensor:
     """Two convolutions over MFCC; mean and standard deviation over time of both; a dense layer."""
     x, statistics = _image(x), []
     for n_filters in filters:
@@ -160,7 +150,7 @@ class OverTime(layers.Layer):
 # Recurrent networks
 
 
-def crnn(x: Tensor, units: int, dropout: float) -> Tensor:
+def crnn(x: Tensor, units: int = 128, dropout: float = 0.0) -> Tensor:
     """Convolutions that pool away frequency, then a GRU over the remaining frames."""
     x = _image(x)
     x = _convolution(x, 16, (8, 3), strides=(4, 1), norm=True)
@@ -241,7 +231,7 @@ def _modulation_ranges(n_frames: int, n_ranges: int) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-def texture(x: Tensor, units: int, shrinkage: float, dropout: float) -> Tensor:
+def texture(x: Tensor, units: int = 128, shrinkage: float = 0.05, dropout: float = 0.3) -> Tensor:
     """Statistics of a whole track, standardised and clipped, then one hidden layer."""
     x = layers.BatchNormalization(scale=False, center=False, momentum=0.9)(Texture()(x))
     x = ops.clip(x, -3, 3)  # a single outlier must not outweigh a thousand statistics
@@ -301,7 +291,7 @@ def build(
         x = layers.Flatten()(x)
         x = layers.Dense(n_components, trainable=False, name=PRINCIPAL_COMPONENTS)(x)
     try:
-        x = globals()[network.body](x, **{**BODIES[network.body], **network.options})
+        x = globals()[network.body](x, **network.options)
     except ValueError as error:
         raise NotPossibleError(
             f"examples of shape {shape} do not fit {network.body}: {reason(error)}"

@@ -10,21 +10,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gtzan_helpers import config
-from gtzan_helpers.errors import SettingError
-from gtzan_helpers.models.learners import (
-    Classical,
-    Learner,
-    Network,
-    OnMusicnn,
-    Transfer,
-    Vote,
-    canonical,
-)
-from gtzan_helpers.models.studies import LEARNERS, TABLES
+from gtzan_helpers.errors import SettingError, choose
+from gtzan_helpers.models import learners
+from gtzan_helpers.models.learners import Classical, Network, OnConvolutions, OnMusicnn, Transfer
 
 if TYPE_CHECKING:
-    from gtzan_helpers.datasets.extraction import Features
-    from gtzan_helpers.datasets.sources import Source
+    from gtzan_helpers.datasets import Features, Source
+
+TABLES = ("kaggle", "logmel", "capstone", "full")
+"""`audio.feature_sets.TABLE_SETS`, named here because that module imports numba."""
 
 TEST_SIZE, VALID_SIZE = 0.2, 0.1
 """Default shares of all tracks, or segments, in the test and validation sets."""
@@ -36,16 +30,16 @@ class Published:
 
     Attributes
     ----------
-    train, valid, test : float or None
-        Accuracies, 0 to 1; of a range the lower end.
     stated : str
         Whether the document says how it split: "yes", "no", or in which words.
+    train, valid, test : float or None
+        Accuracies, 0 to 1.
     """
 
+    stated: str = "yes"
     train: float | None = None
     valid: float | None = None
     test: float | None = None
-    stated: str = "yes"
 
 
 @dataclass(frozen=True)
@@ -58,38 +52,37 @@ class System:
         Study and model, ``capstone_svm``; ours begin with ``ours_``.
     name : str
         For people.
-    family : str
-        classical, ann, cnn, transfer, crnn or ensemble.
+    learner : Learner
+    notebook, section : str
+        Number of the notebook that runs it, and under which heading.
     features : tuple of str
         Feature sets in order of preference; the first that a source gives is used.
-    learner : Learner
+    family : str
+        classical, ann, cnn, transfer, crnn or ensemble.
     run_protocol : str
         The protocol under which it is reproduced.
     unit : str
         What is split and scored: "track" or "segment".
-    notebook, section : str
-        Number of the notebook that runs it, and under which heading.
     test_size, valid_size : float
         Shares of all tracks (or segments) in the test and validation sets.
-    description, input, note : str
-        The model, what it is given, and what else there is to know.
+    description, input : str
+        The model and what it is given, in words.
     published : Published
     """
 
     system_id: str
     name: str
-    family: str
-    features: tuple[str, ...]
-    learner: Learner
-    run_protocol: str
-    unit: str
+    learner: learners.Learner
     notebook: str
     section: str
+    features: tuple[str, ...]
+    family: str
+    run_protocol: str
+    unit: str = "track"
     test_size: float = TEST_SIZE
     valid_size: float = VALID_SIZE
     description: str = ""
     input: str = ""
-    note: str = ""
     published: Published = Published()
 
     @property
@@ -124,15 +117,14 @@ class System:
         from gtzan_helpers.audio.feature_sets import feature_set  # imports numba
 
         versions = {name: feature_set(name).version for name in self.features}
-        chosen = {
+        chosen: dict[str, Any] = {
             "features": [n if v == 1 else f"{n} v{v}" for n, v in versions.items()],
             "learner": self.learner.settings(tuned=tuned),
         }
         defaults = {"segment_seconds": 0.0, "test_size": TEST_SIZE, "valid_size": VALID_SIZE}
-        for name, default in defaults.items():
-            if getattr(self, name) != default:
-                chosen[name] = getattr(self, name)
-        return canonical(chosen)
+        own = {name: getattr(self, name) for name in defaults}
+        chosen |= {name: value for name, value in own.items() if value != defaults[name]}
+        return learners.canonical(chosen)
 
     def load_features(self, source: "Source", *, jobs: int | None = None) -> "Features":
         """Compute, or read from the cache, what the learner is given.
@@ -160,132 +152,170 @@ class System:
 
 # The studies
 
+with (config.facts_dir() / "systems.csv").open(encoding="utf-8", newline="") as _file:
+    _FACTS = {line["system_id"]: line for line in csv.DictReader(_file)}
 
-_COLUMNS = ("name", "family", "run_protocol", "unit", "notebook", "section", "input", "note")
-
-
-def _share(text: str) -> float | None:
-    """An accuracy; of a range, "0.90 to 0.92", the lower end."""
-    return float(text.split()[0]) if text else None
+_WORDS = ("name", "notebook", "section", "family", "run_protocol", "unit", "description", "input")
 
 
-def _of_studies() -> list[System]:
-    """Join the learners of the studies' systems with what `facts/systems.csv` knows of them."""
-    systems = []
-    with (config.facts_dir() / "systems.csv").open(encoding="utf-8", newline="") as file:
-        for facts in csv.DictReader(file):
-            system_id = facts["system_id"]
-            features, learner = LEARNERS[system_id]
-            shares = {
-                p: _share(facts[f"published_{p}_accuracy"]) for p in ("train", "valid", "test")
-            }
-            small_test = system_id.startswith(("images", "stacked"))
-            validated = system_id == "walkthrough_dense_validated"
-            system = System(
-                system_id,
-                features=features,
-                learner=learner,
-                test_size=0.1 if small_test else TEST_SIZE,
-                # That study validates on a third of what it does not test on.
-                valid_size=(1 - TEST_SIZE) / 3 if validated else VALID_SIZE,
-                description=facts["system"],
-                published=Published(**shares, stated=facts["protocol_stated"]),
-                **{name: facts[name] for name in _COLUMNS},
-            )
-            systems.append(system)
-    return systems
+def _of_study(
+    features: tuple[str, ...], system_id: str, learner: learners.Learner, **shares: float
+) -> System:
+    """A system of a study; what the study wrote and published is looked up."""
+    facts = _FACTS[system_id]
+    accuracies = [facts[f"published_{part}_accuracy"] for part in ("train", "valid", "test")]
+    published = Published(facts["protocol_stated"], *[float(a) if a else None for a in accuracies])
+    more: dict[str, Any] = {name: facts[name] for name in _WORDS} | shares
+    return System(system_id, learner=learner, features=features, published=published, **more)
 
+
+_table = partial(_of_study, TABLES)
+_capstone = partial(_of_study, ("capstone", "kaggle", "logmel", "full"))
+_log_mel = partial(_of_study, ("log_mel",))
+_picture = partial(_of_study, ("pictures", "log_mel"), test_size=0.1)
+_stacked = partial(_of_study, ("stacked",), test_size=0.1)
+_mfcc = partial(_of_study, ("mfcc",))
+
+_dense = partial(Network, "dense")
+_crnn = partial(Network, "crnn", batch_size=64, learning_rate=3e-3)
+_capstone_cnn = partial(Network, "capstone_cnn", batch_size=64)
+_slices_cnn = partial(Network, "slices_cnn", learning_rate=2e-3)
+_logistic = partial(Classical, "LogisticRegression")
+_neighbours = partial(Classical, "KNeighborsClassifier")
+_forest = partial(Classical, "RandomForestClassifier")
+_boosting = partial(Classical, "GradientBoostingClassifier")
+_linear = {"kernel": "linear"}
+_few_trees = {"n_estimators": 200, "max_depth": 4, "subsample": 0.8}
+_regularised: dict[str, Any] = {"learning_rate": 3e-3, "weight_decay": 0.01}
+
+_OF_STUDIES = [
+    _table("images_ann", _dense({"dropout": 0.3}, epochs=100, patience=30), test_size=0.1),
+    _log_mel("images_cnn", Network("images_cnn", batch_size=16), test_size=0.1),
+    _picture("images_vgg19", Transfer("vgg19")),
+    _picture("images_efficientnetb0", Transfer("efficientnetb0")),
+    _picture("images_inceptionv3", Transfer("inceptionv3")),
+    _picture("images_mobilenetv2", Transfer("mobilenetv2")),
+    _capstone("capstone_logistic_regression", _logistic({"max_iter": 3000}, {"C": (0.01, 0.1, 1)})),
+    # Weighted by distance, so that the training set is memorised, as the study found.
+    _capstone(
+        "capstone_knn", _neighbours({"weights": "distance"}, {"n_neighbors": (1, 3, 5, 9, 15)})
+    ),
+    _capstone(
+        "capstone_random_forest", _forest({"n_estimators": 200}, {"max_features": ("sqrt", 0.3)})
+    ),
+    _capstone(
+        "capstone_svm",
+        Classical("SVC", {"C": 10}, {"C": (1, 3, 10, 30), "gamma": ("scale", 0.003)}),
+    ),
+    _capstone(
+        "capstone_gradient_boosting",
+        _boosting({"subsample": 0.8, "max_features": "sqrt"}, {"learning_rate": (0.05, 0.1, 0.2)}),
+    ),
+    # With a few hundred tracks more threads only wait for one another.
+    _capstone(
+        "capstone_xgboost",
+        Classical("XGBClassifier", {**_few_trees, "n_jobs": 1}, {"max_depth": (2, 4, 6)}),
+    ),
+    _log_mel("capstone_cnn", _capstone_cnn(epochs=16, patience=6)),
+    _log_mel(
+        "capstone_cnn_regularized",
+        _capstone_cnn({"norm": True, "dropout": 0.3}, epochs=18, patience=8, **_regularised),
+    ),
+    _log_mel("capstone_crnn", _crnn(epochs=16, patience=8)),
+    _log_mel("capstone_crnn_dropout", _crnn({"dropout": 0.3}, epochs=36, weight_decay=0.01)),
+    _stacked("stacked_gmm", Classical("ClassMixtures", components=True)),
+    _stacked("stacked_svm", Classical("SVC", _linear, {"C": (0.001, 0.01, 1)}, components=True)),
+    _stacked("stacked_nn", Network("stacked_nn", components=True, epochs=60, patience=20)),
+    _stacked("stacked_cnn", Network("stacked_cnn", batch_size=16)),
+    _stacked("stacked_cnn_svm", OnConvolutions("SVC", _linear, components=True)),
+    _stacked("stacked_cnn_gmm", OnConvolutions("ClassMixtures", components=True)),
+    _stacked("stacked_cnn3d", Network("stacked_cnn3d", batch_size=16)),
+    # No early stopping, as published: every epoch is run.
+    _table("walkthrough_dense", _dense(epochs=50, patience=None)),
+    # That study validates on a third of what it does not test on.
+    _table(
+        "walkthrough_dense_validated",
+        _dense({"dropout": 0.3}, epochs=100, patience=15),
+        valid_size=(1 - TEST_SIZE) / 3,
+    ),
+    _table("slices_ann", _dense({"units": (512, 256, 128), "dropout": 0.2}, epochs=60)),
+    _mfcc("slices_cnn", _slices_cnn(epochs=20, batch_size=64, patience=8)),
+    _mfcc(
+        "slices_cnn_augmented",
+        _slices_cnn(epochs=12, batch_size=128, patience=6, copies=("pitch", "gain", "noise")),
+    ),
+]
 
 # Ours
 
-_on_segments = partial(
-    System, family="classical", features=TABLES, run_protocol="segment_random", unit="segment"
+_svm = partial(
+    System, features=TABLES, family="classical", run_protocol="segment_random", unit="segment"
 )
-_on_musicnn = partial(
-    System,
-    family="transfer",
-    features=("patches",),
-    run_protocol="track_random",
-    unit="segment",
-    notebook="06",
-    section="A teacher that knows music",
-    test_size=0.1,
+_transfer = partial(
+    System, notebook="06", family="transfer", run_protocol="track_random", test_size=0.1
 )
+_musicnn = partial(
+    _transfer, section="A teacher that knows music", features=("patches",), unit="segment"
+)
+_honest = partial(System, run_protocol="fault_filtered")
+_texture = Network(
+    "texture", epochs=60, learning_rate=2e-3, patience=None, changes=("noise", "equalizer")
+)
+_small_head = _dense({"units": (64,), "dropout": 0.5}, epochs=20, weight_decay=0.01, patience=6)
 
 _OURS = [
-    _on_segments(
+    _svm(
         "ours_svm_segments",
-        "SVM on 3 s segments (ours)",
+        name="SVM on 3 s segments (ours)",
         learner=Classical("SVC"),
         notebook="00",
         section="Measure the leak",
     ),
-    System(
+    _honest(
         "ours_texture",
-        "Texture network (ours)",
-        "ann",
-        ("log_mel",),
-        Network(
-            "texture", epochs=60, learning_rate=2e-3, patience=None, changes=("noise", "equalizer")
-        ),
-        "fault_filtered",
-        "track",
-        "05",
-        "A network of our own",
+        name="Texture network (ours)",
+        learner=_texture,
+        notebook="05",
+        section="A network of our own",
+        features=("log_mel",),
+        family="ann",
     ),
-    _on_segments(
+    _svm(
         "ours_svm_tuned",
-        "SVM with C = 10 on 3 s segments (ours)",
+        name="SVM with C = 10 on 3 s segments (ours)",
         learner=Classical("SVC", {"C": 10}),
         notebook="05",
         section="What the split is worth",
     ),
-    System(
+    _transfer(
         "ours_random_mobilenetv2",
-        "MobileNetV2 with random weights (ours)",
-        "transfer",
-        ("pictures", "log_mel"),
+        name="MobileNetV2 with random weights (ours)",
         # Small pictures, because nothing is to be expected of it.
-        Transfer("mobilenetv2", weights="random", size=96),
-        "track_random",
-        "track",
-        "06",
-        "Frozen, then fine-tuned",
-        test_size=0.1,
+        learner=Transfer("mobilenetv2", weights="random", size=96),
+        section="Frozen, then fine-tuned",
+        features=("pictures", "log_mel"),
     ),
-    _on_musicnn(
-        "ours_musicnn_svm",
-        "SVM on MusiCNN embeddings (ours)",
-        learner=OnMusicnn(Classical("SVC")),
-    ),
-    _on_musicnn(
+    _musicnn("ours_musicnn_svm", "SVM on MusiCNN embeddings (ours)", OnMusicnn(Classical("SVC"))),
+    _musicnn(
         "ours_musicnn_logistic_regression",
         "Logistic regression on MusiCNN embeddings (ours)",
-        learner=OnMusicnn(Classical("LogisticRegression", {"C": 0.01, "max_iter": 3000})),
+        OnMusicnn(_logistic({"C": 0.01, "max_iter": 3000})),
     ),
-    _on_musicnn(
-        "ours_musicnn_dense",
-        "Dense layer on MusiCNN embeddings (ours)",
-        learner=OnMusicnn(
-            Network(
-                "dense", {"units": (64,), "dropout": 0.5}, epochs=20, weight_decay=0.01, patience=6
-            )
-        ),
+    _musicnn(
+        "ours_musicnn_dense", "Dense layer on MusiCNN embeddings (ours)", OnMusicnn(_small_head)
     ),
-    System(
+    _honest(
         "ours_ensemble",
-        "Ensemble of calibrated systems (ours)",
-        "ensemble",
-        (),
-        Vote(),
-        "fault_filtered",
-        "track",
-        "08",
-        "Ensembles",
+        name="Ensemble of calibrated systems (ours)",
+        learner=learners.Vote(),
+        notebook="08",
+        section="Ensembles",
+        features=(),
+        family="ensemble",
     ),
 ]
 
-SYSTEMS: Mapping[str, System] = {s.system_id: s for s in (*_of_studies(), *_OURS)}
+SYSTEMS: Mapping[str, System] = {s.system_id: s for s in (*_OF_STUDIES, *_OURS)}
 """Every system by its id, the studies' first."""
 
 YARDSTICK, ENSEMBLE = "ours_svm_segments", "ours_ensemble"
@@ -299,11 +329,7 @@ def get(system_id: str) -> System:
     SettingError
         If there is none of that id.
     """
-    if system_id not in SYSTEMS:
-        raise SettingError(
-            f"system {system_id!r} does not exist; `models.SYSTEMS` lists {len(SYSTEMS)} of them"
-        )
-    return SYSTEMS[system_id]
+    return choose(SYSTEMS, system_id, "system")
 
 
 def of_notebook(number: str) -> list[System]:

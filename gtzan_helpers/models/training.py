@@ -4,6 +4,7 @@ Arrays stay as small as they were stored (bytes, half precision); only the curre
 into 32-bit numbers. Taught in notebook 04.
 """
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ from gtzan_helpers.audio.spectra import DB_RANGE
 from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
 from gtzan_helpers.models import classical, networks
 from gtzan_helpers.models.backend import keras
-from gtzan_helpers.models.fitted import Fitted, Inputs, reading
+from gtzan_helpers.models.fitted import Fitted, Inputs
 from gtzan_helpers.models.learners import Network, Task
 from gtzan_helpers.workers import progress_bar
 
@@ -62,20 +63,16 @@ class FittedNetwork(Fitted):
     def _write(self, path: Path) -> None:
         self.model.save(path)
 
+    @staticmethod
+    def _read(path: str | Path) -> tuple[Any, int]:
+        model = keras.saving.load_model(path)
+        return model, model.output_shape[-1]
+
 
 def with_history(model: keras.Model, inputs: Inputs, history: pd.DataFrame) -> FittedNetwork:
     """A trained network whose note says which epoch it is from."""
     epoch = int(history.epoch[history.best].iloc[0])
     return FittedNetwork(model, inputs, f"epoch {epoch} of {len(history)}", history)
-
-
-def load(path: str | Path) -> FittedNetwork:
-    """Read a `.keras` file that `Fitted.save` wrote; see `fitted.load`."""
-    with reading(path):
-        inputs = Inputs.out_of(path)  # first, because Keras has its own words for a missing file
-        model = keras.saving.load_model(path)
-        inputs.refuse_outputs(model.output_shape[-1])
-        return FittedNetwork(model, inputs)
 
 
 def fit(network: Network, task: Task, *, model: keras.Model | None = None) -> FittedNetwork:
@@ -101,25 +98,19 @@ def fit(network: Network, task: Task, *, model: keras.Model | None = None) -> Fi
     if network.changes and inputs.features != "log_mel":
         raise SettingError(f"changes are made to log_mel, not to {inputs.features!r}")
     _checked(values, inputs.shape)
-    missing = set(range(len(inputs.labels))) - set(labels[task.split.train].tolist())
-    if missing:
-        raise NotPossibleError(
-            f"train holds no {', '.join(inputs.labels[i] for i in sorted(missing))}"
-        )
+    n_labels = len(inputs.labels)
+    counts = np.bincount(labels[task.split.train], minlength=n_labels)
+    if not counts.all():
+        raise NotPossibleError(f"train holds no {', '.join(np.array(inputs.labels)[counts == 0])}")
     keras.utils.set_random_seed(task.seed)
     model = model or _build(network, values, task.split.train, inputs)
     epochs = min(network.epochs, task.epochs_limit or network.epochs)
-    n_labels = len(inputs.labels)
     train = Batches(values, labels, task.split.train, network, n_labels=n_labels, seed=task.seed)
     valid = Batches(values, labels, task.split.valid, network, n_labels=n_labels)
-    model.compile(
-        keras.optimizers.AdamW(
-            keras.optimizers.schedules.CosineDecay(network.learning_rate, epochs * len(train)),
-            weight_decay=network.weight_decay,
-        ),
-        "categorical_crossentropy",
-        metrics=[keras.metrics.CategoricalAccuracy("accuracy")],
-    )
+    decay = keras.optimizers.schedules.CosineDecay(network.learning_rate, epochs * len(train))
+    optimizer = keras.optimizers.AdamW(decay, weight_decay=network.weight_decay)
+    accuracy = keras.metrics.CategoricalAccuracy("accuracy")
+    model.compile(optimizer, "categorical_crossentropy", metrics=[accuracy])
     # A step that makes variables of its own is traced twice, and tracing is most of a short run.
     model.optimizer.build(model.trainable_variables)
     watch = _Watch(epochs, task.description, network.patience)
@@ -129,19 +120,17 @@ def fit(network: Network, task: Task, *, model: keras.Model | None = None) -> Fi
 
 def _build(network: Network, values: np.ndarray, rows: np.ndarray, inputs: Inputs) -> keras.Model:
     mean, deviation = moments(values, rows)
-    n_labels, statistics = len(inputs.labels), {"mean": mean, "deviation": deviation}
-    if not network.components:
-        return network.build(inputs.shape, n_labels, **statistics)
-    from sklearn.decomposition import PCA
-
     n_components = classical.components(len(rows))
-    model = network.build(inputs.shape, n_labels, **statistics, n_components=n_components)
-    shaped = (len(mean), *[1] * (values.ndim - 2))
-    X = (values[rows].astype(np.float32) - mean.reshape(shaped)) / deviation.reshape(shaped)
-    pca = PCA(n_components, svd_solver="full").fit(X.reshape(len(rows), -1))
-    model.get_layer(networks.PRINCIPAL_COMPONENTS).set_weights(
-        [pca.components_.T, -pca.components_ @ pca.mean_]
-    )
+    statistics = {"mean": mean, "deviation": deviation, "n_components": n_components}
+    model = network.build(inputs.shape, len(inputs.labels), **statistics)
+    if network.components:
+        from sklearn.decomposition import PCA
+
+        shape = (len(mean), *[1] * (values.ndim - 2))
+        X = (values[rows].astype(np.float32) - mean.reshape(shape)) / deviation.reshape(shape)
+        pca = PCA(n_components, svd_solver="full").fit(X.reshape(len(rows), -1))
+        weights = [pca.components_.T, -pca.components_ @ pca.mean_]
+        model.get_layer(networks.PRINCIPAL_COMPONENTS).set_weights(weights)
     return model
 
 
@@ -160,8 +149,7 @@ def moments(values: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarra
         The standard deviation of a constant is given as 1.
     """
     axes = (0, *range(2, values.ndim))
-    total, squares = np.zeros(values.shape[1]), np.zeros(values.shape[1])
-    count = 0
+    total, squares, count = np.zeros(values.shape[1]), np.zeros(values.shape[1]), 0
     for start, stop in _chunks(len(rows), values.shape[1:]):
         chunk = values[rows[start:stop]].astype(np.float64)
         total = total + chunk.sum(axis=axes)
@@ -275,20 +263,14 @@ class _Watch(keras.callbacks.Callback):
 
 def _checked(values: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     if tuple(values.shape[1:]) != tuple(shape):
-        raise SettingError(
-            f"the model takes examples of shape {tuple(shape)}, these have {values.shape[1:]}; "
-            "extract them with the model's settings"
-        )
+        shapes = f"{tuple(shape)}, these have {values.shape[1:]}"
+        raise SettingError(f"the model takes examples of shape {shapes}; extract them again")
     if values.dtype.kind == "f":
         for start, stop in _chunks(len(values), shape):
-            chunk = values[start:stop]
-            if not np.isfinite(chunk).all():
-                bad = start + int(
-                    np.flatnonzero(~np.isfinite(chunk.reshape(len(chunk), -1)).all(axis=1))[0]
-                )
-                raise SourceError(
-                    f"example {bad} holds values that are not finite; extract it again"
-                )
+            finite = np.isfinite(values[start:stop]).all(axis=tuple(range(1, values.ndim)))
+            if not finite.all():
+                bad = f"example {start + finite.argmin()}"
+                raise SourceError(f"{bad} holds values that are not finite; extract it again")
     return values
 
 
@@ -330,19 +312,18 @@ def occlusion(fitted: Fitted, example: np.ndarray, *, size: tuple[int, int]) -> 
     Zeiler & Fergus 2014, "Visualizing and understanding convolutional networks".
     """
     height, width = size
-    corners = [
-        (row, frame)
-        for row in range(0, example.shape[0], height)
-        for frame in range(0, example.shape[1], width)
+    steps = (range(0, length, step) for length, step in zip(example.shape, size, strict=True))
+    patches = [
+        np.s_[row : row + height, frame : frame + width] for row, frame in itertools.product(*steps)
     ]
-    occluded = np.repeat(example[None], len(corners), axis=0)
-    mean = example.mean(axis=1, keepdims=True).astype(example.dtype)
-    for copy, (row, frame) in zip(occluded, corners, strict=True):
-        copy[row : row + height, frame : frame + width] = mean[row : row + height]
+    means = np.broadcast_to(example.mean(axis=1, keepdims=True), example.shape)
+    occluded = np.repeat(example[None], len(patches), axis=0)
+    for copy, patch in zip(occluded, patches, strict=True):
+        copy[patch] = means[patch]
     confidence = fitted.probabilities(example[None])[0]
     predicted = int(confidence.argmax())
-    remaining = fitted.probabilities(occluded)[:, predicted]
     drops = np.zeros(example.shape)
-    for (row, frame), probability in zip(corners, remaining, strict=True):
-        drops[row : row + height, frame : frame + width] = confidence[predicted] - probability
+    remaining = fitted.probabilities(occluded)[:, predicted]
+    for patch, probability in zip(patches, remaining, strict=True):
+        drops[patch] = confidence[predicted] - probability
     return drops

@@ -28,7 +28,7 @@ from gtzan_helpers.models.training import FittedNetwork
 from gtzan_helpers.workers import progress_bar
 
 if TYPE_CHECKING:
-    from gtzan_helpers.datasets.extraction import Features
+    from gtzan_helpers.datasets import Features
 
 _CHUNK = 8
 """Pictures, or patches, that go through a network at a time."""
@@ -56,26 +56,20 @@ class Backbone:
     cuts: tuple[str, ...]
 
 
+_KERNELS = "weights_tf_dim_ordering_tf_kernels"
+
 BACKBONES: Mapping[str, Backbone] = {
     "vgg19": Backbone(
-        "VGG19",
-        "vgg19",
-        "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
-        ("block4_pool", "block3_pool"),
+        "VGG19", "vgg19", f"vgg19_{_KERNELS}_notop.h5", ("block4_pool", "block3_pool")
     ),
     "efficientnetb0": Backbone(
         "EfficientNetB0", "efficientnet", "efficientnetb0_notop.h5", ("block6d_add", "block5c_add")
     ),
     "inceptionv3": Backbone(
-        "InceptionV3",
-        "inception_v3",
-        "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
-        ("mixed9", "mixed8"),
+        "InceptionV3", "inception_v3", f"inception_v3_{_KERNELS}_notop.h5", ("mixed9", "mixed8")
     ),
     "mobilenetv2": Backbone(
-        "MobileNetV2",
-        "mobilenet_v2",
-        "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_{size}_no_top.h5",
+        *("MobileNetV2", "mobilenet_v2", f"mobilenet_v2_{_KERNELS}_1.0_{{size}}_no_top.h5"),
         ("block_15_add", "block_12_add"),
     ),
 }
@@ -127,13 +121,12 @@ def build(transfer: Transfer, *, fetch: bool = False) -> keras.Model:
     """
     path = _weight_path(transfer)
     application = getattr(keras.applications, BACKBONES[transfer.backbone].application)
-    fetched = transfer.weights == "imagenet" and path is None
-    if fetched and not fetch:
-        raise MissingWeightsError(_missing(transfer, "it is not there"))
     keras.utils.set_random_seed(0)  # the same random weights in every run
     shape = (transfer.size, transfer.size, 3)
     settings: dict[str, Any] = {"include_top": False, "input_shape": shape, "pooling": "avg"}
-    if fetched:
+    if transfer.weights == "imagenet" and path is None:
+        if not fetch:
+            raise MissingWeightsError(_missing(transfer, "it is not there"))
         try:
             return application(weights="imagenet", **settings)
         except Exception as error:  # whatever Keras's downloader raises
@@ -164,9 +157,8 @@ def _load(model: keras.Model, path: Path) -> None:
             warnings.simplefilter("error", UserWarning)  # Keras only warns about missing layers
             model.load_weights(shutil.copy(path, Path(folder) / f"copy{ending}"))
     except (OSError, ValueError, KeyError, RuntimeError, UserWarning) as error:
-        raise SourceError(
-            f"{path}: not the weights of {model.name} ({reason(error)}); remove the file"
-        ) from error
+        cause = f"not the weights of {model.name} ({reason(error)}); remove the file"
+        raise SourceError(f"{path}: {cause}") from error
 
 
 def _settle(model: keras.Model) -> None:
@@ -328,18 +320,12 @@ def fit(transfer: Transfer, task: Task) -> FittedNetwork:
     tail = keras.models.clone_model(shared)
     tail.set_weights(shared.get_weights())
     tail.trainable = False
-    pooled = np.concatenate(
-        [
-            tail.predict_on_batch(values[start : start + _CHUNK].astype(np.float32))
-            for start in range(0, len(values), _CHUNK)
-        ]
-    )
-    on_pooled = replace(
-        task,
-        values=pooled,
-        inputs=replace(inputs, shape=pooled.shape[1:]),
-        description=f"{task.description}, frozen",
-    )
+    starts = range(0, len(values), _CHUNK)
+    chunks = (values[start : start + _CHUNK].astype(np.float32) for start in starts)
+    pooled = np.concatenate([tail.predict_on_batch(chunk) for chunk in chunks])
+    of_pooled = replace(inputs, shape=pooled.shape[1:])
+    words = f"{task.description}, frozen"
+    on_pooled = replace(task, values=pooled, inputs=of_pooled, description=words)
     head = training.fit(transfer.head(), on_pooled)
     entry = keras.Input(inputs.shape)
     model = keras.Model(entry, head.model(tail(entry)))
@@ -352,8 +338,11 @@ def fit(transfer: Transfer, task: Task) -> FittedNetwork:
         # Its means and standard deviations come from a million photos.
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
-    on_values = replace(task, description=f"{task.description}, tuned")
-    tuned = training.fit(transfer.tuning(), on_values, model=model).history.assign(stage="tuned")
+    task = replace(task, description=f"{task.description}, tuned")
+    tuning = replace(
+        transfer.head(), epochs=transfer.tuning_epochs, learning_rate=transfer.tuning_rate
+    )
+    tuned = training.fit(tuning, task, model=model).history.assign(stage="tuned")
     better = "frozen" if _best(frozen) >= _best(tuned) else "tuned"
     if better == "frozen":
         model.set_weights(before)

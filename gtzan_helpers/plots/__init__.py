@@ -1,4 +1,4 @@
-"""Pictures, by what they show: sound, collections, scores, networks, similarity.
+"""Pictures, by what they show: sound, collections, scores, networks.
 
 A picture takes arrays or tables and `ax`, draws, and returns the axes (a grid: its figure). None
 shows or saves; where there is nothing to draw, the axes say so. `notebook` has what pages need

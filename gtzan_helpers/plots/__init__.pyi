@@ -24,15 +24,15 @@ from .scores import accuracies as accuracies
 from .scores import by_label as by_label
 from .scores import by_seconds as by_seconds
 from .scores import confusion as confusion
+from .scores import dendrogram as dendrogram
+from .scores import hubs as hubs
 from .scores import importances as importances
+from .scores import precisions as precisions
 from .scores import prices as prices
 from .scores import reliability as reliability
 from .scores import robustness as robustness
 from .scores import timeline as timeline
 from .scores import train_and_test as train_and_test
-from .similarity import dendrogram as dendrogram
-from .similarity import hubs as hubs
-from .similarity import precisions as precisions
 from .sound import chroma as chroma
 from .sound import fingerprint as fingerprint
 from .sound import mel_spectrogram as mel_spectrogram
@@ -46,7 +46,6 @@ from .sound import waveform as waveform
 from .sound import zero_crossings as zero_crossings
 from .style import PROTOCOL_COLOURS as PROTOCOL_COLOURS
 from .style import new_axes as new_axes
-from .style import notice_axes as notice_axes
 from .style import plain as plain
 from .style import save as save
 from .style import use_style as use_style

@@ -14,7 +14,8 @@ from gtzan_helpers.plots import style
 from gtzan_helpers.plots.style import plain
 
 
-def artist_shares(tracks: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+@style.picture(height=4)
+def artist_shares(ax: Axes, tracks: pd.DataFrame) -> None:
     """For each genre, its tracks stacked by artist: few blocks, few artists.
 
     Parameters
@@ -22,7 +23,6 @@ def artist_shares(tracks: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     tracks : DataFrame
         `genre`, `artist_group`; see `Source.tracks`.
     """
-    ax = style.new_axes(ax, height=4)
     if tracks.artist_group.isna().all():
         return style.notice_axes(ax, "the artists are not known")
     colours = plt.get_cmap("GnBu_r")(np.linspace(0, 0.7, 8))
@@ -35,10 +35,10 @@ def artist_shares(tracks: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.invert_yaxis()
     ax.set(xlabel="tracks, one block per artist, and the number of blocks")
     ax.grid(False)
-    return ax
 
 
-def lengths(tracks: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+@style.picture()
+def lengths(ax: Axes, tracks: pd.DataFrame) -> None:
     """Length of each clip, one dot per track, by genre.
 
     Parameters
@@ -46,48 +46,42 @@ def lengths(tracks: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     tracks : DataFrame
         `genre`, `seconds`.
     """
-    ax = style.new_axes(ax)
     if tracks.seconds.isna().all():
         return style.notice_axes(ax, "the lengths of the clips are not known")
     shown = tracks.assign(genre=tracks.genre.map(plain))
     sns.stripplot(shown, x="seconds", y="genre", size=3, ax=ax, color=style.BLUE)
     ax.set(xlabel="length of the clip (s)", ylabel="")
     ax.ticklabel_format(axis="x", useOffset=False)
-    return ax
 
 
-@style.unless_empty("no features")
 def by_genre(table: pd.DataFrame, columns: list[str]) -> Figure:
     """Box plots of some features, one row of boxes per genre."""
-    figure, axes = plt.subplots(1, len(columns), figsize=(3.4 * len(columns), 4.5), sharey=True)
-    for ax, column in zip(np.atleast_1d(axes), columns, strict=True):
-        _boxes(table, column, sorted(table.genre.unique()), [], ax)
+    figure, axes = style.grid(len(columns), 9, 3.4, 4.1)
+    for ax, column in zip(axes, columns, strict=True):
+        _boxes(ax, table, column, sorted(table.genre.unique()), [])
         ax.tick_params(axis="x", labelrotation=45)
+        ax.label_outer()
     return figure
 
 
-@style.unless_empty("no features")
-def claim(
-    table: pd.DataFrame, column: str, highlighted: list[str], *, ax: Axes | None = None
-) -> Axes:
+@style.picture("no features", height=4)
+def claim(ax: Axes, table: pd.DataFrame, column: str, highlighted: list[str]) -> None:
     """A feature's distribution by genre, in order of the medians, some genres highlighted."""
     order = table.groupby("genre")[column].median().sort_values().index
-    return _boxes(table, column, list(order), highlighted, style.new_axes(ax, height=4))
+    _boxes(ax, table, column, list(order), highlighted)
 
 
 def _boxes(
-    table: pd.DataFrame, column: str, order: list[str], highlighted: list[str], ax: Axes
-) -> Axes:
+    ax: Axes, table: pd.DataFrame, column: str, order: list[str], highlighted: list[str]
+) -> None:
     colours = {plain(g): style.ORANGE if g in highlighted else style.SKY for g in order}
     sns.boxplot(
         x=table[column], y=table.genre.map(plain), hue=table.genre.map(plain), palette=colours,
         order=list(colours), legend=False, fliersize=2, linewidth=1, ax=ax,
     )  # fmt: skip
     ax.set(xlabel=plain(column), ylabel="")
-    return ax
 
 
-@style.unless_empty("no features")
 def pairs(table: pd.DataFrame, columns: list[str], genres: list[str]) -> Figure:
     """Scatter plots of every pair of some features for a few genres."""
     names = table.genre.map(plain)
@@ -101,10 +95,9 @@ def pairs(table: pd.DataFrame, columns: list[str], genres: list[str]) -> Figure:
     return grid.figure
 
 
-@style.unless_empty("no features")
-def correlations(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+@style.picture("no features", height=8)
+def correlations(ax: Axes, table: pd.DataFrame) -> None:
     """Correlation of every feature with every other."""
-    ax = style.new_axes(ax, height=8)
     values = table.loc[:, table.std() > 0].rename(columns=plain).corr()
     ticks = 1 if len(values) < 70 else "auto"
     sns.heatmap(
@@ -112,13 +105,10 @@ def correlations(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         xticklabels=ticks, yticklabels=ticks, cbar_kws={"label": "correlation", "shrink": 0.7},
     )  # fmt: skip
     ax.tick_params(labelsize=6 if len(values) > 20 else 9)
-    return ax
 
 
-@style.unless_empty("no points")
-def scatter(
-    points: np.ndarray, genres: np.ndarray, *, labels: tuple[str, str], ax: Axes | None = None
-) -> Axes:
+@style.picture("no points", height=5.5)
+def scatter(ax: Axes, points: np.ndarray, genres: np.ndarray, *, labels: tuple[str, str]) -> None:
     """Points in a plane; colour and shape show the genre.
 
     Parameters
@@ -128,17 +118,14 @@ def scatter(
     labels : pair of str
         Names of the two axes.
     """
-    ax = style.new_axes(ax, height=5.5)
     order = np.random.default_rng(0).permutation(len(points))  # else the last genre covers all
     names = np.array([plain(genre) for genre in genres])[order]
-    colours = style.colours_of(sorted(set(names)))
-    markers = {name: "os^DvPX<>"[number % 9] for number, name in enumerate(colours)}
-    many = len(points) > 2000
+    genre_order, many = sorted(set(names)), len(points) > 2000
+    markers = dict(zip(genre_order, "os^DvPX<>" * len(genre_order), strict=False))
     sns.scatterplot(
-        x=points[order, 0], y=points[order, 1], hue=names, style=names, palette=colours,
-        markers=markers, hue_order=list(colours), style_order=list(colours), alpha=0.75,
+        x=points[order, 0], y=points[order, 1], hue=names, style=names, hue_order=genre_order,
+        style_order=genre_order, palette=style.colours_of(genre_order), markers=markers, alpha=0.75,
         s=8 if many else 28, rasterized=many, ax=ax,
     )  # fmt: skip
     ax.set(xlabel=labels[0], ylabel=labels[1])
     style.legend_beside(ax, markerscale=2.5 if many else 1)
-    return ax

@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -15,15 +14,24 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import LogFormatter, MaxNLocator
 
-from gtzan_helpers import config
+from gtzan_helpers.audio import MelAnalysis
 from gtzan_helpers.plots import style
-from gtzan_helpers.plots.sound import ticks_in_hz
+from gtzan_helpers.plots.sound import mel_spectrogram
 from gtzan_helpers.plots.style import name_of, per_cent
 
 COLOURS = {"Conv": style.BLUE, "GRU": style.PURPLE, "Dense": style.VERMILLION, "Pool": style.GREEN}
 """Colour of a layer by a word in its kind; other layers are grey."""
 
-PASSING = ("Activation", "BatchNormalization", "Dropout", "LeakyReLU", "SpatialDropout2D")
+BOXES = {"MaxPooling2D": "Pool", "MaxPooling3D": "Pool", "AveragePooling2D": "Pool\n(mean)"}
+"""Names of layers that go by a shorter one."""
+
+PASSING = {
+    "Activation": "{0.activation.__name__}",
+    "BatchNormalization": "batch norm",
+    "Dropout": "dropout {0.rate:.2g}",
+    "LeakyReLU": "LeakyReLU",
+    "SpatialDropout2D": "dropout {0.rate:.2g}",
+}
 """Layers that leave the shape as it is: named with the one before."""
 
 
@@ -36,63 +44,39 @@ def architecture(model: Any, *, title: str = "", ax: Axes | None = None) -> Axes
     title : str
     """
     steps = _steps(model)
-    ax = style.new_axes(ax, width=max(6.0, 1.25 * len(steps)), height=2.3)
-    for place, (name, shape, extras) in enumerate(steps):
+    ax = ax or style.new_axes(width=max(6.0, 1.25 * len(steps)), height=2.3)
+    for place, (name, shape, *extras) in enumerate(steps):
         colour = next((c for word, c in COLOURS.items() if word in name), style.GREY)
-        box = (place - 0.42, 0.2)
-        ax.add_patch(FancyBboxPatch(box, 0.84, 0.6, "round,pad=0.02", color=colour))
+        ax.add_patch(FancyBboxPatch((place - 0.42, 0.2), 0.84, 0.6, "round,pad=0.02", color=colour))
         ax.text(place, 0.5, name, color="white", ha="center", va="center", fontsize=8.5)
-        ax.text(place, 0.08, shape, ha="center", va="top", fontsize=8)
-        ax.text(place, 0.92, extras, ha="center", va="bottom", fontsize=7.5, color=style.GREY)
+        ax.text(place, 0.08, "×".join(map(str, shape[1:])), ha="center", va="top", fontsize=8)
+        ax.text(place, 0.92, "\n".join(extras), ha="center", fontsize=7.5, color=style.GREY)
     ax.set(xlim=(-0.6, len(steps) - 0.4), ylim=(-0.25, 1.45))
     n_trained = sum(math.prod(weight.shape) for weight in model.trainable_weights)
-    branches = any(isinstance(layer.input, list) for layer in model.layers)
+    branches = any(isinstance(layer.input, list) and layer.input for layer in model.layers)
     words = " (branches one after the other)" * branches
     ax.set_title(f"{name_of(title)}: {n_trained:,} trainable weights{words}", loc="left")
     ax.axis("off")
     return ax
 
 
-def _steps(model: Any) -> list[tuple[str, str, str]]:
+def _steps(model: Any) -> list[list]:
     """Name, shape of the output, and what goes with it, of each layer worth a box."""
-    steps = [("input", _shape(model.input_shape), "")]
+    steps: list[list] = [["input", model.input_shape]]
     for layer in model.layers:
         kind = type(layer).__name__
         if kind in PASSING:
-            name, shape, extras = steps[-1]
-            steps[-1] = (name, shape, f"{extras}\n{_word(layer, kind)}".strip())
+            steps[-1].append(PASSING[kind].format(layer))
         elif kind not in ("InputLayer", "Reshape"):
-            steps.append((_box(layer, kind), _shape(layer.output.shape), ""))
+            sizes = [getattr(layer, size) for size in ("filters", "units") if hasattr(layer, size)]
+            kernel = "×".join(map(str, getattr(layer, "kernel_size", ())))
+            lines = filter(None, (BOXES.get(kind, kind), *map(str, sizes), kernel))
+            steps.append(["\n".join(lines), layer.output.shape])
     return steps
 
 
-def _box(layer: Any, kind: str) -> str:
-    name = kind.replace("MaxPooling2D", "Pool").replace("MaxPooling3D", "Pool")
-    name = name.replace("AveragePooling2D", "Pool\n(mean)").replace("Normalization", "Scaler")
-    for attribute in ("filters", "units"):
-        if hasattr(layer, attribute):
-            name += f"\n{getattr(layer, attribute)}"
-    if hasattr(layer, "kernel_size"):
-        name += "\n" + "×".join(map(str, layer.kernel_size))
-    return name
-
-
-def _word(layer: Any, kind: str) -> str:
-    if "Dropout" in kind:
-        return f"dropout {layer.rate:.2g}"
-    if kind == "Activation":
-        return layer.activation.__name__
-    return {"BatchNormalization": "batch norm"}.get(kind, kind)
-
-
-def _shape(shape: tuple) -> str:
-    return "×".join(str(length) for length in shape[1:])
-
-
-@style.unless_empty("no network was trained")
-def history(
-    table: pd.DataFrame, *, title: str = "", chance: float = 0.1, ax: Axes | None = None
-) -> Axes:
+@style.picture("no network was trained", width=7, height=3.2)
+def history(ax: Axes, table: pd.DataFrame, *, title: str = "", chance: float = 0.1) -> None:
     """Training and validation accuracy by epoch; the epoch that was kept is marked.
 
     Parameters
@@ -104,7 +88,6 @@ def history(
     chance : float
         Chance level.
     """
-    ax = style.new_axes(ax, width=7, height=3.2)
     names = ["training set", "validation set", "epoch kept"]
     for _, rows in table.groupby("fold") if "fold" in table else [(0, table)]:
         best = rows[rows.best.astype(bool)]
@@ -112,7 +95,7 @@ def history(
         ax.plot(rows.epoch, rows.val_accuracy, color=style.BLUE, label=names[1])
         ax.plot(best.epoch, best.val_accuracy, "o", color=style.ORANGE, label=names[2])
         names = ["_"] * 3  # in the legend, one fold stands for all
-    ax.axhline(chance, color=style.GREY, linestyle=":", label="chance level")
+    ax.axhline(chance, **style.CHANCE)
     if "stage" in table and "tuned" in set(table.stage):
         begins = table.epoch[table.stage == "tuned"].min() - 0.5
         ax.axvline(begins, color=style.INK, linestyle="--", label="fine-tuning begins")
@@ -120,35 +103,26 @@ def history(
     ax.set(xlabel="epoch", ylim=(0, 1.02), title=name_of(title))
     per_cent(ax.yaxis, "accuracy (%)")
     style.legend_beside(ax)
-    return ax
 
 
-@style.unless_empty("no network was trained")
 def histories(tables: Mapping[str, pd.DataFrame], *, chance: float = 0.1) -> Figure:
     """One small picture like `history` for each name; see `Run.histories`."""
-    n_columns = min(3, len(tables))
-    n_rows = -(-len(tables) // n_columns)
-    figure, axes = plt.subplots(
-        n_rows, n_columns, figsize=(3.3 * n_columns, 2.6 * n_rows + 0.4), squeeze=False, sharey=True
-    )
+    figure, axes = style.grid(len(tables), 3, 3.3, 2.6)
     legend: dict[str, Any] = {}
-    for ax, (name, table) in zip(axes.flat, tables.items(), strict=False):
+    for place, (ax, (name, table)) in enumerate(zip(axes, tables.items(), strict=True)):
         history(table, chance=chance, ax=ax)
         ax.set_title(name_of(name, 36), fontsize=10)
         handles, names = ax.get_legend_handles_labels()
         legend |= dict(zip(names, handles, strict=True))
-        if ax.get_legend():
-            ax.get_legend().remove()
-    for ax in axes.flat[len(tables) :]:
-        ax.axis("off")
-    for ax in axes[:, 1:].flat:
-        ax.set_ylabel("")
+        ax.legend_ = None  # one for all
+        if place % 3:
+            ax.set_ylabel("")
     figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=5, fontsize=9)
     return figure
 
 
-@style.unless_empty("no network was timed")
-def costs(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+@style.picture("no network was timed", height=4.5)
+def costs(ax: Axes, table: pd.DataFrame) -> None:
     """Networks by time per song and accuracy; the larger a circle, the more weights.
 
     Parameters
@@ -157,25 +131,20 @@ def costs(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         `system_id`, `n_parameters`, `ms a song`, `accuracy`, `measured` (else hollow: the
         accuracy was published).
     """
-    ax = style.new_axes(ax, height=4.5)
-    for row in table.assign(ms=table["ms a song"]).itertuples():
-        size = 40 + 60 * row.n_parameters / 1e6
-        face = style.ORANGE if row.measured else "none"
-        ax.scatter(row.ms, row.accuracy, s=size, facecolor=face, edgecolor=style.INK, alpha=0.8)
-        label = f"{name_of(row.system_id, 20)}\n{row.n_parameters / 1e6:.1f} M weights"
-        side = 1 if row.accuracy < 0.3 else -1  # above, where there is no room below
-        ax.annotate(label, (row.ms, row.accuracy), (0, side * (np.sqrt(size) / 2 + 4)),
-                    textcoords="offset points", ha="center", va="bottom" if side > 0 else "top",
-                    fontsize=8)  # fmt: skip
-    low, high = table["ms a song"].min(), table["ms a song"].max()
-    ax.set(xscale="log", xlabel="time per song (ms)", xlim=(low / 2.5, high * 2.5), ylim=(0, 1))
+    ms, millions = table["ms a song"], table.n_parameters / 1e6
+    faces = np.where(table.measured.astype(bool), style.ORANGE, "none")
+    ax.scatter(ms, table.accuracy, s=40 + 60 * millions, facecolor=faces, edgecolor=style.INK)
+    for x, y, n, name in zip(ms, table.accuracy, millions, table.system_id, strict=True):
+        ax.annotate(f"{name_of(name, 20)}\n{n:.1f} M weights", (x, y),
+                    (0, np.sqrt(40 + 60 * n) / 2 + 4), textcoords="offset points",
+                    ha="center", fontsize=8)  # fmt: skip
+    limits = (ms.min() / 2.5, ms.max() * 2.5)
+    ax.set(xscale="log", xlabel="time per song (ms)", xlim=limits, ylim=(0, 1))
     ax.xaxis.set_major_formatter(LogFormatter())
     ax.xaxis.set_minor_formatter(LogFormatter())
     per_cent(ax.yaxis, "accuracy by track (%)")
-    return ax
 
 
-@style.unless_empty("no filters")
 def filters(kernels: np.ndarray) -> Figure:
     """The filters of a first convolution: red weights respond to energy, blue to its absence.
 
@@ -184,57 +153,38 @@ def filters(kernels: np.ndarray) -> Figure:
     kernels : ndarray, shape (n_bands, n_frames, 1, n_filters)
         Drawn with time to the right and frequency upwards.
     """
-    n_filters = kernels.shape[-1]
-    n_columns = min(8, n_filters)
-    n_rows = -(-n_filters // n_columns)
-    size = (n_columns + 1, 1.1 * n_rows + 0.3)
-    figure, axes = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False)
+    figure, axes = style.grid(kernels.shape[-1], 8, 1.15, 1.1)
     most = np.abs(kernels).max()
-    look = {"origin": "lower", "cmap": "RdBu_r", "vmin": -most, "vmax": most}
-    for ax, kernel in zip(axes.flat, np.moveaxis(kernels[:, :, 0], -1, 0), strict=False):
-        image = ax.imshow(kernel, **look)
-    for ax in axes.flat:
+    for ax, kernel in zip(axes, np.moveaxis(kernels[:, :, 0], -1, 0), strict=True):
+        image = ax.imshow(kernel, origin="lower", cmap="RdBu_r", vmin=-most, vmax=most)
         ax.axis("off")
     figure.colorbar(image, ax=axes, label="weight")
     return figure
 
 
-@style.unless_empty("no picture")
-def seen(
-    image: np.ndarray,
-    *,
-    title: str = "",
-    frame_period: float | None = None,
-    sr: int = config.SR,
-    ax: Axes | None = None,
-) -> Axes:
+@style.picture("no picture", width=4, height=3)
+def seen(ax: Axes, image: np.ndarray, *, title: str = "", frame_period: float = 1.0) -> None:
     """What a network is given: a log-mel spectrogram, or a picture.
 
     Parameters
     ----------
     image : ndarray, shape (n_bands, n_frames) or (height, width, 3)
     title : str
-    frame_period : float or None
-        Seconds from one frame to the next; None for an axis in frames.
-    sr : int
-        Sampling rate in Hz of the audio that the bands are from.
+    frame_period : float
+        Seconds from one frame of a spectrogram to the next.
     """
-    ax = style.new_axes(ax, width=4, height=3)
     ax.set_title(name_of(title))
-    ax.grid(visible=False)
-    if image.ndim == 3:
+    if image.ndim == 2:
+        mel_spectrogram(MelAnalysis(image, frame_rate=1 / frame_period), bar=False, ax=ax)
+    else:
         ax.imshow(image)
         ax.axis("off")
-        return ax
-    n_bands, n_frames = image.shape
-    extent = (0, n_frames * (frame_period or 1), -0.5, n_bands - 0.5)
-    ax.imshow(image, origin="lower", aspect="auto", cmap="magma", extent=extent)
-    ticks_in_hz(ax, n_bands, sr)
-    ax.set(xlabel="time (s)" if frame_period else "frame", ylabel="frequency (Hz, mel)")
-    return ax
 
 
-def relevance(log_mel: np.ndarray, drops: np.ndarray, **settings: Any) -> Axes:
+@style.picture("no picture", width=4, height=3)
+def relevance(
+    ax: Axes, log_mel: np.ndarray, drops: np.ndarray, *, title: str = "", frame_period: float = 1.0
+) -> None:
     """A log-mel spectrogram, and where hiding it lowers the probability most.
 
     Parameters
@@ -243,42 +193,31 @@ def relevance(log_mel: np.ndarray, drops: np.ndarray, **settings: Any) -> Axes:
     drops : ndarray, shape (n_bands, n_frames)
         See `training.occlusion`. Red is the largest drop, yellow a quarter of it; smaller
         ones are not shown.
-    **settings
+    title, frame_period
         As for `seen`.
     """
-    ax = seen(log_mel, **settings)
-    for image in ax.get_images():
-        image.set_cmap("gray")
-        most = max(1e-6, float(drops.max()))
-        ax.imshow(
-            np.ma.masked_less(drops, 0.25 * most), origin="lower", aspect="auto", vmin=0,
-            vmax=most, cmap="autumn_r", alpha=0.55, extent=image.get_extent(),
-        )  # fmt: skip
-    return ax
+    seen(log_mel, title=title, frame_period=frame_period, ax=ax)
+    image: Any = ax.collections[0]
+    image.set_cmap("gray")
+    most = max(1e-6, float(drops.max()))
+    shown = np.ma.masked_less(drops, 0.25 * most)
+    ax.pcolormesh(*np.moveaxis(image.get_coordinates(), -1, 0), shown, vmin=0, vmax=most,
+                  cmap="autumn_r", alpha=0.55, rasterized=True)  # fmt: skip
 
 
-def unrolled(n_steps: int = 5, *, ax: Axes | None = None) -> Axes:
+@style.picture(height=2.6)
+def unrolled(ax: Axes) -> None:
     """A recurrent layer drawn once per step: each reads a frame and the last step's state."""
-    ax = style.new_axes(ax, height=2.6)
-    for step in range(n_steps):
-        last = step == n_steps - 1
-        name = "T" if last else str(step + 1)
-        box = (step - 0.22, 0.4)
-        ax.add_patch(FancyBboxPatch(box, 0.44, 0.3, "round,pad=0.02", color=COLOURS["GRU"]))
-        ax.text(step, 0.55, "GRU", color="white", ha="center", va="center")
-        ax.text(step, 0.05, f"frame {name}", ha="center", va="center")
-        _arrow(ax, (step, 0.13), (step, 0.37))
-        if not last:
-            gap = step == n_steps - 2
-            _arrow(ax, (step + 0.25, 0.55), (step + 0.75, 0.55), "--" if gap else "-")
-            ax.text(step + 0.5, 0.62, f"$h_{{{name}}}$", ha="center")
-    _arrow(ax, (n_steps - 1, 0.73), (n_steps - 1, 0.97))
-    ax.text(n_steps - 1, 1.03, "genre", ha="center", va="center")
-    ax.set(xlim=(-0.5, n_steps - 0.5), ylim=(-0.05, 1.12))
+    box = {"boxstyle": "round,pad=0.6", "color": COLOURS["GRU"]}
+    look: dict[str, Any] = {"ha": "center", "va": "center"}
+    arrow = {"arrowstyle": "-|>", "color": style.GREY}
+    for step, name in enumerate("1234T"):
+        ax.annotate(f"frame {name}", (step, 0.36), (step, 0), arrowprops=arrow, **look)
+        ax.text(step, 0.5, "GRU", color="white", bbox=box, **look)
+        if name != "T":
+            line = "--" if name == "4" else "-"  # steps are left out
+            ax.annotate("", (step + 0.8, 0.5), (step + 0.2, 0.5), arrowprops={**arrow, "ls": line})
+            ax.text(step + 0.5, 0.58, f"$h_{{{name}}}$", **look)
+    ax.annotate("genre", (4, 0.64), (4, 1), arrowprops={**arrow, "arrowstyle": "<|-"}, **look)
+    ax.set(xlim=(-0.5, 4.5), ylim=(-0.1, 1.1))
     ax.axis("off")
-    return ax
-
-
-def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], line: str = "-") -> None:
-    look = {"arrowstyle": "-|>", "mutation_scale": 12, "color": style.GREY, "linestyle": line}
-    ax.annotate("", end, start, arrowprops={**look, "shrinkA": 0, "shrinkB": 0})

@@ -18,9 +18,6 @@ from gtzan_helpers.datasets.sources import Source
 from gtzan_helpers.plots.sound import mel_spectrogram, waveform
 from gtzan_helpers.plots.style import BLUE, ORANGE, plain
 
-PLAYER_SECONDS = 5.0
-"""The most that a player holds, so that an executed notebook stays small."""
-
 
 def banner(source: Source) -> HTML:
     """Name the data at the top of a notebook, with remarks, clearly where it is synthetic."""
@@ -30,14 +27,10 @@ def banner(source: Source) -> HTML:
         limits = f" (networks train {profile.epochs_limit} epochs at most{folds})"
     lines = [
         f"Data: <b>{escape(source.name)}</b> ({source.kind}), {len(source.tracks)} tracks, "
-        f"{len(source.labels)} labels, profile <b>{profile.name}</b>{limits}"
+        f"{len(source.labels)} labels, profile <b>{profile.name}</b>{limits}",
+        *["<b>Synthetic music.</b> These are no results on GTZAN."][: source.synthetic],
+        *map(escape, source.remarks),
     ]
-    if source.synthetic:
-        lines.append(
-            "<b>Synthetic music.</b> These numbers show how methods behave; "
-            "they are not results on GTZAN."
-        )
-    lines += map(escape, source.remarks)
     return notice("<br>".join(lines), colour=ORANGE if source.synthetic else BLUE)
 
 
@@ -51,20 +44,18 @@ def bounded(table: pd.DataFrame) -> pd.DataFrame:
 
     A dash stands where there is no interval.
     """
-    shown = pd.DataFrame(index=table.index)
-    for name in (name for name in table if not str(name).endswith(("_low", "_high"))):
-        shown[name] = table[name]
-        if f"{name}_low" in table:
-            three = zip(table[name], table[f"{name}_low"], table[f"{name}_high"], strict=True)
-            shown[name] = ["–" if np.isnan(b) else f"{a:.0%} ({b:.0%} to {c:.0%})"
-                           for a, b, c in three]  # fmt: skip
+    shown = table.copy()
+    for name in [name for name in table if f"{name}_low" in table]:
+        bounds = shown.pop(f"{name}_low"), shown.pop(f"{name}_high")
+        three = zip(table[name], *bounds, strict=True)
+        text = (f"{a:.0%} ({b:.0%} to {c:.0%})" for a, b, c in three)
+        shown[name] = np.where(bounds[0].isna(), "–", list(text))
     return shown
 
 
-def player(y: np.ndarray, sr: int, *, start: float = 0.0, seconds: float = PLAYER_SECONDS) -> Audio:
-    """A player for some seconds of audio, at most `PLAYER_SECONDS`."""
-    first = round(start * sr)
-    return Audio(y[first : first + round(min(seconds, PLAYER_SECONDS) * sr)], rate=sr)
+def player(y: np.ndarray, sr: int) -> Audio:
+    """A player for the first five seconds, so that an executed notebook stays small."""
+    return Audio(y[: 5 * sr], rate=sr)
 
 
 def playlist(table: pd.DataFrame, paths: pd.Series) -> Any:
@@ -81,11 +72,10 @@ def playlist(table: pd.DataFrame, paths: pd.Series) -> Any:
     -------
     pandas Styler
     """
-    shown = table
     if paths[table.track].notna().all():
         sounds = [player(*read(paths[track], sr=config.SR)) for track in table.track]
-        shown = table.assign(listen=[sound._repr_html_() for sound in sounds])
-    return shown.style.hide(axis="index").format({"distance": "{:.2f}"}, na_rep="not known")
+        table = table.assign(listen=[sound._repr_html_() for sound in sounds])
+    return table.style.hide(axis="index").format({"distance": "{:.2f}"}, na_rep="not known")
 
 
 def browse(tracks: pd.DataFrame) -> Any:

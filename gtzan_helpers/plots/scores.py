@@ -1,6 +1,6 @@
-"""Pictures of scores: accuracies with intervals, confusions, calibration, the scoreboard.
+"""Pictures of scores: accuracies with intervals, confusions, calibration, neighbours.
 
-Taught in notebooks 00 and 03 to 09.
+Taught in notebooks 00 and 03 to 10.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from scipy.cluster import hierarchy
+from scipy.stats import binom
 
 from gtzan_helpers.audio.changes import UNITS
 from gtzan_helpers.plots import style
@@ -17,22 +19,19 @@ from gtzan_helpers.plots.style import name_of, per_cent, plain
 CEILING = 0.945
 """What a perfect listener would score, given GTZAN's wrong labels (Sturm 2013)."""
 
-VALIDATION = {
-    "valid_accuracy": "track_accuracy",
-    "valid_low": "track_ci_low",
-    "valid_high": "track_ci_high",
-}
+ACCURACY = ["track_accuracy", "track_ci_low", "track_ci_high"]
+VALIDATION = ["valid_accuracy", "valid_low", "valid_high"]
 
 
-@style.unless_empty("no accuracy was measured")
+@style.picture("no accuracy was measured", height=lambda rows: 0.5 * len(_shown(rows)) + 1.2)
 def accuracies(
+    ax: Axes,
     rows: pd.DataFrame,
     *,
     names: str = "system_id",
     colours: Sequence[str] | None = None,
     chance: float = 0.1,
-    ax: Axes | None = None,
-) -> Axes:
+) -> None:
     """Track accuracies as bars with their 95 % intervals.
 
     Parameters
@@ -47,37 +46,62 @@ def accuracies(
     chance : float
         Chance level.
     """
-    title = "accuracy by track (%), with 95 % interval"
-    if "valid_low" in rows:
-        rows = rows[rows.best.astype(bool)].rename(columns=VALIDATION)
-        title = f"validation {title}"
-    ax = style.new_axes(ax, height=0.5 * len(rows) + 1.2)
-    place = np.arange(len(rows))
+    rows, title = _shown(rows), "accuracy by track (%), with 95 % interval"
+    validation = "valid_low" in rows
+    shares = rows[VALIDATION if validation else ACCURACY]
     colours = colours or [style.PROTOCOL_COLOURS.get(name, style.BLUE) for name in rows[names]]
-    ax.barh(place, rows.track_accuracy, color=colours)
-    _intervals(rows, place, ax)
-    for y, share, high in zip(place, rows.track_accuracy, rows.track_ci_high, strict=True):
-        ax.text(max(share, high) + 0.015, y, f"{100 * share:.0f}", va="center",
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
-    labels = [name_of(name, 30) for name in rows[names]]
+    labels = rows[names]
     if "status" in rows:
-        notes = rows.status.map({"control": " (control)"}).fillna("")
-        labels = [label + note for label, note in zip(labels, notes, strict=True)]
-    ax.set_yticks(place, labels)
-    ax.set(xlim=(0, 1.06), ylim=(len(rows) - 0.4, -0.6))
+        labels = labels + np.where(rows.status == "control", "\n(control)", "")
+    _bars(ax, labels, {"": shares}, [colours], "validation " * validation + title)
+    for place, (share, _, high) in enumerate(shares.to_numpy()):
+        ax.text(max(share, high) + 0.015, place, f"{100 * share:.0f}", va="center",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
+    ax.axvline(chance, **style.CHANCE)
+    style.legend_beside(ax)
+
+
+def _bars(
+    ax: Axes, names: Sequence[str], parts: Mapping[str, pd.DataFrame], colours: Sequence, title: str
+) -> None:
+    """Shares as horizontal bars with their intervals, side by side for each name.
+
+    Parameters
+    ----------
+    ax : Axes
+    names : sequence of str, shape (n_names,)
+    parts : mapping
+        By the label in the legend: a table of a row per name, whose columns are the share, its
+        lower and upper bound and, where each bar has one of its own, the chance level.
+    colours : sequence
+        For each part a colour, or a list of one for each name.
+    title : str
+        Of the axis of shares, which are shown in per cent.
+    """
+    height = 0.8 / len(parts)
+    for number, ((label, table), colour) in enumerate(zip(parts.items(), colours, strict=False)):
+        place = np.arange(len(names)) + height * (number - (len(parts) - 1) / 2)
+        share, low, high, *chance = table.to_numpy(float).T
+        error = np.abs([share - low, high - share])
+        ax.barh(place, share, height, xerr=error, color=colour, ecolor=style.INK, label=label)
+        for level in chance:
+            named = "_" * number + "chance level"  # once in the legend
+            ax.vlines(
+                level, place - height / 2, place + height / 2, **style.CHANCE | {"label": named}
+            )
+    ax.set_yticks(range(len(names)), [name_of(name, 30) for name in names])
+    ax.set(xlim=(0, 1.06), ylim=(len(names) - 0.4, -0.6))
     per_cent(ax.xaxis, title)
-    style.mark(ax, {"chance level": chance})
-    return ax
 
 
-def _intervals(rows: pd.DataFrame, place: np.ndarray, ax: Axes) -> None:
-    error = np.abs(rows[["track_ci_low", "track_ci_high"]].sub(rows.track_accuracy, axis=0))
-    xerr = error.T.to_numpy()
-    ax.errorbar(rows.track_accuracy, place, xerr=xerr, fmt="none", ecolor=style.INK)
+def _shown(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows.best.astype(bool)] if "valid_low" in rows else rows
 
 
-@style.unless_empty("no accuracy on corrupted songs was measured")
-def robustness(table: pd.DataFrame, *, chance: float = 0.1, ax: Axes | None = None) -> Axes:
+@style.picture(
+    "no accuracy on corrupted songs was measured", height=lambda table: 0.5 * len(table) + 1.2
+)
+def robustness(ax: Axes, table: pd.DataFrame, *, chance: float = 0.1) -> None:
     """Accuracy on corrupted songs.
 
     Parameters
@@ -88,17 +112,14 @@ def robustness(table: pd.DataFrame, *, chance: float = 0.1, ax: Axes | None = No
     chance : float
         Chance level.
     """
-    labels = [
-        f"{row.kind} {row.severity:g} {UNITS[row.kind]}" if row.kind in UNITS else row.kind
-        for row in table.itertuples()
-    ]
-    ax = accuracies(table.assign(label=labels), names="label", chance=chance, ax=ax)
+    severities = [f"{row.severity:g} {UNITS.get(row.kind, '')}" for row in table.itertuples()]
+    labels = table.kind.where(table.kind == "none", table.kind + " " + severities)
+    accuracies(table.assign(label=labels), names="label", chance=chance, ax=ax)
     ax.axvline(table.track_accuracy.iloc[0], color=style.ORANGE)
-    return ax
 
 
-@style.unless_empty("no accuracy was measured")
-def train_and_test(rows: pd.DataFrame, *, chance: float = 0.1, ax: Axes | None = None) -> Axes:
+@style.picture("no accuracy was measured", height=lambda rows: 0.55 * len(rows) + 1.4)
+def train_and_test(ax: Axes, rows: pd.DataFrame, *, chance: float = 0.1) -> None:
     """Training and test accuracy of systems side by side: the gap is overfitting.
 
     Parameters
@@ -108,21 +129,15 @@ def train_and_test(rows: pd.DataFrame, *, chance: float = 0.1, ax: Axes | None =
     chance : float
         Chance level.
     """
-    ax = style.new_axes(ax, height=0.55 * len(rows) + 1.4)
-    place = np.arange(len(rows))
-    ax.barh(place - 0.2, rows.train_accuracy, 0.38, color=style.SKY, label="training set")
-    ax.barh(place + 0.2, rows.track_accuracy, 0.38, color=style.BLUE, label="test set")
-    _intervals(rows, place + 0.2, ax)
-    ax.set_yticks(place, [name_of(name, 30) for name in rows.system_id])
-    ax.set(xlim=(0, 1.02), ylim=(len(rows) - 0.4, -0.6))
-    per_cent(ax.xaxis, "accuracy (%); test set by track, with 95 % interval")
-    style.mark(ax, {"chance level": chance})
+    parts = {"training set": rows[["train_accuracy"] * 3], "test set": rows[ACCURACY]}
+    title = "accuracy (%); test set by track, with 95 % interval"
+    _bars(ax, rows.system_id, parts, (style.SKY, style.BLUE), title)
+    ax.axvline(chance, **style.CHANCE)
     style.legend_beside(ax)
-    return ax
 
 
-@style.unless_empty("no network was tested on parts of songs")
-def by_seconds(table: pd.DataFrame, *, chance: float = 0.1, ax: Axes | None = None) -> Axes:
+@style.picture("no network was tested on parts of songs", height=3.6)
+def by_seconds(ax: Axes, table: pd.DataFrame, *, chance: float = 0.1) -> None:
     """Accuracy by track against the seconds of each song that are used, with its interval.
 
     Parameters
@@ -132,22 +147,19 @@ def by_seconds(table: pd.DataFrame, *, chance: float = 0.1, ax: Axes | None = No
     chance : float
         Chance level.
     """
-    ax = style.new_axes(ax, height=3.6)
-    colours = style.colours_of(table.system_id.unique())
     for name, rows in table.groupby("system_id", sort=False):
-        low, high, colour = rows.track_ci_low, rows.track_ci_high, colours[name]
-        ax.plot(rows.seconds, rows.track_accuracy, "o-", color=colour, label=name_of(name, 30))
-        ax.fill_between(rows.seconds, low, high, alpha=0.15, color=colour)
-    ax.axhline(chance, color=style.GREY, linestyle=":", label="chance level")
+        (line,) = ax.plot(rows.seconds, rows.track_accuracy, "o-", label=name_of(name, 30))
+        bounds = rows.track_ci_low, rows.track_ci_high
+        ax.fill_between(rows.seconds, *bounds, alpha=0.15, color=line.get_color())
+    ax.axhline(chance, **style.CHANCE)
     ax.set(xlabel="seconds of each song", ylim=(0, 1))
     per_cent(ax.yaxis, "accuracy by track (%),\nwith 95 % interval")
     style.legend_beside(ax)
-    return ax
 
 
-def confusion(matrix: pd.DataFrame, *, title: str = "", ax: Axes | None = None) -> Axes:
+@style.picture(width=6.5, height=5.5)
+def confusion(ax: Axes, matrix: pd.DataFrame, *, title: str = "") -> None:
     """A confusion matrix in per cent of the true label's tracks; see `evaluation.confusion`."""
-    ax = style.new_axes(ax, width=6.5, height=5.5)
     ax.set_title(name_of(title, 45))
     if not matrix.to_numpy().any():
         return style.notice_axes(ax, "no predictions")
@@ -160,11 +172,12 @@ def confusion(matrix: pd.DataFrame, *, title: str = "", ax: Axes | None = None) 
     ax.set(xlabel="predicted (%)", ylabel="true")
     ax.tick_params(axis="x", labelrotation=45)
     ax.tick_params(axis="y", labelrotation=0)
-    return ax
 
 
-@style.unless_empty("no predictions")
-def by_label(reports: Mapping[str, pd.DataFrame], *, ax: Axes | None = None) -> Axes:
+@style.picture(
+    "no predictions", height=lambda reports: 0.12 * sum(map(len, reports.values())) + 1.4
+)
+def by_label(ax: Axes, reports: Mapping[str, pd.DataFrame]) -> None:
     """F1 of each label with its interval, by several systems.
 
     Parameters
@@ -172,33 +185,22 @@ def by_label(reports: Mapping[str, pd.DataFrame], *, ax: Axes | None = None) -> 
     reports : mapping
         For each system its `evaluation.report`.
     """
-    ax = style.new_axes(ax, height=4)
-    width = 0.75 / len(reports)
-    for number, (name, colour) in enumerate(style.colours_of(list(reports)).items()):
-        rows = reports[name].drop(index="mean")
-        place = np.arange(len(rows)) + width * (number - (len(reports) - 1) / 2)
-        error = np.abs(rows[["f1_low", "f1_high"]].sub(rows.f1, axis=0)).T.to_numpy()
-        ax.errorbar(place, rows.f1, yerr=error, fmt="o", color=colour, label=name_of(name, 30))
-    ax.set_xticks(np.arange(len(rows)), [plain(label) for label in rows.index])
-    ax.tick_params(axis="x", labelrotation=45)
-    ax.set(ylabel="F1, with 95 % interval", ylim=(0, 1.02))
+    columns = ["f1", "f1_low", "f1_high"]
+    parts = {name_of(name, 30): table[columns].drop("mean") for name, table in reports.items()}
+    *_, labels = (table.index for table in parts.values())
+    _bars(ax, labels, parts, style.PALETTE, "F1 (%), with 95 % interval")
     style.legend_beside(ax)
-    return ax
 
 
-@style.unless_empty("no features")
-def importances(values: pd.Series, *, ax: Axes | None = None) -> Axes:
+@style.picture("no features", height=lambda values: 0.3 * len(values) + 1)
+def importances(ax: Axes, values: pd.Series) -> None:
     """The most important features, longest bar first; `values` are indexed by feature."""
-    ax = style.new_axes(ax, height=0.3 * len(values) + 1)
-    ordered = values.sort_values(ascending=False)
-    ax.barh([plain(feature) for feature in ordered.index], ordered, color=style.BLUE)
-    ax.invert_yaxis()
-    ax.set(xlabel="importance")
-    return ax
+    values.rename(plain).sort_values().plot.barh(ax=ax, color=style.BLUE, width=0.8)
+    ax.set(xlabel="importance", ylabel="")
 
 
-@style.unless_empty("no predictions")
-def reliability(bins: pd.DataFrame, *, title: str = "", ax: Axes | None = None) -> Axes:
+@style.picture("no predictions", width=4, height=4)
+def reliability(ax: Axes, bins: pd.DataFrame, *, title: str = "") -> None:
     """Accuracy by confidence; on the diagonal, probabilities are calibrated.
 
     Parameters
@@ -207,7 +209,6 @@ def reliability(bins: pd.DataFrame, *, title: str = "", ax: Axes | None = None) 
         See `evaluation.reliability`; the more tracks in a bin, the larger its point.
     title : str
     """
-    ax = style.new_axes(ax, width=4, height=4)
     ax.plot([0, 1], [0, 1], color=style.GREY, linestyle=":")
     ax.text(0.05, 0.08, "calibrated", rotation=45, rotation_mode="anchor", color=style.GREY)
     ax.plot(bins.confidence, bins.accuracy, color=style.BLUE)
@@ -216,13 +217,10 @@ def reliability(bins: pd.DataFrame, *, title: str = "", ax: Axes | None = None) 
     ax.set(xlim=(0, 1), ylim=(0, 1), title=name_of(title, 45), aspect="equal")
     per_cent(ax.xaxis, "confidence (%)")
     per_cent(ax.yaxis, "accuracy (%)")
-    return ax
 
 
-@style.unless_empty("no predictions")
-def timeline(
-    probs: np.ndarray, edges_s: np.ndarray, labels: Sequence[str], *, ax: Axes | None = None
-) -> Axes:
+@style.picture("no predictions", height=2.5)
+def timeline(ax: Axes, probs: np.ndarray, edges_s: np.ndarray, labels: Sequence[str]) -> None:
     """Probabilities of genres over the seconds of a song, stacked.
 
     Parameters
@@ -233,37 +231,31 @@ def timeline(
     labels : sequence of str
         Those that are nowhere above a tenth are drawn together, in grey.
     """
-    ax = style.new_axes(ax, height=2.5)
     shares = pd.DataFrame(probs, columns=[plain(label) for label in labels])
     colours = {**style.colours_of(shares.columns), "others": style.LIGHT}
     small = shares.columns[shares.max() <= 0.1]
     if len(small):
         shares = shares.drop(columns=small).assign(others=shares[small].sum(axis=1))
-    below = shares.cumsum(axis=1) - shares
-    for label, share in shares.items():
-        ax.bar(edges_s[:-1], share, np.diff(edges_s), below[label], align="edge",
-               color=colours[label], edgecolor="white", linewidth=0.5, label=label)  # fmt: skip
+    steps = shares.to_numpy()[[*range(len(shares)), -1]]  # the last one as far as its end
+    ax.stackplot(edges_s, steps.T, step="post", labels=shares.columns,
+                 colors=[colours[label] for label in shares])  # fmt: skip
     ax.set(xlabel="time (s)", xlim=(edges_s[0], edges_s[-1]), ylim=(0, 1))
     per_cent(ax.yaxis, "probability (%)")
     ax.grid(visible=False)
     style.legend_beside(ax)
-    return ax
 
 
-@style.unless_empty("no system was measured")
-def prices(
-    compared: pd.DataFrame, *, chance: float = 0.1, ceiling: float = CEILING, ax: Axes | None = None
-) -> Axes:
+@style.picture("no system was measured", width=11, height=lambda table: 0.28 * len(table) + 1.4)
+def prices(ax: Axes, compared: pd.DataFrame, *, chance: float = 0.1) -> None:
     """Published, reproduced and honest accuracy of each system, on one line each.
 
     Parameters
     ----------
     compared : DataFrame
         See `scoreboard.comparison`; one line per system.
-    chance, ceiling : float
-        Chance level, and what a perfect listener would score.
+    chance : float
+        Chance level.
     """
-    ax = style.new_axes(ax, width=11, height=0.28 * len(compared) + 1.4)
     rows = compared.sort_values("honest", ascending=False, na_position="last")
     place = np.arange(len(rows))
     ax.hlines(place, rows.honest, rows.honest + rows.price, color=style.LIGHT, linewidth=4,
@@ -275,6 +267,64 @@ def prices(
     ax.set_yticks(place, [name_of(name) for name in rows.system_id], fontsize=8)
     ax.set(xlim=(0, 1.02), ylim=(len(rows) - 0.4, -0.6))
     per_cent(ax.xaxis, "accuracy (%)")
-    style.mark(ax, {"chance level": chance, "ceiling": ceiling})
+    ax.axvline(chance, **style.CHANCE)
+    ax.axvline(CEILING, color=style.GREY, linestyle="--", label="ceiling")
     style.legend_beside(ax)
-    return ax
+
+
+@style.picture("no classes to join", width=7, height=lambda linkage: 0.22 * len(linkage) + 1.4)
+def dendrogram(ax: Axes, linkage: np.ndarray, labels: Sequence[str], *, title: str = "") -> None:
+    """A tree of classes, joined in order of their distance.
+
+    Parameters
+    ----------
+    linkage : ndarray, shape (n_labels - 1, 4)
+        See `evaluation.confusion_clusters` and `evaluation.tree`.
+    labels : sequence of str
+    title : str
+    """
+    hierarchy.dendrogram(
+        linkage, labels=[plain(label) for label in labels], orientation="left", ax=ax,
+        color_threshold=0.0, above_threshold_color=style.BLUE,
+    )  # fmt: skip
+    ax.grid(visible=False)
+    ax.tick_params(labelsize=8)
+    ax.set(title=name_of(title), xlabel="distance")
+
+
+@style.picture("no neighbours", height=lambda table: 0.32 * len(table) + 1.4)
+def precisions(ax: Axes, table: pd.DataFrame, *, names: str) -> None:
+    """Precision at k among all songs and among those by other artists, with intervals.
+
+    Parameters
+    ----------
+    table : DataFrame
+        See `neighbours.averaged`; its column `among` tells the bars of one name apart.
+    names : str
+        Column that names the bars.
+    """
+    labels = table[names].unique()
+    columns = ["precision", "low", "high", "chance"]
+    groups = table.set_index(names).groupby("among", sort=False)[columns]
+    parts = {f"among {among}": rows.reindex(labels) for among, rows in groups}
+    _bars(ax, labels, parts, (style.SKY, style.BLUE), "precision (%), with 95 % interval")
+    style.legend_beside(ax)
+
+
+@style.picture("no neighbours", width=5)
+def hubs(ax: Axes, counts: np.ndarray, *, title: str = "") -> None:
+    """How often songs are retrieved as neighbours, compared with random neighbours.
+
+    Parameters
+    ----------
+    counts : ndarray of int, shape (n_songs,)
+        See `neighbours.occurrences`.
+    title : str
+    """
+    times = np.arange(counts.max() + 1)
+    others = len(counts) - 1
+    by_chance = binom.pmf(times, others, counts.mean() / others)
+    ax.bar(times, np.bincount(counts), color=style.BLUE, label="songs")
+    ax.plot(times, len(counts) * by_chance, color=style.ORANGE, label="random neighbours")
+    ax.set(xlabel="times retrieved as a neighbour", ylabel="songs", title=name_of(title))
+    ax.legend(fontsize=9)

@@ -10,17 +10,20 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
-from matplotlib.patches import Patch
 from matplotlib.ticker import AutoLocator, ScalarFormatter
+from mpl_toolkits.mplot3d import Axes3D
 
 from gtzan_helpers import config
 from gtzan_helpers.audio.analysis import STACKED_FRAMES, Analysis, MelAnalysis
 from gtzan_helpers.datasets.fingerprints import PERIOD
 from gtzan_helpers.plots import style
 
+DEVIATIONS: dict[str, Any] = {"cmap": "coolwarm", "vmin": -3, "vmax": 3}
+"""Look of rows that are standardised."""
 
-@style.unless_empty("no audio")
-def waveform(y: np.ndarray, sr: int, *, alpha: float = 1.0, ax: Axes | None = None) -> Axes:
+
+@style.picture("no audio")
+def waveform(ax: Axes, y: np.ndarray, sr: int) -> None:
     """Amplitude over time.
 
     Parameters
@@ -28,14 +31,10 @@ def waveform(y: np.ndarray, sr: int, *, alpha: float = 1.0, ax: Axes | None = No
     y : ndarray, shape (n_samples,)
     sr : int
         Sampling rate in Hz.
-    alpha : float
-        Opacity, for a waveform behind something else.
     """
-    ax = style.new_axes(ax)
-    librosa.display.waveshow(y, sr=sr, ax=ax, color=style.BLUE, alpha=alpha, rasterized=True)
+    librosa.display.waveshow(y, sr=sr, ax=ax, color=style.BLUE, rasterized=True)
     _in_seconds(ax)
     ax.set(ylabel="amplitude", xlim=(0, y.size / sr))
-    return ax
 
 
 def _in_seconds(ax: Axes) -> None:
@@ -46,23 +45,21 @@ def _in_seconds(ax: Axes) -> None:
 
 
 def _image(
-    values: np.ndarray, analysis: MelAnalysis, ax: Axes | None, *, bar: str, **settings: Any
-) -> Axes:
+    ax: Axes, values: np.ndarray, analysis: MelAnalysis, label: str, *, bar: str, **look: Any
+) -> None:
     """Draw an array of shape (n_rows, n_frames), with a colour bar that has a name."""
-    ax = style.new_axes(ax)
-    times = np.arange(values.shape[1]) / analysis.frame_rate
     sr = getattr(analysis, "sr", config.SR)
-    hop_length = sr / analysis.frame_rate
-    image = librosa.display.specshow(
-        values, sr=sr, hop_length=hop_length, x_coords=times, x_axis="time", ax=ax, **settings
-    )
+    look |= {"x_coords": np.arange(values.shape[1]) / analysis.frame_rate, "x_axis": "time"}
+    look["hop_length"] = sr / analysis.frame_rate
+    image = librosa.display.specshow(values, sr=sr, ax=ax, **look)
     _in_seconds(ax)
+    ax.set(ylabel=label)
     if bar:
         ax.figure.colorbar(image, ax=ax, label=bar)
-    return ax
 
 
-def spectrogram(analysis: Analysis, *, scale: str = "log", ax: Axes | None = None) -> Axes:
+@style.picture()
+def spectrogram(ax: Axes, analysis: Analysis, *, scale: str = "log") -> None:
     """Magnitude spectrogram in dB below its loudest point.
 
     Parameters
@@ -72,12 +69,12 @@ def spectrogram(analysis: Analysis, *, scale: str = "log", ax: Axes | None = Non
         Of the frequency axis.
     """
     level = librosa.amplitude_to_db(analysis.magnitude, ref=np.max)
-    ax = _image(level, analysis, ax, bar="level (dB)", y_axis=scale, cmap="magma")
-    ax.set(ylabel="frequency (Hz)")
-    return ax
+    look = {"bar": "level (dB)", "cmap": "magma"}
+    _image(ax, level, analysis, "frequency (Hz)", y_axis=scale, **look)
 
 
-def mel_spectrogram(analysis: MelAnalysis, *, bar: bool = True, ax: Axes | None = None) -> Axes:
+@style.picture()
+def mel_spectrogram(ax: Axes, analysis: MelAnalysis, *, bar: bool = True) -> None:
     """Log-mel spectrogram in dB below its loudest point.
 
     Parameters
@@ -87,23 +84,21 @@ def mel_spectrogram(analysis: MelAnalysis, *, bar: bool = True, ax: Axes | None 
         Whether to draw a colour bar.
     """
     level = analysis.log_mel - analysis.log_mel.max()
-    ax = _image(level, analysis, ax, bar="level (dB)" * bar, y_axis="mel", cmap="magma")
-    ax.set(ylabel="frequency (Hz, mel)")
-    return ax
+    look = {"bar": "level (dB)" * bar, "cmap": "magma"}
+    _image(ax, level, analysis, "frequency (Hz, mel)", y_axis="mel", **look)
 
 
-def waterfall(analysis: MelAnalysis, *, ax: Axes | None = None) -> Axes:
+def waterfall(analysis: MelAnalysis, *, ax: Axes3D | None = None) -> Axes3D:
     """The log-mel spectrogram as a landscape: time, frequency, and level as height."""
-    if ax is None:
-        ax = plt.figure(figsize=(9, 5.5)).add_subplot(projection="3d")
+    ax = ax or plt.figure(figsize=(9, 5.5)).add_subplot(projection="3d")
     level = analysis.log_mel - analysis.log_mel.max()
-    step = max(1, level.shape[1] // 120)
-    level = level[::2, ::step]
-    times = np.arange(level.shape[1]) * step / analysis.frame_rate
-    time_grid, band_grid = np.meshgrid(times, np.arange(level.shape[0]) * 2)
-    ax.plot_surface(time_grid, band_grid, level, cmap="magma", linewidth=0, rcount=64, ccount=120,
-                    rasterized=True)  # fmt: skip
-    ticks_in_hz(ax, len(analysis.log_mel), getattr(analysis, "sr", config.SR))
+    n_bands, n_frames = level.shape
+    grid = np.meshgrid(np.arange(n_frames) / analysis.frame_rate, np.arange(n_bands))
+    ax.plot_surface(*grid, level, cmap="magma", rcount=64, ccount=120, rasterized=True)
+    sr = getattr(analysis, "sr", config.SR)
+    centres = librosa.mel_frequencies(n_bands + 2, fmin=0, fmax=sr / 2)[1:-1]
+    hz = [512, 1024, 2048, 4096, 8192]
+    ax.set_yticks(np.interp(hz, centres, np.arange(centres.size)), hz)
     ax.set(xlabel="time (s)")
     ax.set_ylabel("frequency (Hz, mel)", labelpad=10)
     ax.set_zlabel("level (dB)", labelpad=8)
@@ -112,22 +107,13 @@ def waterfall(analysis: MelAnalysis, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def ticks_in_hz(ax: Axes, n_bands: int, sr: int) -> None:
-    """Label a y axis of mel bands by their centre frequencies."""
-    centres = librosa.mel_frequencies(n_bands + 2, fmin=0, fmax=sr / 2)[1:-1]
-    hz = 2 ** np.arange(9, np.log2(sr / 2)).astype(int)
-    ax.set_yticks(np.interp(hz, centres, np.arange(n_bands)), hz)
-
-
-def mfcc(analysis: MelAnalysis, *, n_mfcc: int = 13, ax: Axes | None = None) -> Axes:
-    """MFCC over time, each on a scale of its own, because the first dwarfs the others."""
-    rows = analysis.mfcc[:n_mfcc]
-    ax = _image(
-        _standardised(rows), analysis, ax, bar="standard deviations\nfrom its mean",
-        cmap="coolwarm", vmin=-3, vmax=3, y_coords=np.arange(1, len(rows) + 1),
-    )  # fmt: skip
-    ax.set(ylabel="MFCC", yticks=range(1, len(rows) + 1, 2))
-    return ax
+@style.picture()
+def mfcc(ax: Axes, analysis: MelAnalysis) -> None:
+    """The first 13 MFCC over time, each on a scale of its own, because the first dwarfs others."""
+    rows = _standardised(analysis.mfcc[:13])
+    look = DEVIATIONS | {"y_coords": np.arange(1, len(rows) + 1)}
+    _image(ax, rows, analysis, "MFCC", bar="standard deviations\nfrom its mean", **look)
+    ax.set(yticks=range(1, len(rows) + 1, 2))
 
 
 def _standardised(rows: np.ndarray) -> np.ndarray:
@@ -135,7 +121,8 @@ def _standardised(rows: np.ndarray) -> np.ndarray:
     return (rows - rows.mean(axis=1, keepdims=True)) / spread
 
 
-def chroma(analysis: Analysis, *, kind: str = "chroma_stft", ax: Axes | None = None) -> Axes:
+@style.picture()
+def chroma(ax: Axes, analysis: Analysis, *, kind: str = "chroma_stft") -> None:
     """Energy of the twelve pitch classes over time.
 
     Parameters
@@ -143,30 +130,30 @@ def chroma(analysis: Analysis, *, kind: str = "chroma_stft", ax: Axes | None = N
     analysis : Analysis
     kind : {"chroma_stft", "chroma_cqt", "chroma_cens"}
     """
-    values = getattr(analysis, kind)
-    ax = _image(values, analysis, ax, bar="relative energy", y_axis="chroma", cmap="viridis")
-    ax.set(ylabel="pitch class")
-    return ax
+    look = {"bar": "relative energy", "cmap": "viridis"}
+    _image(ax, getattr(analysis, kind), analysis, "pitch class", y_axis="chroma", **look)
 
 
-def tempogram(analysis: Analysis, *, ax: Axes | None = None) -> Axes:
+@style.picture()
+def tempogram(ax: Axes, analysis: Analysis) -> None:
     """How well the music matches itself after one beat of each tempo, over time.
 
     The dashed line marks the estimated tempo.
     """
     # Row k is a lag of k frames; no lag at all would be an infinite tempo.
     values, tempo = analysis.tempogram[1:], analysis.tempo
-    ax = _image(values, analysis, ax, bar="autocorrelation", y_axis="tempo", cmap="magma")
+    look = {"bar": "autocorrelation", "y_axis": "tempo", "cmap": "magma"}
+    _image(ax, values, analysis, "tempo (bpm)", **look)
     ax.axhline(tempo, color="white", linestyle="--", linewidth=1.5)
     ax.text(0.99, tempo * 1.1, f"{tempo:.0f} bpm", color="white", backgroundcolor="black",
             ha="right", transform=ax.get_yaxis_transform())  # fmt: skip
-    ax.set(ylabel="tempo (bpm)", ylim=(30, 320))
-    return ax
+    ax.set(ylim=(30, 320))
 
 
+@style.picture()
 def over_waveform(
-    values: np.ndarray, analysis: Analysis, *, label: str, top: float, ax: Axes | None = None
-) -> Axes:
+    ax: Axes, values: np.ndarray, analysis: Analysis, *, label: str, top: float
+) -> None:
     """A feature over time, drawn over the waveform that it was computed from.
 
     Parameters
@@ -178,29 +165,28 @@ def over_waveform(
     top : float
         Upper end of its axis, so that several pictures can be compared.
     """
-    ax = waveform(analysis.y, analysis.sr, alpha=0.3, ax=ax)
+    waveform(analysis.y, analysis.sr, ax=ax)
+    for drawn in (*ax.lines, *ax.collections):
+        drawn.set(alpha=0.3)
     right = ax.twinx()
     right.plot(np.arange(values.size) / analysis.frame_rate, values, color=style.VERMILLION)
     right.grid(False)
     right.set(ylim=(0, 1.05 * top))
     right.set_ylabel(label, color=style.VERMILLION)
-    return ax
 
 
-@style.unless_empty("no audio")
-def zero_crossings(y: np.ndarray, sr: int, *, ax: Axes | None = None) -> Axes:
+@style.picture("no audio")
+def zero_crossings(ax: Axes, y: np.ndarray, sr: int) -> None:
     """A short piece of audio with every change of sign marked, and counted in the title."""
-    ax = style.new_axes(ax)
     times = 1000 * np.arange(y.size) / sr
     changes = np.flatnonzero(np.signbit(y[1:]) != np.signbit(y[:-1])) + 1
     ax.plot(times, y, color=style.BLUE)
     ax.plot(times[changes], np.zeros(changes.size), "o", color=style.VERMILLION, markersize=5)
     ax.set(xlabel="time (ms)", ylabel="amplitude", title=f"{changes.size} zero crossings")
-    return ax
 
 
-@style.unless_empty("no fingerprint")
-def fingerprint(bits: np.ndarray, *, ax: Axes | None = None) -> Axes:
+@style.picture("no fingerprint", height=1.8)
+def fingerprint(ax: Axes, bits: np.ndarray) -> None:
     """A fingerprint, or where two of them differ.
 
     Parameters
@@ -208,24 +194,23 @@ def fingerprint(bits: np.ndarray, *, ax: Axes | None = None) -> Axes:
     bits : ndarray, shape (n_frames, 32)
         Of 1, -1 and 0 (undecided), see `fingerprints.take`; or of bool, true where two differ.
     """
-    ax = style.new_axes(ax, height=1.8)
-    meanings = {-1: ("0", style.BLUE), 0: ("undecided", style.LIGHT), 1: ("1", style.ORANGE)}
+    meanings = {"0": style.BLUE, "undecided": style.LIGHT, "1": style.ORANGE}
     if bits.dtype == bool:
-        meanings = {0: ("same", style.LIGHT), 1: ("different", style.VERMILLION)}
+        meanings = {"same": style.LIGHT, "different": style.VERMILLION}
+    extent = (0, len(bits) * PERIOD, 0, bits.shape[1])
     ax.imshow(
-        bits.T, origin="lower", aspect="auto", interpolation="none", vmin=min(meanings), vmax=1,
-        cmap=ListedColormap([colour for _, colour in meanings.values()]),
-        extent=(0, len(bits) * PERIOD, 0, bits.shape[1]),
+        bits.T, origin="lower", aspect="auto", interpolation="none", extent=extent,
+        cmap=ListedColormap(list(meanings.values())), vmin=2 - len(meanings), vmax=1,
     )  # fmt: skip
+    for name, colour in meanings.items():
+        ax.plot([], [], "s", color=colour, label=name)
     ax.grid(False)
     ax.set(xlabel="time (s)", ylabel="bit")
-    handles = [Patch(facecolor=colour, label=label) for label, colour in meanings.values()]
-    style.legend_beside(ax, handles=handles)
-    return ax
+    style.legend_beside(ax)
 
 
-@style.unless_empty("no stacked array")
-def stacked(rows: np.ndarray, *, ax: Axes | None = None) -> Axes:
+@style.picture("no stacked array", height=5)
+def stacked(ax: Axes, rows: np.ndarray) -> None:
     """The stacked study's array, each row on its own scale, with its parts named.
 
     Parameters
@@ -233,9 +218,7 @@ def stacked(rows: np.ndarray, *, ax: Axes | None = None) -> Axes:
     rows : ndarray, shape (87, n_frames)
         From audio (87 rows of six kinds) or from a pack (of three).
     """
-    ax = style.new_axes(ax, height=5)
-    image = ax.imshow(_standardised(rows.astype(float)), origin="lower", aspect="auto",
-                      cmap="coolwarm", vmin=-3, vmax=3)  # fmt: skip
+    image = ax.imshow(_standardised(rows), origin="lower", aspect="auto", **DEVIATIONS)
     ax.grid(False)
     parts = {"MFCC": 20, "mel": 57, "tempogram": 10}
     if rows.shape[1] == STACKED_FRAMES:
@@ -246,4 +229,3 @@ def stacked(rows: np.ndarray, *, ax: Axes | None = None) -> Axes:
     ax.set_yticks((edges[:-1] + edges[1:]) / 2 - 0.5, list(parts))
     ax.set(xlabel="frame")
     ax.figure.colorbar(image, ax=ax, label="standard deviations from its mean")
-    return ax

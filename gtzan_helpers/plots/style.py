@@ -1,11 +1,12 @@
 """The look of all pictures: colours, axes, names for people, and how a picture is saved."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
+from inspect import Signature, signature
 from itertools import cycle
 from pathlib import Path
 from textwrap import fill
-from typing import Any, TypeVar, cast, get_type_hints
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,9 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from gtzan_helpers import files
+from gtzan_helpers.datasets import PROTOCOLS
 from gtzan_helpers.models.systems import SYSTEMS
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 # Okabe & Ito 2008, "Color universal design": readers with any colour vision can tell them apart.
 BLUE, SKY, GREEN = "#0072B2", "#56B4E9", "#009E73"
@@ -28,13 +28,7 @@ INK, GREY, LIGHT = "#222222", "#666666", "#D9D9D9"
 PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, INK, "#999999", "#882255", YELLOW)
 """Theirs, and two more for ten genres."""
 
-PROTOCOL_COLOURS = {
-    "segment_random": VERMILLION,
-    "segment_random_augmented": PURPLE,
-    "track_random": ORANGE,
-    "artist_grouped": SKY,
-    "fault_filtered": BLUE,
-}
+PROTOCOL_COLOURS = dict(zip(PROTOCOLS, (VERMILLION, PURPLE, ORANGE, SKY, BLUE), strict=True))
 
 
 def use_style() -> None:
@@ -67,7 +61,7 @@ def save(picture: Figure | Axes | np.ndarray, folder: str | Path, name: str) -> 
     Path
         Of the PNG.
     """
-    figure = picture if isinstance(picture, Figure) else np.ravel(picture)[0].figure
+    figure = picture if isinstance(picture, Figure) else np.array([picture]).flat[0].figure
     path = Path(folder) / f"{name}.png"
     for target in (path.with_name(f"{name}.svg"), path):
         metadata = {"Date": None} if target.suffix == ".svg" else None
@@ -76,33 +70,66 @@ def save(picture: Figure | Axes | np.ndarray, folder: str | Path, name: str) -> 
     return path
 
 
-# Where there is nothing to draw
+# Pictures
 
 
-def notice_axes(ax: Axes, text: str) -> Axes:
+def picture(
+    empty: str = "", *, width: float = 9, height: float | Callable[[Any], float] = 3.5
+) -> Callable[[Callable[..., None]], Callable[..., Axes]]:
+    """Decorate a function that draws onto axes: `draw(ax, data, ...)`.
+
+    The picture is called as ``picture(data, ..., ax=None)`` and returns the axes.
+
+    Parameters
+    ----------
+    empty : str
+        What it says where there is no data.
+    width, height : float
+        Size in inches where no axes are given; the height may depend on the data.
+    """
+
+    def decorate(draw: Callable[..., None]) -> Callable[..., Axes]:
+        @wraps(draw)
+        def drawn(*args: Any, ax: Axes | None = None, **settings: Any) -> Axes:
+            tall = height(*args[:1]) if callable(height) else height
+            ax = ax or new_axes(width=width, height=tall)
+            if not empty or len(args[0]):
+                draw(ax, *args, **settings)
+                return ax
+            ax.set_title(name_of(settings.get("title", "")))
+            notice_axes(ax, empty)
+            return ax
+
+        ax, *others = signature(draw).parameters.values()
+        ax = ax.replace(kind=ax.KEYWORD_ONLY, default=None)
+        drawn.__signature__ = Signature([*others, ax], return_annotation=Axes)  # type: ignore[attr-defined]
+        return drawn
+
+    return decorate
+
+
+def notice_axes(ax: Axes, text: str) -> None:
     """Say in the middle of `ax` why it shows nothing."""
     ax.axis("off")
     ax.text(0.5, 0.5, plain(f"nothing to show: {text}"), ha="center", va="center", color=GREY,
             transform=ax.transAxes, wrap=True)  # fmt: skip
-    return ax
 
 
-def unless_empty(text: str) -> Callable[[F], F]:
-    """Decorate a picture: where its first argument is empty, it shows `text` as a notice."""
+def new_axes(*, width: float = 9, height: float = 3.5) -> Axes:
+    """New axes of a size in inches."""
+    return plt.subplots(figsize=(width, height))[1]
 
-    def decorate(draw: F) -> F:
-        @wraps(draw)
-        def drawn(*args: Any, **kwargs: Any) -> Any:
-            data, *_ = (*args, *kwargs.values())
-            if len(data):
-                return draw(*args, **kwargs)
-            ax = notice_axes(new_axes(kwargs.get("ax")), text)
-            ax.set_title(name_of(kwargs.get("title", "")))
-            return ax.figure if get_type_hints(draw)["return"] is Figure else ax
 
-        return cast(F, drawn)
-
-    return decorate
+def grid(n: int, n_columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """`n` axes of a size in inches, in rows of `n_columns` at most; a notice if there are none."""
+    if n == 0:
+        figure = plt.figure()
+        notice_axes(figure.add_subplot(), "no data")
+        return figure, []
+    n_columns = min(n, n_columns)
+    n_rows = -(-n // n_columns)
+    figure = plt.figure(figsize=(width * n_columns, height * n_rows + 0.4))
+    return figure, [figure.add_subplot(n_rows, n_columns, place + 1) for place in range(n)]
 
 
 # Words
@@ -130,26 +157,14 @@ def name_of(text: object, width: int = 99) -> str:
 # Axes
 
 
-def new_axes(ax: Axes | None = None, *, width: float = 9, height: float = 3.5) -> Axes:
-    """Return the axes that were given, or new ones of a size in inches."""
-    return ax if ax is not None else plt.subplots(figsize=(width, height))[1]
+CHANCE: dict[str, Any] = {"color": INK, "linestyle": ":", "label": "chance level", "zorder": 3}
+"""The line of the chance level, in every picture that has one."""
 
 
 def per_cent(axis: Axis, label: str) -> None:
     """Show shares in per cent; the label has to say so."""
     axis.set_major_formatter(PercentFormatter(1, symbol=""))
     axis.set_label_text(label)
-
-
-def mark(ax: Axes, shares: Mapping[str, float]) -> None:
-    """Draw a dotted line at one share or two, from low to high, with its name above the axes."""
-    top = ax.secondary_xaxis("top")
-    top.set_xticks(list(shares.values()), list(shares))
-    top.tick_params(length=0, labelsize=8, labelcolor=GREY)
-    for label, side in zip(top.get_xticklabels(), ("right", "left"), strict=False):
-        label.set(ha=side)
-    for share in shares.values():
-        ax.axvline(share, color=GREY, linestyle=":", zorder=3)
 
 
 def legend_beside(ax: Axes, **settings: Any) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from gtzan_helpers import files
 from gtzan_helpers.errors import SourceError
-from gtzan_helpers.experiments import rows, scoreboard
+from gtzan_helpers.experiments import results, scoreboard
 from gtzan_helpers.models import systems
 
 # One notebook
@@ -99,7 +99,7 @@ def _left_out_line(title: str, reason: str) -> str:
 
 def _scoreboard(folder: Path, executed: list[str]) -> str:
     try:
-        measured = rows.read_run(folder)
+        measured = results.read_run(folder)
     except SourceError:
         return "<p>No system was measured yet.</p>"
     compared = scoreboard.comparison(scoreboard.merge(measured[:0], measured))

@@ -8,8 +8,7 @@ import pandas as pd
 
 from gtzan_helpers import config, files
 from gtzan_helpers.errors import SourceError
-from gtzan_helpers.experiments import rows as results
-from gtzan_helpers.experiments import scoreboard
+from gtzan_helpers.experiments import results, scoreboard
 from gtzan_helpers.models import systems
 
 

@@ -15,7 +15,7 @@ import soundfile
 
 from gtzan_helpers import cli
 from gtzan_helpers.datasets.kinds import packs
-from gtzan_helpers.experiments import rows
+from gtzan_helpers.experiments import results
 
 SR = 22_050
 
@@ -303,7 +303,7 @@ def test_a_class_without_audio_works_on_a_pack_of_the_embedded_dataset(gtzan, tm
 @pytest.fixture
 def finished(tmp_path):
     """A run with one result: half of the tracks right, under an honest protocol."""
-    row = rows.Row(
+    row = results.Row(
         system_id="capstone_svm",
         source="mini",
         features="capstone",
@@ -317,7 +317,7 @@ def finished(tmp_path):
         track_ci_high=0.6,
         profile="quick",
     )
-    rows.write_row(tmp_path / "run" / "results", row, key="k")
+    results.write_row(tmp_path / "run" / "results", row, key="k")
     return tmp_path / "run"
 
 

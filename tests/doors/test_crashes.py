@@ -18,7 +18,7 @@ from test_download import contents, host, tar_of, wav  # noqa: F401
 
 from gtzan_helpers import files
 from gtzan_helpers.datasets import download
-from gtzan_helpers.experiments import rows
+from gtzan_helpers.experiments import results
 
 SR = 22_050
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -191,7 +191,7 @@ def test_a_run_killed_three_times_ends_as_an_undisturbed_one(songs, tmp_path):
 
 
 def rows_of(folder):
-    table = rows.read_run(folder).sort_values(["system_id", "protocol"], ignore_index=True)
+    table = results.read_run(folder).sort_values(["system_id", "protocol"], ignore_index=True)
     return table.drop(columns=["fit_seconds"])
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from gtzan_helpers import config, reproduce
-from gtzan_helpers.experiments import predictions
+from gtzan_helpers.experiments import results
 
 PATHS = sorted((config.checkout() / "notebooks").glob("*.ipynb"))
 FOLDED = {"source_hidden": True, "outputs_hidden": True}
@@ -177,7 +177,7 @@ def test_a_damaged_run_still_gives_a_report_that_says_what_was_left_out(smoke_ru
     for path in (folder / "predictions").glob(f"*__{honest}.npz"):
         if not path.stat().st_size:
             continue
-        stored = predictions.read_predictions(folder, path.stem)
+        stored = results.read_predictions(folder, path.stem)
         # One test track is left, and the first label is never predicted.
         mine = stored.test_id == stored.test_id[0]
         probs = stored.test_probs[mine].astype(float) + 0.001

@@ -10,7 +10,7 @@ from gtzan_helpers import reproduce
 from gtzan_helpers.datasets.kinds import packs
 from gtzan_helpers.datasets.sources import open_source
 from gtzan_helpers.errors import NotebookError, NotPossibleError, SettingError, SourceError
-from gtzan_helpers.experiments import rows
+from gtzan_helpers.experiments import results
 
 
 def run(source, folder, **settings):
@@ -31,7 +31,7 @@ def music_and_speech(labelled_folder):
 def test_two_labels_of_the_users_own_are_classified(tmp_path, music_and_speech):
     page, lines = run(music_and_speech, tmp_path / "run", only=["03"])
     assert "12 tracks, 2 labels" in lines[1]
-    table = rows.read_run(tmp_path / "run")
+    table = results.read_run(tmp_path / "run")
     measured = table[table.status == "measured"].set_index("system_id")
     assert measured.track_accuracy["capstone_random_forest"].min() == 1  # tones against noise
     assert "capstone_random_forest" in page.read_text(encoding="utf-8")

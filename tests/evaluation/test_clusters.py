@@ -19,8 +19,11 @@ def test_labels_that_are_confused_with_one_another_are_one_cluster():
     matrix = pd.DataFrame(np.eye(4) * 0.5, list("abcd"), list("abcd"))
     matrix.loc["a", "b"] = matrix.loc["b", "a"] = 0.5
     matrix.loc["c", "d"] = matrix.loc["d", "c"] = 0.5
-    _, cluster_of = clusters.confusion_clusters(matrix, n_clusters=2)
+    matrix.loc["e", "e"] = matrix.loc["f", "f"] = 1.0
+    matrix = matrix.fillna(0)[list("abcdef")]
+    _, cluster_of = clusters.confusion_clusters(matrix)
     assert cluster_of["a"] == cluster_of["b"] != cluster_of["c"] == cluster_of["d"]
+    assert len(set(cluster_of.values())) == 4
     y_true, y_pred = np.array([0, 1, 2, 3]), np.array([1, 1, 0, 2])
     assert clusters.cluster_accuracy(y_true, y_pred, list("abcd"), cluster_of) == 0.75
 

@@ -54,7 +54,7 @@ def test_the_test_set_has_no_say_in_who_is_chosen(rng):
 
 def test_a_stack_learns_whom_to_trust(rng):
     joined = ensembles.join([member("good", rng, right=0.95), member("bad", rng, right=0.2)])
-    probs = ensembles.stack(joined, {"good": 1, "bad": 1}, strength=1.0)
+    probs = ensembles.stack(joined, {"good": 1, "bad": 1})
     assert np.allclose(probs.sum(axis=1), 1)
     assert (probs.argmax(axis=1) == joined.test_true).mean() > 0.8
 
@@ -62,7 +62,7 @@ def test_a_stack_learns_whom_to_trust(rng):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"labels": ("a", "b", "z")}, "knows the labels"),
+        ({"labels": ("a", "b", "z")}, "the labels of x, y differ"),
         ({"valid_id": np.array([f"w{i:03d}" for i in range(60)])}, "no track is common"),
         ({"valid_id": np.array([f"t{i:03d}" for i in range(60)])}, "k-fold"),
     ],

@@ -79,19 +79,6 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says(rng):
     assert 0.90 <= hits / 200 <= 0.99
 
 
-def test_a_lower_level_gives_a_narrower_interval():
-    correct = np.arange(100) % 2 == 0
-    wide, narrow = (np.ptp(scores.accuracy_interval(correct, level=k)) for k in (0.95, 0.5))
-    assert narrow < wide / 2
-
-
-def test_no_track_has_no_interval():
-    with pytest.raises(ValueError, match="correct is empty"):
-        scores.accuracy_interval(np.array([], dtype=bool))
-    with pytest.raises(ValueError, match="values is empty"):
-        scores.mean_interval(np.array([]))
-
-
 def test_the_interval_of_a_mean_is_that_of_an_accuracy_where_values_are_hits():
     correct = np.arange(290) < 0.55 * 290
     np.testing.assert_allclose(

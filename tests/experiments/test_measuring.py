@@ -15,7 +15,7 @@ from gtzan_helpers.datasets.facts import gtzan_facts
 from gtzan_helpers.datasets.sources import LostSource
 from gtzan_helpers.evaluation.scores import score
 from gtzan_helpers.experiments import migration
-from gtzan_helpers.experiments.rows import read_run
+from gtzan_helpers.experiments.results import read_run
 from gtzan_helpers.experiments.run import Run
 from gtzan_helpers.models import fitted, systems
 
@@ -185,7 +185,7 @@ def test_a_changed_setting_of_a_learner_makes_a_new_row(tmp_path, system_id, cha
 def test_keys_are_the_same_in_another_process(tmp_path):
     code = (
         "from gtzan_helpers.config import profile\n"
-        "from gtzan_helpers.experiments.rows import row_key\n"
+        "from gtzan_helpers.experiments.results import row_key\n"
         "from gtzan_helpers.models.systems import SYSTEMS\n"
         "for system in SYSTEMS.values():\n"
         "    print(row_key(system, profile('full'), 'track_random', 0, 'd', tuned=True))\n"

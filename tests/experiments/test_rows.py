@@ -9,8 +9,7 @@ import pytest
 from test_scoreboard import a_row, refused
 
 from gtzan_helpers.errors import SourceError
-from gtzan_helpers.experiments import predictions
-from gtzan_helpers.experiments import rows as results
+from gtzan_helpers.experiments import results
 
 
 def test_a_row_comes_back_as_it_was_written(tmp_path):
@@ -78,12 +77,12 @@ def test_a_row_that_no_run_writes_is_refused(tmp_path, column, value):
 )
 def test_predictions_that_do_not_fit_are_damaged(tmp_path, changes):
     part = [np.array(["x", "y"]), np.zeros(2, int), np.array([0, 1]), np.full((2, 2), 0.5)]
-    whole = predictions.Predictions(np.array(["a", "b"]), *part, *part)
-    predictions.write_predictions(tmp_path, "good", whole)
-    assert predictions.read_predictions(tmp_path, "good").test_id.tolist() == ["x", "y"]
-    predictions.write_predictions(tmp_path, "bad", dataclasses.replace(whole, **changes))
+    whole = results.Predictions(np.array(["a", "b"]), *part, *part)
+    results.write_predictions(tmp_path, "good", whole)
+    assert results.read_predictions(tmp_path, "good").test_id.tolist() == ["x", "y"]
+    results.write_predictions(tmp_path, "bad", dataclasses.replace(whole, **changes))
     with pytest.raises(SourceError, match=r"bad\.npz: damaged"):
-        predictions.read_predictions(tmp_path, "bad")
+        results.read_predictions(tmp_path, "bad")
 
 
 def test_a_folder_without_results_says_what_makes_them(tmp_path):

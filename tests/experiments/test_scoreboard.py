@@ -5,9 +5,8 @@ import math
 import pytest
 
 from gtzan_helpers.errors import SourceError
-from gtzan_helpers.experiments import rows as results
-from gtzan_helpers.experiments import scoreboard
-from gtzan_helpers.experiments.rows import Row
+from gtzan_helpers.experiments import results, scoreboard
+from gtzan_helpers.experiments.results import Row
 
 
 def a_row(system_id="capstone_svm", protocol="fault_filtered", accuracy=0.5, **changes):

@@ -9,7 +9,6 @@ from scipy.io import wavfile
 
 from gtzan_helpers import plots
 from gtzan_helpers.datasets.sources import open_source
-from gtzan_helpers.plots import notebook
 
 SR = 22_050
 
@@ -67,4 +66,3 @@ def test_shares_are_shown_with_their_bounds_and_a_dash_without():
 
 def test_the_code_of_a_picture_can_be_shown():
     assert "def waveform(" in plots.show_source(plots.waveform).data
-    assert notebook.PLAYER_SECONDS == 5

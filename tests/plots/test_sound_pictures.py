@@ -7,7 +7,6 @@ import pytest
 from gtzan_helpers import plots
 from gtzan_helpers.audio.analysis import Analysis, MelAnalysis
 from gtzan_helpers.datasets import fingerprints
-from gtzan_helpers.plots import sound
 
 SR = 22_050
 
@@ -52,8 +51,8 @@ def test_the_tempo_lies_on_its_row_of_the_tempogram():
     assert low < analysis.tempo < high
 
 
-def test_bands_are_labelled_by_their_frequency(ax):
-    sound.ticks_in_hz(ax, 128, SR)
+def test_the_bands_of_a_waterfall_are_labelled_by_their_frequency(analysis):
+    ax = plots.waterfall(analysis)
     labels = [int(text.get_text()) for text in ax.get_yticklabels()]
     assert labels == [512, 1024, 2048, 4096, 8192]
     band = ax.get_yticks()[1]

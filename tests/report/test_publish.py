@@ -6,7 +6,7 @@ import pytest
 
 from gtzan_helpers import config
 from gtzan_helpers.errors import SourceError
-from gtzan_helpers.experiments import predictions, rows, scoreboard
+from gtzan_helpers.experiments import results, scoreboard
 from gtzan_helpers.models import systems
 from gtzan_helpers.report import publish
 
@@ -16,32 +16,32 @@ BOARD = ROOT / "figures" / "scoreboard.csv"
 
 def test_readme_holds_the_tables_that_its_scoreboard_gives():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for marker, table in publish.readme_tables(rows.read_run(BOARD)).items():
+    for marker, table in publish.readme_tables(results.read_run(BOARD)).items():
         assert scoreboard.replace_between(readme, marker, table) == readme, marker
 
 
 def test_figures_hold_no_synthetic_result():
-    assert not rows.read_run(BOARD).source.str.startswith("synthetic").any()
+    assert not results.read_run(BOARD).source.str.startswith("synthetic").any()
 
 
 def test_every_compared_row_has_predictions_that_give_its_accuracy():
-    board = rows.read_run(BOARD)
+    board = results.read_run(BOARD)
     for row in board[board.status == "measured"].itertuples():
         own = systems.get(row.system_id).run_protocol
         honest = scoreboard.honest_protocol(board[board.source == row.source])
         if row.protocol not in (own, honest):
             continue
-        stem = rows.stem(row.system_id, row.source, row.protocol, row.seed)
+        stem = results.stem(row.system_id, row.source, row.protocol, row.seed)
         path = ROOT / "figures" / "predictions" / f"{stem}.npz"
         assert path.stat().st_size < 100_000, stem
-        _, probs, y_true = predictions.read_predictions(ROOT / "figures", stem).tracks()
+        _, probs, y_true = results.read_predictions(ROOT / "figures", stem).tracks()
         right = (probs.argmax(axis=1) == y_true).mean()
         # Probabilities are kept as float16, which may turn a tie.
         assert abs(right - row.track_accuracy) <= 1.01 / len(y_true), stem
 
 
 def test_capstone_systems_have_real_rows_under_their_protocol_and_the_honest_one():
-    board = rows.read_run(BOARD)
+    board = results.read_run(BOARD)
     kaggle = board[(board.source == "features_30_sec") & (board.status == "measured")]
     names = ["logistic_regression", "knn", "random_forest", "svm", "gradient_boosting", "xgboost"]
     for name in names:
@@ -59,8 +59,8 @@ def test_every_picture_and_file_that_readme_links_to_is_there():
 
 @pytest.mark.parametrize("source", ["synthetic", "synthetic_class"])
 def test_synthetic_rows_are_kept_out_of_figures(source):
-    row = rows.Row("capstone_svm", source, "kaggle", 0.0, "track_random", 0, "measured")
+    row = results.Row("capstone_svm", source, "kaggle", 0.0, "track_random", 0, "measured")
     before = BOARD.read_bytes()
     with pytest.raises(SourceError, match="synthetic results are not for figures"):
-        publish.write(rows.table([row]), [])
+        publish.write(results.table([row]), [])
     assert BOARD.read_bytes() == before
