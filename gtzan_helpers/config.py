@@ -22,14 +22,14 @@ GENRES = (
     "rock",
 )
 
+# Sampling rate in Hz at which features are computed; other recordings are resampled to it.
 SR = 22_050
-"""Sampling rate in Hz at which features are computed; other recordings are resampled to it."""
 
+# Length of a segment in seconds, where nothing else is asked for.
 SEGMENT_SECONDS = 3.0
-"""Length of a segment in seconds, where nothing else is asked for."""
 
+# The random seed of the embedded dataset.
 SYNTHETIC_SEED = 20
-"""The random seed of the embedded dataset."""
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ import zlib
 from collections.abc import Mapping
 from typing import TypeVar
 
+# What libraries raise when they read a file that is missing, damaged or of another format.
 DAMAGED_FILE = (
     *(OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, AttributeError),
     *(OverflowError, zipfile.BadZipFile, zlib.error),
 )
-"""What libraries raise when they read a file that is missing, damaged or of another format."""
 
 
 def reason(error: Exception) -> str:

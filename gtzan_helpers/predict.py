@@ -24,8 +24,8 @@ from gtzan_helpers.workers import keep_memory
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# Length of the windows that songs are read in: that of the clips the models were trained on.
 WINDOW_SECONDS = 30.0
-"""Length of the windows that songs are read in: that of the clips the models were trained on."""
 
 
 @dataclass(frozen=True)

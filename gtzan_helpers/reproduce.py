@@ -31,11 +31,11 @@ from gtzan_helpers.report import pages
 
 KERNEL = "python3"
 
+# What runs took on two cores, extraction from audio included.
 SECONDS_PER_TRACK = {"smoke": 0.3, "quick": 1.5, "full": 2.0}
-"""What runs took on two cores, extraction from audio included."""
 
+# Per track and notebook that trains networks to their end.
 SECONDS_OF_TRAINING = 2.0
-"""Per track and notebook that trains networks to their end."""
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ from tqdm.auto import tqdm
 
 from gtzan_helpers.errors import SettingError
 
+# Seconds of work below which further processes take longer to start than they save.
 WORTH_PROCESSES = 20.0
-"""Seconds of work below which further processes take longer to start than they save."""
 
+# How long a scheduler may take to answer.
 ANSWER_SECONDS = 10
-"""How long a scheduler may take to answer."""
 
+# Bytes; glibc reuses blocks of at most 32 MB.
 LARGEST_REUSED = 31 << 20
-"""Bytes; glibc reuses blocks of at most 32 MB."""
 
 
 def keep_memory() -> None:

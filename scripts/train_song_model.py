@@ -21,11 +21,11 @@ from gtzan_helpers.evaluation.scores import Scores, score
 from gtzan_helpers.models.classical import FittedClassical, LogVariances
 from gtzan_helpers.models.fitted import Fitted, Inputs
 
+# Columns of the Kaggle release's table that we could not reproduce.
 LEFT_OUT = ("tempo", "harmony_mean", "perceptr_mean")
-"""Columns of the Kaggle release's table that we could not reproduce."""
 
+# Share of the validation set whose confidence lies below the threshold.
 NOT_SURE = 0.05
-"""Share of the validation set whose confidence lies below the threshold."""
 
 
 def train(table: str | Path, *, without: tuple[str, ...] = ()) -> tuple[Fitted, dict[str, Scores]]:
@@ -81,30 +81,7 @@ def _pipeline(columns: tuple[str, ...]) -> Pipeline:
     return make_pipeline(LogVariances(variances), StandardScaler(), classifier)
 
 
-_CARD = """# The genre model that `gtzan predict` carries
-
-A logistic regression (C = 0.1) on {n_columns} features of 30 s of music: means and variances of
-chroma, loudness, spectral shape, zero crossings, harmonic and percussive signal and 20 MFCC, the
-variances as logarithms. Trained on the 1000 tracks of GTZAN as they are in the Kaggle release's
-table, without its columns `length`, {left_out}, which cannot be
-reproduced.
-
-| tested on | accuracy (95 % interval) |
-|---|---|
-| artists of whom no song was in the training set (fault-filtered split, 290 songs) | {honest} |
-| other songs of GTZAN (10-fold over 1000 songs; artists and duplicates on both sides) | {leaky} |
-
-Expect the first accuracy, or less, on your own songs. Probabilities are calibrated by one
-temperature ({temperature:.2f}), and the model is *not sure* below {threshold:.0%}: both come from
-the split's validation set, of which 95 % lie above.
-
-**For** teaching, playing, and a first sorting of a collection. **Not for** decisions about people
-or their work: it knows ten genres of a collection made about the year 2000, with wrong labels in
-one of twenty songs, and nothing of most of the world's music. Any other music is put into one of
-the ten, too.
-
-Written by `python scripts/train_song_model.py features_30_sec.csv`, which trains the model.
-"""
+CARD = Path(__file__).with_name("song_model_card.md")
 
 
 def card(model: Fitted, scores: dict[str, Scores]) -> str:
@@ -114,7 +91,7 @@ def card(model: Fitted, scores: dict[str, Scores]) -> str:
         f"({100 * of.track_ci_low:.1f} to {100 * of.track_ci_high:.1f})"
         for protocol, of in scores.items()
     }
-    return _CARD.format(
+    return CARD.read_text(encoding="utf-8").format(
         n_columns=len(model.inputs.columns),
         left_out=", ".join(f"`{name}`" for name in LEFT_OUT),
         honest=accuracy["fault_filtered"],

@@ -22,8 +22,8 @@ from gtzan_helpers.audio.median import sliding_median
 from gtzan_helpers.audio.spectra import HOP_LENGTH, N_FFT, decibels, mel_of_power
 
 N_MFCC = 20
+# Frames, and bins, that the harmonic/percussive medians span; librosa's default.
 HPSS_SIZE = 31
-"""Frames, and bins, that the harmonic/percussive medians span; librosa's default."""
 
 STACKED_FRAMES = 1400
 TEMPO_BANDS = 10

@@ -17,21 +17,23 @@ from gtzan_helpers.errors import choose
 GAIN_DB = 6.0
 SNR_DB = (10.0, 30.0)
 RATES = (0.85, 1.18)
+# Maximum shift of an augmented spectrogram in mel bands.
 BANDS = 4
-"""Maximum shift of an augmented spectrogram in mel bands."""
 
+# Standard deviation of each gain of an equalizer.
 EQUALIZER_DB = 3.0
-"""Standard deviation of each gain of an equalizer."""
 
+# Augmentations of audio: transforms of audiomentations, and their settings: semitones; gain in dB;
+# noise in dB below the music; speed as a factor, which may change the length.
 AUGMENTATIONS: Mapping[str, tuple[str, tuple[Any, ...]]] = {
     "pitch": ("PitchShift", (-2.0, 2.0)),
     "gain": ("Gain", (-GAIN_DB, GAIN_DB)),
     "noise": ("AddGaussianSNR", SNR_DB),
     "stretch": ("TimeStretch", (*RATES, False)),
 }
-"""Augmentations of audio: transforms of audiomentations, and their settings: semitones; gain in
-dB; noise in dB below the music; speed as a factor, which may change the length."""
 
+# Severities: noise in dB below the music; gain in dB, clipped at 1; pitch in semitones; speed as a
+# factor; the cutoff frequency in Hz; clipping at a share of the peak.
 CORRUPTIONS: Mapping[str, tuple[float, ...]] = {
     "noise": (30.0, 20.0, 10.0),
     "gain": (-20.0, 12.0),
@@ -40,16 +42,15 @@ CORRUPTIONS: Mapping[str, tuple[float, ...]] = {
     "low-pass": (8000.0, 4000.0, 1000.0),
     "clipping": (0.5, 0.1),
 }
-"""Severities: noise in dB below the music; gain in dB, clipped at 1; pitch in semitones; speed as
-a factor; the cutoff frequency in Hz; clipping at a share of the peak."""
 
+# Severities: a noise floor in dB below the maximum; gain in dB; a shift in mel bands.
 LOG_MEL_CORRUPTIONS: Mapping[str, tuple[float, ...]] = {
     "noise": (60.0, 40.0, 20.0),
     "gain": (-20.0, -10.0),
     "shift": (-4.0, -2.0, 2.0, 4.0),
 }
-"""Severities: a noise floor in dB below the maximum; gain in dB; a shift in mel bands."""
 
+# Unit of each corruption's severity.
 UNITS: Mapping[str, str] = {
     "noise": "dB below",
     "gain": "dB",
@@ -59,7 +60,6 @@ UNITS: Mapping[str, str] = {
     "clipping": "of the peak",
     "shift": "bands",
 }
-"""Unit of each corruption's severity."""
 
 
 # Augmentation
@@ -171,6 +171,7 @@ def _mask(log_mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return masked
 
 
+# Augmentations of a log-mel spectrogram.
 LOG_MEL_AUGMENTATIONS: Mapping[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
     "pitch": lambda log_mel, rng: _shift(log_mel, int(rng.integers(-BANDS, BANDS + 1))),
     "gain": lambda log_mel, rng: log_mel + rng.uniform(-GAIN_DB, GAIN_DB),
@@ -179,7 +180,6 @@ LOG_MEL_AUGMENTATIONS: Mapping[str, Callable[[np.ndarray, np.random.Generator], 
     "mask": _mask,
     "equalizer": _equalize,
 }
-"""Augmentations of a log-mel spectrogram."""
 
 
 def mixup(

@@ -21,12 +21,12 @@ from gtzan_helpers.config import SR
 from gtzan_helpers.errors import NotPossibleError, SettingError, choose
 from gtzan_helpers.workers import keep_memory
 
+# Seconds between the frames of `log_mel` and `mfcc` that are computed from audio.
 FRAME_PERIOD = 0.0775
-"""Seconds between the frames of `log_mel` and `mfcc` that are computed from audio."""
 
 PICTURE_SIZE = 224
+# In seconds: a few frames, and ten minutes.
 MIN_SEGMENT, MAX_SEGMENT = 0.1, 600.0
-"""In seconds: a few frames, and ten minutes."""
 
 
 @dataclass(frozen=True)
@@ -311,8 +311,8 @@ FEATURE_SETS: Mapping[str, FeatureSet] = {
     )
 }
 
+# The feature tables, in the order in which a source's default is chosen.
 TABLE_SETS = ("kaggle", "logmel", "capstone", "full")
-"""The feature tables, in the order in which a source's default is chosen."""
 
 
 def feature_set(name: str) -> FeatureSet:

@@ -7,8 +7,8 @@ from itertools import chain
 import numba
 import numpy as np
 
+# Columns that are filtered side by side, at most, in vector instructions.
 LANES = 256
-"""Columns that are filtered side by side, at most, in vector instructions."""
 
 Step = tuple[int, int, int]
 

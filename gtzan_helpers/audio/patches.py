@@ -7,11 +7,11 @@ from gtzan_helpers.audio import spectra
 
 PATCH_SECONDS = 3.0
 PATCH_SR, PATCH_FFT, PATCH_HOP = 16_000, 512, 256
+# Frames and bands of a patch, 3 s at `PATCH_SR`.
 PATCH_SHAPE = (187, 96)
-"""Frames and bands of a patch, 3 s at `PATCH_SR`."""
 
+# Level of the loudest point of a track's mel spectrogram, the median over GTZAN's mini set.
 LOUDEST_DB = 31.4
-"""Level of the loudest point of a track's mel spectrogram, the median over GTZAN's mini set."""
 
 
 def patches(y: np.ndarray, starts_s: np.ndarray) -> np.ndarray:

@@ -19,24 +19,24 @@ from gtzan_helpers.errors import AudioError
 SUFFIXES = (".wav", ".au", ".flac", ".mp3", ".ogg")
 MIN_RATE, MAX_RATE = 1_000, 768_000
 MAX_CHANNELS = 32
+# Louder samples (full scale is 1) are errors; 32-bit integers read as floats stay below.
 MAX_LEVEL = 2.0**31
-"""Louder samples (full scale is 1) are errors; 32-bit integers read as floats stay below."""
 
+# Maximum length of a recording, 6 h at 22,050 Hz; even a small file may hold more.
 MAX_SAMPLES = 1 << 29
-"""Maximum length of a recording, 6 h at 22,050 Hz; even a small file may hold more."""
 
+# Shorter recordings are refused: they hold too little music to classify.
 MIN_SECONDS = 1.0
-"""Shorter recordings are refused: they hold too little music to classify."""
 
+# A recording is truncated if a larger share of its promised length is missing; headers of
+# compressed audio may be wrong by less.
 MISSING_SHARE = 0.05
-"""A recording is truncated if a larger share of its promised length is missing; headers of
-compressed audio may be wrong by less."""
 
+# How many chunks of a WAV file are searched for its samples.
 MAX_CHUNKS = 1000
-"""How many chunks of a WAV file are searched for its samples."""
 
+# Programs that stream do not know the length, and write at least this number.
 OPEN_LENGTH = 0x7FFFF000
-"""Programs that stream do not know the length, and write at least this number."""
 
 BLOCK = 1 << 18
 

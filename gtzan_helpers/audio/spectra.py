@@ -16,11 +16,11 @@ N_FFT = 2048
 HOP_LENGTH = 512
 N_MELS = 128
 
+# Range of a track's log-mel spectrogram in dB, relative to its maximum.
 DB_RANGE = (-80.0, 0.0)
-"""Range of a track's log-mel spectrogram in dB, relative to its maximum."""
 
+# Frames that are transformed at a time, few enough to stay in a processor's cache.
 _BLOCK = 128
-"""Frames that are transformed at a time, few enough to stay in a processor's cache."""
 
 
 @lru_cache

@@ -18,21 +18,21 @@ from gtzan_helpers.workers import Workers, progress_bar
 FAULTS = ("unreadable", "odd", "duplicate", "near replica", "missing")
 
 MINI_TRACKS = 100
+# Share of samples at full scale above which a recording counts as clipped.
 CLIPPED_SHARE = 0.001
-"""Share of samples at full scale above which a recording counts as clipped."""
 
 DC_OFFSET = 0.02
 SILENT_PEAK = 1e-4
 SILENT_SECONDS = 2.0
 
+# Fingerprints with a lower bit error rate are of the same recording. The value separates two
+# populations: duplicates in `mini` and the embedded dataset, encoded again, cut and scaled, stay
+# below 0.20; no two of the embedded dataset's 1000 songs, which share bands, beats and tempi, get
+# below 0.26.
 DUPLICATE_ERROR_RATE = 0.25
-"""Fingerprints with a lower bit error rate are of the same recording. The value separates two
-populations: duplicates in `mini` and the embedded dataset, encoded again, cut and scaled, stay
-below 0.20; no two of the embedded dataset's 1000 songs, which share bands, beats and tempi, get
-below 0.26."""
 
+# A fault, the id of the track, and a description.
 Finding = tuple[str, str, str]
-"""A fault, the id of the track, and a description."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,8 @@ def check(source: str | Path | Source, *, jobs: int | None = None) -> Audit:
 
 # One recording
 
+# The faults of a recording, each with a description, and its fingerprint.
 Examined = tuple[list[tuple[str, str]], np.ndarray]
-"""The faults of a recording, each with a description, and its fingerprint."""
 
 
 def _examine(path: str) -> Examined:

@@ -19,17 +19,17 @@ from gtzan_helpers import config
 from gtzan_helpers.errors import DAMAGED_FILE, DownloadError, choose
 from gtzan_helpers.files import file_hash
 
+# The largest size of an archive, packed or unpacked, in bytes; GTZAN takes 1.3 GB.
 MAX_UNPACKED = 4 * 2**30
-"""The largest size of an archive, packed or unpacked, in bytes; GTZAN takes 1.3 GB."""
 
+# The largest number of files in an archive; GTZAN's has 2000.
 MAX_MEMBERS = 20_000
-"""The largest number of files in an archive; GTZAN's has 2000."""
 
+# What the standard library raises when it reads a damaged archive.
 DAMAGED_ARCHIVE = (*DAMAGED_FILE, tarfile.TarError, lzma.LZMAError, LookupError)
-"""What the standard library raises when it reads a damaged archive."""
 
+# Seconds to wait for a server's answer.
 TIMEOUT = 30
-"""Seconds to wait for a server's answer."""
 
 BLOCK = 1 << 18
 

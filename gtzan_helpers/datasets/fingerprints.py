@@ -18,39 +18,39 @@ from gtzan_helpers import config
 from gtzan_helpers.errors import NotPossibleError
 
 BITS = 32
+# Seconds from one frame of a fingerprint to the next.
 PERIOD = 0.0775
-"""Seconds from one frame of a fingerprint to the next."""
 
+# Seconds over which loudness is averaged, so that a shift of half a frame changes little.
 WINDOW = 5 * PERIOD
-"""Seconds over which loudness is averaged, so that a shift of half a frame changes little."""
 
+# Frames between the two moments that are compared.
 STEP = 2
-"""Frames between the two moments that are compared."""
 
+# The share of the mel bands in use: a DC offset lies below, what encoders drop lies above.
 RANGE = (3 / 128, 102 / 128)
-"""The share of the mel bands in use: a DC offset lies below, what encoders drop lies above."""
 
+# Levels this far below the maximum are clipped: encoders and converters distort them.
 FLOOR_DB = 50.0
-"""Levels this far below the maximum are clipped: encoders and converters distort them."""
 
+# Smaller changes count as none: silence, or levels below the floor.
 STILL_DB = 0.01
-"""Smaller changes count as none: silence, or levels below the floor."""
 
+# The largest number of equal words that one word is compared with; it bounds the time.
 NEIGHBOURS = 64
-"""The largest number of equal words that one word is compared with; it bounds the time."""
 
+# A single word may be equal by chance.
 WORDS_IN_COMMON = 2
-"""A single word may be equal by chance."""
 
+# Two fingerprints match if their bit error rate is below 0.5 by more than this over the square root
+# of the number of frames in common. Unrelated tracks of GTZAN stay below 1 at any lag.
 SIGNIFICANCE = 2.0
-"""Two fingerprints match if their bit error rate is below 0.5 by more than this over the square
-root of the number of frames in common. Unrelated tracks of GTZAN stay below 1 at any lag."""
 
+# Longer recordings are cut, so that memory has a bound.
 LONGEST_SECONDS = 300.0
-"""Longer recordings are cut, so that memory has a bound."""
 
+# The fingerprint of a file that cannot be read.
 EMPTY = np.zeros((0, BITS), np.int8)
-"""The fingerprint of a file that cannot be read."""
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,11 @@ from gtzan_helpers.datasets.extraction import Features, Request
 from gtzan_helpers.errors import NotPossibleError, SourceError, reason
 from gtzan_helpers.workers import Workers
 
+# Columns of a table of tracks; NA where a source does not know.
 COLUMNS = ("track_id", "genre", "path", *facts.FACTS, "md5")
-"""Columns of a table of tracks; NA where a source does not know."""
 
+# Datasets that `gtzan fetch` downloads.
 NAMED = ("mini", "gtzan")
-"""Datasets that `gtzan fetch` downloads."""
 
 
 class Source(ABC):

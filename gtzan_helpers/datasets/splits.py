@@ -14,6 +14,12 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train
 
 from gtzan_helpers.errors import NotPossibleError, choose
 
+# What each protocol never shares between the test set and the others, most leaky first.
+#
+# ``segment_random``: segments are shuffled, regardless of their track.
+# ``segment_random_augmented``: the same, on a table of segments that already holds augmented
+# copies. ``track_random``: whole tracks are shuffled. ``artist_grouped``: k-fold over artists,
+# without duplicates. ``fault_filtered``: the partition of Kereliuk, Sturm & Larsen (2015).
 PROTOCOLS: dict[str, tuple[str, ...]] = {
     "segment_random": (),
     "segment_random_augmented": (),
@@ -21,26 +27,19 @@ PROTOCOLS: dict[str, tuple[str, ...]] = {
     "artist_grouped": ("track", "artist", "duplicate"),
     "fault_filtered": ("track", "artist", "duplicate"),
 }
-"""What each protocol never shares between the test set and the others, most leaky first.
 
-``segment_random``: segments are shuffled, regardless of their track.
-``segment_random_augmented``: the same, on a table of segments that already holds augmented
-copies. ``track_random``: whole tracks are shuffled. ``artist_grouped``: k-fold over artists,
-without duplicates. ``fault_filtered``: the partition of Kereliuk, Sturm & Larsen (2015).
-"""
-
+# Protocols that measure what they claim to, best first.
 HONEST = ("fault_filtered", "artist_grouped", "track_random")
-"""Protocols that measure what they claim to, best first."""
 
 N_FOLDS = 5
+# With a smaller test set, `track_random` becomes k-fold.
 MIN_TEST_TRACKS = 50
-"""With a smaller test set, `track_random` becomes k-fold."""
 
+# Training, validation and test set: ids of tracks, or row numbers of segments.
 Division = Sequence[np.ndarray]
-"""Training, validation and test set: ids of tracks, or row numbers of segments."""
 
+# Shares of the test and the validation set.
 Sizes = tuple[float, float]
-"""Shares of the test and the validation set."""
 
 
 @dataclass(frozen=True)

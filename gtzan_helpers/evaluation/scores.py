@@ -10,8 +10,8 @@ import pandas as pd
 from sklearn import metrics
 
 N_BOOTSTRAP = 2000
+# Quantiles between which 95 % of the resamples lie.
 MIDDLE = [(1 - 0.95) / 2, (1 + 0.95) / 2]
-"""Quantiles between which 95 % of the resamples lie."""
 
 
 @dataclass(frozen=True)

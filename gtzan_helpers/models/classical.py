@@ -23,17 +23,18 @@ from gtzan_helpers.models.systems import TABLES
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
+# Types of our models that skops does not trust by itself.
 TRUSTED = (
     f"{__name__}.LogVariances",
     "sklearn.tree._tree.Tree",
     "xgboost.core.Booster",
     "xgboost.sklearn.XGBClassifier",
 )
-"""Types of our models that skops does not trust by itself."""
 
+# Principal components of the stacked study.
 N_COMPONENTS = 900
-"""Principal components of the stacked study."""
 
+# The estimators that `Classical` knows, and where they are imported from.
 ESTIMATORS: Mapping[str, str] = {
     "ClassMixtures": __name__,
     "GradientBoostingClassifier": "sklearn.ensemble",
@@ -43,7 +44,6 @@ ESTIMATORS: Mapping[str, str] = {
     "SVC": "sklearn.svm",
     "XGBClassifier": "xgboost",
 }
-"""The estimators that `Classical` knows, and where they are imported from."""
 
 
 class ClassMixtures(ClassifierMixin, BaseEstimator):

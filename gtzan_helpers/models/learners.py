@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from gtzan_helpers.datasets import Features, Split
 
+# Name of the layer of `networks.stacked_cnn` that `OnConvolutions` builds on.
 CONVOLUTIONAL_OUTPUT = "convolutional_output"
-"""Name of the layer of `networks.stacked_cnn` that `OnConvolutions` builds on."""
 
 
 def canonical(value: Any) -> Any:

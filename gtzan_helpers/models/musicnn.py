@@ -25,11 +25,11 @@ from gtzan_helpers.models.transfer import embed
 if TYPE_CHECKING:
     from gtzan_helpers.datasets import Features
 
+# Which of the installed networks: the one trained on the Million Song Dataset.
 WEIGHTS = "MSD_musicnn"
-"""Which of the installed networks: the one trained on the Million Song Dataset."""
 
+# The layers that make up an embedding, and their sizes.
 LAYERS = {"tags": 50, "penultimate": 200, "mean_pool": 753, "max_pool": 753}
-"""The layers that make up an embedding, and their sizes."""
 
 
 def columns() -> tuple[str, ...]:

@@ -16,8 +16,8 @@ from gtzan_helpers.models.backend import keras, layers, ops
 from gtzan_helpers.models.learners import CONVOLUTIONAL_OUTPUT, Network
 
 PRINCIPAL_COMPONENTS = "principal_components"
+# A tensor of any of Keras's backends, symbolic or not.
 Tensor = Any
-"""A tensor of any of Keras's backends, symbolic or not."""
 
 # Blocks
 

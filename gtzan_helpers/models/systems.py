@@ -17,11 +17,11 @@ from gtzan_helpers.models.learners import Classical, Network, OnConvolutions, On
 if TYPE_CHECKING:
     from gtzan_helpers.datasets import Features, Source
 
+# `audio.feature_sets.TABLE_SETS`, named here because that module imports numba.
 TABLES = ("kaggle", "logmel", "capstone", "full")
-"""`audio.feature_sets.TABLE_SETS`, named here because that module imports numba."""
 
+# Default shares of all tracks, or segments, in the test and validation sets.
 TEST_SIZE, VALID_SIZE = 0.2, 0.1
-"""Default shares of all tracks, or segments, in the test and validation sets."""
 
 
 @dataclass(frozen=True)
@@ -315,8 +315,8 @@ _OURS = [
     ),
 ]
 
+# Every system by its id, the studies' first.
 SYSTEMS: Mapping[str, System] = {s.system_id: s for s in (*_OF_STUDIES, *_OURS)}
-"""Every system by its id, the studies' first."""
 
 YARDSTICK, ENSEMBLE = "ours_svm_segments", "ours_ensemble"
 

@@ -24,8 +24,8 @@ from gtzan_helpers.models.fitted import Fitted, Inputs
 from gtzan_helpers.models.learners import Network, Task
 from gtzan_helpers.workers import progress_bar
 
+# Numbers that are turned into 32 bits at a time outside of training.
 _CHUNK = 2**22
-"""Numbers that are turned into 32 bits at a time outside of training."""
 
 
 @dataclass(frozen=True, eq=False)

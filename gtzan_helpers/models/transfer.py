@@ -30,8 +30,8 @@ from gtzan_helpers.workers import progress_bar
 if TYPE_CHECKING:
     from gtzan_helpers.datasets import Features
 
+# Pictures, or patches, that go through a network at a time.
 _CHUNK = 8
-"""Pictures, or patches, that go through a network at a time."""
 
 
 @dataclass(frozen=True)

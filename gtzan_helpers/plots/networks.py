@@ -19,12 +19,13 @@ from gtzan_helpers.plots import style
 from gtzan_helpers.plots.sound import mel_spectrogram
 from gtzan_helpers.plots.style import name_of, per_cent
 
+# Colour of a layer by a word in its kind; other layers are grey.
 COLOURS = {"Conv": style.BLUE, "GRU": style.PURPLE, "Dense": style.VERMILLION, "Pool": style.GREEN}
-"""Colour of a layer by a word in its kind; other layers are grey."""
 
+# Names of layers that go by a shorter one.
 BOXES = {"MaxPooling2D": "Pool", "MaxPooling3D": "Pool", "AveragePooling2D": "Pool\n(mean)"}
-"""Names of layers that go by a shorter one."""
 
+# Layers that leave the shape as it is: named with the one before.
 PASSING = {
     "Activation": "{0.activation.__name__}",
     "BatchNormalization": "batch norm",
@@ -32,7 +33,6 @@ PASSING = {
     "LeakyReLU": "LeakyReLU",
     "SpatialDropout2D": "dropout {0.rate:.2g}",
 }
-"""Layers that leave the shape as it is: named with the one before."""
 
 
 def architecture(model: Any, *, title: str = "", ax: Axes | None = None) -> Axes:

@@ -16,8 +16,8 @@ from gtzan_helpers.audio.changes import UNITS
 from gtzan_helpers.plots import style
 from gtzan_helpers.plots.style import name_of, per_cent, plain
 
+# What a perfect listener would score, given GTZAN's wrong labels (Sturm 2013).
 CEILING = 0.945
-"""What a perfect listener would score, given GTZAN's wrong labels (Sturm 2013)."""
 
 ACCURACY = ["track_accuracy", "track_ci_low", "track_ci_high"]
 VALIDATION = ["valid_accuracy", "valid_low", "valid_high"]

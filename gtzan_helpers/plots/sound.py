@@ -18,8 +18,8 @@ from gtzan_helpers.audio.analysis import STACKED_FRAMES, Analysis, MelAnalysis
 from gtzan_helpers.datasets.fingerprints import PERIOD
 from gtzan_helpers.plots import style
 
+# Look of rows that are standardised.
 DEVIATIONS: dict[str, Any] = {"cmap": "coolwarm", "vmin": -3, "vmax": 3}
-"""Look of rows that are standardised."""
 
 
 @style.picture("no audio")

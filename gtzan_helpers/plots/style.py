@@ -25,8 +25,8 @@ BLUE, SKY, GREEN = "#0072B2", "#56B4E9", "#009E73"
 VERMILLION, ORANGE, YELLOW, PURPLE = "#D55E00", "#E69F00", "#F0E442", "#CC79A7"
 INK, GREY, LIGHT = "#222222", "#666666", "#D9D9D9"
 
+# Theirs, and two more for ten genres.
 PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, INK, "#999999", "#882255", YELLOW)
-"""Theirs, and two more for ten genres."""
 
 PROTOCOL_COLOURS = dict(zip(PROTOCOLS, (VERMILLION, PURPLE, ORANGE, SKY, BLUE), strict=True))
 
@@ -157,8 +157,8 @@ def name_of(text: object, width: int = 99) -> str:
 # Axes
 
 
+# The line of the chance level, in every picture that has one.
 CHANCE: dict[str, Any] = {"color": INK, "linestyle": ":", "label": "chance level", "zorder": 3}
-"""The line of the chance level, in every picture that has one."""
 
 
 def per_cent(axis: Axis, label: str) -> None:

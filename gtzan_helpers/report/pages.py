@@ -45,7 +45,7 @@ def write_notebook(executed: Path, target: Path) -> Path:
     import nbformat
     from nbconvert import HTMLExporter
 
-    exporter = HTMLExporter(embed_images=True, raw_template=_FOLDING)
+    exporter = HTMLExporter(embed_images=True, raw_template=_template("notebook.html.j2"))
     body, _ = exporter.from_notebook_node(nbformat.read(executed, 4))
     # Notebooks link to notebooks, pages to pages.
     return files.write_text(target, re.sub(r'href="(\d\d_\w+)\.ipynb', r'href="\1.html', body))
@@ -72,7 +72,7 @@ def index(folder: Path, state: Mapping[str, Any]) -> str:
     executed, left_out = state["notebooks"], state["left_out"]
     entries = {name: _executed_line(name, entry) for name, entry in executed.items()}
     entries |= {name: _left_out_line(*entry) for name, entry in left_out.items()}
-    return _PAGE.format(
+    return _template("index.html").format(
         title=f"Music genres: {source}, {profile}",
         n_tracks=state["n_tracks"],
         n_labels=state["n_labels"],
@@ -130,6 +130,10 @@ def _linked(system_id: str, executed: list[str]) -> str:
     return system_id
 
 
+def _template(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
 def _points(share: float) -> str:
     return "–" if pd.isna(share) else f"{100 * share:+.1f}"
 
@@ -151,47 +155,3 @@ _SYNTHETIC = (
     "<p class='note'>The embedded dataset is synthetic: these figures show how the "
     "protocols behave. They are no results on GTZAN.</p>"
 )
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 84rem; margin: 2rem auto; padding: 0 1rem;
-  color: #222; background: #fff; }}
-table {{ border-collapse: collapse; }}
-th, td {{ padding: .3rem .7rem; text-align: left; border-bottom: 1px solid #ddd; }}
-td:nth-child(2), td:nth-child(3), td:nth-child(5), td:nth-child(8) {{ text-align: right; }}
-.wide {{ overflow-x: auto; }}
-img {{ max-width: 100%; height: auto; }}
-.note {{ background: #fff3cd; padding: .6rem 1rem; border-left: 4px solid #b58100; }}
-.small {{ color: #555; font-size: .9em; }}
-</style>
-</head>
-<body>
-<h1>{title}</h1>
-<p>{n_tracks} tracks, {n_labels} labels. Accuracies are in per cent; the chance level is {chance}.
-Because of GTZAN's wrong labels, no accuracy on it above {ceiling} is to be believed.</p>
-{warning}
-<h2>Scoreboard</h2>
-{scoreboard}
-<h2>Notebooks</h2>
-<ul>
-{notebooks}
-</ul>
-</body>
-</html>
-"""
-
-_FOLDING = """{%- extends "lab/index.html.j2" -%}
-{%- block codecell -%}
-{%- if "solution" in cell.metadata.get("tags", []) -%}
-<details style="margin: 1em 0"><summary>Solution</summary>{{ super() }}</details>
-{%- else -%}
-{{ super() }}
-{%- endif -%}
-{%- endblock codecell -%}
-"""
-"""nbconvert's page, with cells tagged `solution` folded, outputs included."""

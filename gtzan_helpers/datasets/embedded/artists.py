@@ -7,11 +7,11 @@ import numpy as np
 from gtzan_helpers import config
 from gtzan_helpers.datasets.embedded.recipes import NEIGHBOURS, RECIPES, TIMBRES, Recipe, Timbre
 
+# Share of the artists who borrow from a neighbouring genre.
 BORROWING_SHARE = 0.7
-"""Share of the artists who borrow from a neighbouring genre."""
 
+# How much the mix varies between songs of the same artist.
 SONG_SPREAD = 0.4
-"""How much the mix varies between songs of the same artist."""
 
 
 @dataclass(frozen=True)

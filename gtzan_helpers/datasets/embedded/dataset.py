@@ -14,8 +14,8 @@ from gtzan_helpers.datasets.embedded.plan import FACTS, make_plan
 from gtzan_helpers.datasets.embedded.playing import SR, play
 from gtzan_helpers.datasets.kinds.folders import AudioFolder
 
+# To be raised with every change of the plan or the sound: another dataset, not a mixture.
 VERSION = 1
-"""To be raised with every change of the plan or the sound: another dataset, not a mixture."""
 
 
 class EmbeddedDataset(AudioFolder):

@@ -7,13 +7,13 @@ from gtzan_helpers import config
 from gtzan_helpers.datasets.embedded.recipes import NEIGHBOURS
 
 TRACKS_PER_ARTIST = 4
+# Fewest and most artists of a genre: few, as in GTZAN, and enough for each set of a split.
 ARTISTS = (4, 8)
-"""Fewest and most artists of a genre: few, as in GTZAN, and enough for each set of a split."""
 
 DUPLICATE_SHARE = 0.05
 WRONG_LABEL_SHARE = 0.04
+# Shares of the artists in the validation and the test set.
 HELD_OUT_SHARES = 0.25, 0.30
-"""Shares of the artists in the validation and the test set."""
 
 FACTS = {
     "artist_group": "Int64",

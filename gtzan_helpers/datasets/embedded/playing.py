@@ -10,14 +10,14 @@ from gtzan_helpers import config
 from gtzan_helpers.datasets.embedded.artists import Artist, Song
 from gtzan_helpers.datasets.embedded.recipes import CHORDS, SCALES, Timbre
 
+# Sampling rate of the embedded dataset in Hz.
 SR = config.SR
-"""Sampling rate of the embedded dataset in Hz."""
 
+# Samples of one period of an instrument.
 TABLE_SIZE = 2048
-"""Samples of one period of an instrument."""
 
+# Samples, when they begin (in samples), and their gain.
 Sound = tuple[np.ndarray, float, float]
-"""Samples, when they begin (in samples), and their gain."""
 
 
 def play(song: Song, seconds: float) -> np.ndarray:

@@ -9,8 +9,8 @@ _FACTS = json.loads((config.facts_dir() / "recipes.json").read_text(encoding="ut
 
 SCALES: dict[str, list[int]] = _FACTS["scales"]
 CHORDS: dict[str, list[int]] = _FACTS["chords"]
+# Genres that an artist may borrow from.
 NEIGHBOURS: dict[str, list[str]] = _FACTS["neighbours"]
-"""Genres that an artist may borrow from."""
 
 Range = tuple[float, float]
 

@@ -20,8 +20,8 @@ from gtzan_helpers.errors import AudioError, reason
 from gtzan_helpers.files import file_hash
 
 _RELEASES = ("genres", "genres_original", "images_original")
+# Where a dataset's labelled folders may lie below the folder that the user names.
 INNER_FOLDERS = ("", *_RELEASES, *(f"Data/{name}" for name in _RELEASES))
-"""Where a dataset's labelled folders may lie below the folder that the user names."""
 
 
 class LabelledFolder(Source):

@@ -28,6 +28,7 @@ from gtzan_helpers.errors import DAMAGED_FILE, NotPossibleError, SettingError, S
 from gtzan_helpers.files import replacing
 from gtzan_helpers.workers import Workers
 
+# Attribute of `Pack`, and type, of each number in the file.
 NUMBERS: dict[str, tuple[str, Callable]] = {
     "mel_db_min": ("db_min", float),
     "mel_db_max": ("db_max", float),
@@ -37,10 +38,9 @@ NUMBERS: dict[str, tuple[str, Callable]] = {
     "hop_length": ("hop_length", int),
     "frame_period_s": ("frame_period", float),
 }
-"""Attribute of `Pack`, and type, of each number in the file."""
 
+# No level of music lies beyond, up or down.
 MOST_DB = 300.0
-"""No level of music lies beyond, up or down."""
 
 REMEDY = "`gtzan extract SOURCE --pack F` writes one"
 
