@@ -283,12 +283,14 @@ def extract(
 @click.option("--json", "as_json", is_flag=True, help="Rows as JSON.")
 def scoreboard(runs: tuple[str, ...], write: bool, as_json: bool) -> None:
     """Show the results of runs (by default those in figures/) side by side."""
+    from gtzan_helpers.experiments.scoreboard import comparison
     from gtzan_helpers.report import publish
 
     rows = publish.gather(runs)
     if write:
         rows = publish.write(rows, runs)
-    click.echo(publish.as_json(rows) if as_json else publish.as_text(rows))
+    text = publish.markdown(comparison(rows))
+    click.echo(rows.to_json(orient="records", indent=1) if as_json else text)
 
 
 if __name__ == "__main__":

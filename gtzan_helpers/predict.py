@@ -181,7 +181,7 @@ def song(path: str | Path, model: Fitted | None = None) -> "Figure":
     prediction = predict(path, model)
     y = next(reading.stream(path, sr=config.SR, seconds=60.0))
     figure, (above, below) = plt.subplots(2, 1, figsize=(9, 4.5), layout="constrained")
-    sound.mel_spectrogram(Analysis(y, sr=config.SR), bar=False, ax=above)
+    sound.mel_spectrogram(Analysis(y, sr=config.SR), ax=above)
     edges = np.append(prediction.starts_s, prediction.seconds)
     scores.timeline(prediction.pieces, edges, list(prediction.labels), ax=below)
     above.set_title(f"{Path(path).name}: {prediction.genre or 'not sure'}")

@@ -9,9 +9,8 @@ Taught in notebook 02.
 """
 
 import warnings
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import pairwise
-from typing import Any
 
 import librosa
 import numpy as np
@@ -171,14 +170,9 @@ class Analysis(MelAnalysis):
         return self.stft.real**2 + self.stft.imag**2
 
     @cached_property
-    def mel(self) -> np.ndarray:
-        """Mel power spectrogram, shape (128, n_frames)."""
-        return mel_of_power(self.power, sr=self.sr)
-
-    @cached_property
     def log_mel(self) -> np.ndarray:  # type: ignore[override]
         """Mel spectrogram in dB, at most 80 dB below its maximum, shape (128, n_frames)."""
-        return decibels(self.mel)
+        return decibels(mel_of_power(self.power, sr=self.sr))
 
     # The shape of the spectrum
 
@@ -217,28 +211,19 @@ class Analysis(MelAnalysis):
 
     # The waveform
 
-    def _per_frame(self, per_sample: np.ndarray) -> np.ndarray:
-        """Sum over each frame of values per sample of the padded waveform."""
-        n_hops = N_FFT // HOP_LENGTH
-        used = per_sample[: (self.y.size // HOP_LENGTH + n_hops) * HOP_LENGTH]
-        # A frame is a whole number of hops, so each hop is summed once.
-        hops = used.reshape(-1, HOP_LENGTH).sum(axis=1, dtype=np.float64)
-        return np.lib.stride_tricks.sliding_window_view(hops, n_hops).sum(axis=1)
-
     @cached_property
     def zero_crossing_rate(self) -> np.ndarray:
         """Share of the samples of each frame at which the waveform changes its sign."""
-        # Values that are zero but for rounding count as positive, as in librosa.
-        negative = np.pad(self.y, N_FFT // 2, mode="edge") < -1e-10
-        crossed = np.pad(negative[1:] != negative[:-1], (1, 0))
-        # A crossing just before a frame's first sample does not belong to the frame.
-        at_start = crossed[: 1 + self.y.size : HOP_LENGTH]
-        return (self._per_frame(crossed) - at_start) / N_FFT
+        return librosa.feature.zero_crossing_rate(self.y)[0]
 
     @cached_property
     def rms(self) -> np.ndarray:
         """Root mean square of each frame."""
-        return np.sqrt(self._per_frame(np.pad(self.y**2, N_FFT // 2)) / N_FFT)
+        # A frame is a whole number of hops, so each hop is summed once.
+        n_hops = N_FFT // HOP_LENGTH
+        squares = np.pad(self.y**2, N_FFT // 2)[: (self.y.size // HOP_LENGTH + n_hops) * HOP_LENGTH]
+        hops = squares.reshape(-1, HOP_LENGTH).sum(axis=1, dtype=np.float64)
+        return np.sqrt(np.lib.stride_tricks.sliding_window_view(hops, n_hops).sum(axis=1) / N_FFT)
 
     # Pitch
 
@@ -272,9 +257,8 @@ class Analysis(MelAnalysis):
     @cached_property
     def chroma_stft(self) -> np.ndarray:
         """Energy of the 12 pitch classes from C on, the loudest set to 1, shape (12, n_frames)."""
-        chroma = _chroma_filter(self.sr, round(self.tuning, 2)) @ self.power
-        loudest = chroma.max(axis=0)
-        return chroma / np.where(loudest < TINY, 1, loudest)
+        chroma = librosa.feature.chroma_stft(S=self.power, sr=self.sr, tuning=self.tuning)
+        return np.ascontiguousarray(chroma)
 
     @cached_property
     def _cqt(self) -> np.ndarray:
@@ -283,8 +267,8 @@ class Analysis(MelAnalysis):
             # without any pitch counts as in tune.
             warnings.simplefilter("ignore")
             # chroma_cqt's own settings, so that all chromas share it.
-            settings: dict[str, Any] = {"n_bins": 252, "bins_per_octave": 36, "tuning": None}
-            return np.abs(librosa.cqt(self.y, sr=self.sr, hop_length=HOP_LENGTH, **settings))
+            cqt = librosa.cqt(self.y, sr=self.sr, n_bins=252, bins_per_octave=36, tuning=None)
+        return np.abs(cqt)
 
     @cached_property
     def chroma_cqt(self) -> np.ndarray:
@@ -308,8 +292,7 @@ class Analysis(MelAnalysis):
         """Tempo in beats a minute; 0 without any onset."""
         if not self.onset_envelope.any():
             return 0.0
-        tempi = librosa.feature.tempo(tg=self.tempogram, sr=self.sr, hop_length=HOP_LENGTH)
-        return float(tempi[0])
+        return float(librosa.feature.tempo(tg=self.tempogram, sr=self.sr)[0])
 
     # Harmonies and drums
 
@@ -370,8 +353,3 @@ class Analysis(MelAnalysis):
         )[:, :STACKED_FRAMES]
         missing = STACKED_FRAMES - rows.shape[1]
         return np.pad(rows, ((0, 0), (0, missing)), mode="edge").astype(np.float32)
-
-
-@lru_cache(maxsize=128)
-def _chroma_filter(sr: int, tuning: float) -> np.ndarray:
-    return librosa.filters.chroma(sr=sr, n_fft=N_FFT, tuning=tuning)

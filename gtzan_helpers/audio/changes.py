@@ -246,16 +246,13 @@ def corrupt(y: np.ndarray, *, sr: int, kind: str, severity: float, seed: int = 0
         level = np.sqrt(np.mean(y**2)) * 10 ** (-severity / 20)
         return y + level * np.random.default_rng(seed).standard_normal(y.size)
 
-    def low_pass() -> np.ndarray:
-        return signal.sosfiltfilt(signal.butter(8, severity, fs=sr, output="sos"), y)
-
     peak = np.abs(y).max()
     functions = {
         "noise": add_noise,
         "gain": lambda: np.clip(y * 10 ** (severity / 20), -1, 1),
         "pitch": lambda: librosa.effects.pitch_shift(y, sr=sr, n_steps=severity),
         "speed": lambda: librosa.effects.time_stretch(y, rate=severity),
-        "low-pass": low_pass,
+        "low-pass": lambda: signal.sosfiltfilt(signal.butter(8, severity, fs=sr, output="sos"), y),
         "clipping": lambda: np.clip(y, -severity * peak, severity * peak),
     }
     return choose(functions, kind, "corruption")().astype(np.float32)

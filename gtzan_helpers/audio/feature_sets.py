@@ -11,13 +11,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from gtzan_helpers.audio import segments, spectra, tables
+from gtzan_helpers.audio import changes, patches, reading, segments, spectra, tables
 from gtzan_helpers.audio.analysis import Analysis, MelAnalysis
-from gtzan_helpers.audio.changes import AUGMENTATIONS, augment, augment_log_mel
-from gtzan_helpers.audio.patches import PATCH_SECONDS, PATCH_SR, patches, patches_from_log_mel
-from gtzan_helpers.audio.reading import resample
-from gtzan_helpers.audio.spectra import HOP_LENGTH, N_FFT, track_log_mel
-from gtzan_helpers.config import SR
+from gtzan_helpers.audio.patches import PATCH_SECONDS, PATCH_SR
+from gtzan_helpers.audio.spectra import HOP_LENGTH, track_log_mel
 from gtzan_helpers.errors import NotPossibleError, SettingError, choose
 from gtzan_helpers.workers import keep_memory
 
@@ -81,7 +78,7 @@ class FeatureSet:
         if change and not self.changeable:
             raise SettingError(f"changed copies are made of log_mel and mfcc, not of {self.name!r}")
         if change:
-            choose(AUGMENTATIONS, change, "change")
+            choose(changes.AUGMENTATIONS, change, "change")
         only, given = self.only_segment_seconds, f"segment_seconds={segment_seconds:g}"
         if only not in (None, segment_seconds):
             raise SettingError(f"{given}: {self.name!r} needs segment_seconds={only:g}")
@@ -134,10 +131,9 @@ class FeatureSet:
         *,
         frame_rate: float,
         segment_seconds: float,
-        sr: int = SR,
-        n_fft: int = N_FFT,
         change: str = "",
         seed: int = 0,
+        **made: int,
     ) -> SegmentFeatures:
         """Compute the features of a track from its log-mel spectrogram.
 
@@ -147,13 +143,12 @@ class FeatureSet:
             In dB relative to the track's maximum.
         frame_rate : float
             Frames per second.
-        sr, n_fft : int
-            Sampling rate in Hz and frame length in samples of the audio it was computed from;
-            only patches depend on them.
         segment_seconds, change
             See `from_audio`.
         seed : int
             Random seed of the change.
+        made : int
+            How it was made, `sr` and `n_fft`; see `patches_from_log_mel`, nothing else needs it.
 
         Raises
         ------
@@ -168,9 +163,14 @@ class FeatureSet:
             rng = np.random.default_rng(seed)
             # Rounded to bytes first, as the unchanged segments are.
             rounded = [spectra.decode(spectra.encode(piece)) for piece in pieces]
-            pieces = [augment_log_mel(piece, change=change, rng=rng) for piece in rounded]
-        values = [self._of_log_mel(piece, frame_rate) for piece in pieces]
-        return SegmentFeatures(starts_s, np.stack(values), repeated)
+            pieces = [changes.augment_log_mel(piece, change=change, rng=rng) for piece in rounded]
+        values = self._of_pieces(pieces, log_mel, starts_s, frame_rate, **made)
+        return SegmentFeatures(starts_s, values, repeated)
+
+    def _of_pieces(
+        self, pieces: list, log_mel: np.ndarray, starts_s: np.ndarray, rate: float, **made: int
+    ) -> np.ndarray:
+        return np.stack([self._of_log_mel(piece, rate) for piece in pieces])
 
     def _of_log_mel(self, log_mel: np.ndarray, frame_rate: float) -> np.ndarray:
         raise NotPossibleError(f"{self.name!r} cannot be computed from a log-mel spectrogram")
@@ -222,7 +222,7 @@ class LogMelArray(FeatureSet):
         values = []
         for number, start_s in enumerate(starts_s):
             piece = segments.cut(y, min(round(start_s * sr), max(0, y.size - length)), length)
-            changed = augment(piece, sr=sr, change=change, seed=seed + number)
+            changed = changes.augment(piece, sr=sr, change=change, seed=seed + number)
             log_mel = _thinned(track_log_mel(changed, sr=sr, reference=reference), sr)
             log_mel = segments.repeat_or_cut(log_mel, originals[0].shape[1])
             values.append(self._of_log_mel(log_mel, frame_rate))
@@ -265,27 +265,14 @@ class Patches(FeatureSet):
     only_segment_seconds = PATCH_SECONDS
 
     def _from_audio(self, y: np.ndarray, sr: int, seconds: float, change: str) -> SegmentFeatures:
-        y = resample(y, sr=sr, target_sr=PATCH_SR)
+        y = reading.resample(y, sr=sr, target_sr=PATCH_SR)
         starts_s, _, repeated = segments.split(y, sr=PATCH_SR, segment_seconds=seconds)
-        return SegmentFeatures(starts_s, patches(y, starts_s), repeated)
+        return SegmentFeatures(starts_s, patches.patches(y, starts_s), repeated)
 
-    def from_log_mel(
-        self,
-        log_mel: np.ndarray,
-        *,
-        frame_rate: float,
-        segment_seconds: float,
-        sr: int = SR,
-        n_fft: int = N_FFT,
-        change: str = "",
-        seed: int = 0,
-    ) -> SegmentFeatures:
-        self.check(segment_seconds, change)
-        starts_s, _, repeated = segments.split(
-            log_mel, sr=frame_rate, segment_seconds=segment_seconds
-        )
-        values = patches_from_log_mel(log_mel, starts_s, frame_rate=frame_rate, sr=sr, n_fft=n_fft)
-        return SegmentFeatures(starts_s, values, repeated)
+    def _of_pieces(
+        self, pieces: list, log_mel: np.ndarray, starts_s: np.ndarray, rate: float, **made: int
+    ) -> np.ndarray:
+        return patches.patches_from_log_mel(log_mel, starts_s, frame_rate=rate, **made)
 
 
 class Pictures(FeatureSet):

@@ -47,18 +47,12 @@ def sliding_median(x: np.ndarray, size: int) -> np.ndarray:
     """
     if size < 1 or size & (size + 1):
         raise ValueError(f"size must be 1, 3, 7, 15, 31 or so on, got {size}")
-    n_rows, n_columns = x.shape
-    half = size // 2
-    block = half + 1
-    height = -(-n_rows // block) * block
-    n_strips = -(-n_columns // LANES)
-    lanes = -(-n_columns // n_strips)
-    width = lanes * n_strips
-    padded = np.zeros((height + 2 * half, width), dtype=np.float32)
-    padded[: n_rows + 2 * half, :n_columns] = np.pad(x, ((half, half), (0, 0)), mode="symmetric")
-    out = np.empty((height, width), dtype=np.float32)
-    _run(_program(size), block, lanes, padded, out)
-    return out[:n_rows, :n_columns]
+    n_rows, half = len(x), size // 2
+    missing = -n_rows % (half + 1)  # to whole blocks of rows
+    padded = np.pad(x, ((half, half + missing), (0, 0)), mode="symmetric")
+    out = np.empty((n_rows + missing, x.shape[1]), dtype=np.float32)
+    _run(_program(size), half + 1, padded, out)
+    return out[:n_rows]
 
 
 @lru_cache
@@ -122,9 +116,10 @@ def _exchange(upper: Sequence[int], lower: Sequence[int]) -> Iterator[Step]:
 
 
 @numba.njit(cache=True, nogil=True)
-def _run(program, block, lanes, padded, out):  # type: ignore[no-untyped-def]
-    rows = np.empty((program[:, 1:].max() + np.uint16(1), lanes), dtype=np.float32)
-    for left in range(0, out.shape[1], lanes):
+def _run(program, block, padded, out):  # type: ignore[no-untyped-def]
+    rows = np.empty((program[:, 1:].max() + np.uint16(1), LANES), dtype=np.float32)
+    for left in range(0, out.shape[1], LANES):
+        lanes = min(LANES, out.shape[1] - left)
         for top in range(0, out.shape[0], block):
             source, target = padded[top:, left:], out[top:, left:]
             for kind, a, b in program:

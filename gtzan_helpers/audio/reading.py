@@ -7,12 +7,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import soundfile
+import soundfile
+import soxr
 
 from gtzan_helpers.errors import AudioError
 
@@ -75,9 +73,7 @@ def read(path: str | Path, *, sr: int | None = None) -> tuple[np.ndarray, int]:
         _check_length(y, native_sr)
         if not y.any():
             raise AudioError("silent: every sample is zero; there is nothing to classify")
-        _check_complete(y.size, file.frames, "samples", MISSING_SHARE)
-    if sr is None or sr == native_sr:
-        return y, native_sr
+    sr = sr or native_sr
     return resample(y, sr=native_sr, target_sr=sr), sr
 
 
@@ -103,16 +99,11 @@ def stream(path: str | Path, *, sr: int, seconds: float) -> Iterator[np.ndarray]
         As for `read`, except for silence, because a piece may be silent, and for excess length.
     """
     with _opened(path) as file:
-        native_sr, total = file.samplerate, 0
-        for y in _pieces(file, round(seconds * native_sr)):
+        for number, y in enumerate(_pieces(file, round(seconds * file.samplerate))):
             _check_samples(y)
-            if not total:
-                _check_length(y, native_sr)
-            total += y.size
-            yield y if native_sr == sr else resample(y, sr=native_sr, target_sr=sr)
-        if not total:
-            raise AudioError("holds no sound; copy or fetch it again")
-        _check_complete(total, file.frames, "samples", MISSING_SHARE)
+            if number == 0:
+                _check_length(y, file.samplerate)
+            yield resample(y, sr=file.samplerate, target_sr=sr)
 
 
 def header(path: str | Path) -> tuple[int, int, int]:
@@ -141,10 +132,8 @@ def header(path: str | Path) -> tuple[int, int, int]:
 
 
 @contextlib.contextmanager
-def _opened(path: str | Path) -> Iterator["soundfile.SoundFile"]:
+def _opened(path: str | Path) -> Iterator[soundfile.SoundFile]:
     """Open a recording; errors while it is opened or read become one line with its name."""
-    import soundfile
-
     path = Path(path)
     try:
         if path.stat().st_size == 0:
@@ -191,19 +180,24 @@ def _muted() -> Iterator[None]:
             os.close(stderr)
 
 
-def _blocks(file: "soundfile.SoundFile") -> Iterator[np.ndarray]:
+def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
     """Read as mono until the end of the file, because the header's length may be wrong."""
+    total = 0
     while True:
         with _muted():
             # libsndfile scales 32-bit floats as they are and integers to [-1, 1).
             samples = file.read(BLOCK, dtype="float32", always_2d=True)
         if not len(samples):
-            return
+            break
+        total += len(samples)
         with np.errstate(over="ignore", invalid="ignore"):  # `_check_samples` reports these
             yield samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
+    if not total:
+        raise AudioError("holds no sound; copy or fetch it again")
+    _check_complete(total, file.frames, "samples", MISSING_SHARE)
 
 
-def _pieces(file: "soundfile.SoundFile", length: int) -> Iterator[np.ndarray]:
+def _pieces(file: soundfile.SoundFile, length: int) -> Iterator[np.ndarray]:
     """Read in pieces of that many samples; the last one may be shorter."""
     pending = np.zeros(0, np.float32)
     for block in _blocks(file):
@@ -215,8 +209,8 @@ def _pieces(file: "soundfile.SoundFile", length: int) -> Iterator[np.ndarray]:
         yield pending
 
 
-def _whole(file: "soundfile.SoundFile") -> np.ndarray:
-    blocks, total = [np.zeros(0, np.float32)], 0
+def _whole(file: soundfile.SoundFile) -> np.ndarray:
+    blocks, total = [], 0
     for block in _blocks(file):
         blocks.append(block)
         total += block.size
@@ -281,6 +275,6 @@ def resample(y: np.ndarray, *, sr: int, target_sr: int) -> np.ndarray:
     -------
     ndarray, shape (about n_samples * target_sr / sr,), float32
     """
-    import soxr
-
+    if sr == target_sr:
+        return y
     return soxr.resample(y.astype(np.float32, copy=False), sr, target_sr, quality="HQ")

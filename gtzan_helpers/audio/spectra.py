@@ -103,12 +103,11 @@ def mel(
     ndarray, shape (n_mels, 1 + n_samples // hop_length), float32
     """
     frames = _frames(np.asarray(y, dtype=np.float32), n_fft, hop_length)
-    bands = np.empty((len(frames), n_mels), dtype=np.float32)
+    bands = []
     for first in range(0, len(frames), _BLOCK):
-        block = slice(first, first + _BLOCK)
-        windowed = _windowed_power(scipy.fft.rfft(frames[block], axis=1))
-        _fill_bands(bands[block], windowed, sr)
-    return bands.T
+        power = _windowed_power(scipy.fft.rfft(frames[first : first + _BLOCK], axis=1))
+        bands.append(mel_of_power(power.T, sr=sr, n_mels=n_mels))
+    return np.concatenate(bands, axis=1)
 
 
 def mel_of_power(power: np.ndarray, *, sr: int, n_mels: int = N_MELS) -> np.ndarray:
@@ -116,7 +115,7 @@ def mel_of_power(power: np.ndarray, *, sr: int, n_mels: int = N_MELS) -> np.ndar
 
     Parameters
     ----------
-    power : ndarray, shape (1 + N_FFT / 2, n_frames), float32
+    power : ndarray, shape (1 + n_fft / 2, n_frames), float32
     sr, n_mels : int
         See `mel`.
 
@@ -124,17 +123,8 @@ def mel_of_power(power: np.ndarray, *, sr: int, n_mels: int = N_MELS) -> np.ndar
     -------
     ndarray, shape (n_mels, n_frames), float32
     """
-    bands = np.empty((power.shape[1], n_mels), dtype=np.float32)
-    _fill_bands(bands, power.T, sr)
-    return bands.T
-
-
-def _fill_bands(bands: np.ndarray, power: np.ndarray, sr: int) -> None:
-    """Write the mel bands of frames of power to `bands`; both have a row per frame."""
-    n_mels = bands.shape[1]
-    parts = _mel_filters(sr, 2 * (power.shape[1] - 1), n_mels)
-    for first, (low, high, part) in zip(range(0, n_mels, 16), parts, strict=True):
-        np.matmul(power[:, low:high], part, out=bands[:, first : first + 16])
+    filters = _mel_filters(sr, 2 * (len(power) - 1), n_mels)
+    return np.concatenate([power.T[:, low:high] @ part for low, high, part in filters], axis=1).T
 
 
 @lru_cache(maxsize=8)

@@ -207,22 +207,18 @@ def data_dictionary() -> pd.DataFrame:
         number of its columns that belong to the feature.
     """
     parts = pd.DataFrame(
-        {**vars(block), "table": table, "columns": block.columns()}
+        {**vars(block), "stats": block.stats or ("value",), "table": table, "of": block.columns()}
         for table, blocks in TABLES.items()
         for block in blocks
     )
-    lines = (
-        parts.explode("stats")
-        .fillna("value")
-        .groupby("name", sort=False)
-        .agg(
-            meaning=("meaning", "first"),
-            rows=("n_rows", lambda n_rows: max(1, n_rows.iloc[0])),
-            summaries=("stats", lambda stats: ", ".join(stats.unique())),
-        )
-    )
-    counts = parts.explode("columns").pivot_table(
-        "columns", "name", "table", aggfunc="nunique", fill_value=0
+    features = parts.explode("stats").groupby("name", sort=False)
+    counts = parts.explode("of").pivot_table("of", "name", "table", "nunique", fill_value=0)
+    lines = pd.DataFrame(
+        {
+            "meaning": features.meaning.first(),
+            "rows": features.n_rows.max().clip(lower=1),
+            "summaries": features.stats.unique().map(", ".join),
+        }
     )
     return lines.join(counts[list(TABLES)]).rename_axis("feature").reset_index()
 

@@ -106,36 +106,28 @@ def check(source: str | Path | Source, *, jobs: int | None = None) -> Audit:
 
 # One recording
 
-# The faults of a recording, each with a description, and its fingerprint.
-Examined = tuple[list[tuple[str, str]], np.ndarray]
 
-
-def _examine(path: str) -> Examined:
+def _examine(path: str) -> tuple[list[tuple[str, str]], np.ndarray]:
+    """The faults of a recording, each with a description, and its fingerprint."""
     try:
         y, sr = reading.read(path)
     except AudioError as error:
         return [("unreadable", str(error).removeprefix(f"{path}: "))], fingerprints.EMPTY
-    oddities = []
-    if sr != config.SR:
-        oddities.append(f"{sr} Hz, not {config.SR}; it will be resampled")
-    if (channels := reading.header(path)[2]) > 1:
-        oddities.append(f"{channels} channels; their mean will be taken")
-    if y.size < config.SEGMENT_SECONDS * sr:
-        oddities.append(f"lasts {y.size / sr:.2f} s; a segment of 3 s repeats it")
-    if (share := np.mean(np.abs(y) >= 0.999)) > CLIPPED_SHARE:
-        oddities.append(f"clipped: {share:.2%} of the samples at full scale")
-    if abs(float(y.mean())) > DC_OFFSET:
-        oddities.append(f"DC offset of {float(y.mean()):+.3f}")
-    if (seconds := _silence(y, sr)) > SILENT_SECONDS:
-        oddities.append(f"silent for {seconds:.1f} s of {y.size / sr:.1f} s")
-    return [("odd", text) for text in oddities], fingerprints.from_audio(y, sr=sr)
-
-
-def _silence(y: np.ndarray, sr: int) -> float:
-    """Seconds of silence, counted in tenths."""
-    length = sr // 10
-    peaks = np.abs(y[: y.size // length * length]).reshape(-1, length).max(axis=1)
-    return np.count_nonzero(peaks < SILENT_PEAK) / 10
+    channels, seconds, offset = reading.header(path)[2], y.size / sr, float(y.mean())
+    clipped = np.mean(np.abs(y) >= 0.999)
+    # Silence is counted in tenths of a second.
+    tenths = np.abs(y[: y.size // (sr // 10) * (sr // 10)]).reshape(-1, sr // 10)
+    silent = np.count_nonzero(tenths.max(axis=1) < SILENT_PEAK) / 10
+    oddities = {
+        f"{sr} Hz, not {config.SR}; it will be resampled": sr != config.SR,
+        f"{channels} channels; their mean will be taken": channels > 1,
+        f"lasts {seconds:.2f} s; a segment of 3 s repeats it": seconds < config.SEGMENT_SECONDS,
+        f"clipped: {clipped:.2%} of the samples at full scale": clipped > CLIPPED_SHARE,
+        f"DC offset of {offset:+.3f}": abs(offset) > DC_OFFSET,
+        f"silent for {silent:.1f} s of {seconds:.1f} s": silent > SILENT_SECONDS,
+    }
+    faults = [("odd", text) for text, is_odd in oddities.items() if is_odd]
+    return faults, fingerprints.from_audio(y, sr=sr)
 
 
 # Recordings compared
@@ -150,9 +142,9 @@ def _originals(tracks: pd.DataFrame) -> pd.Series:
 def _duplicates(tracks: pd.DataFrame) -> list[Finding]:
     pairs = zip(tracks.track_id, _originals(tracks), strict=True)
     return [
-        ("duplicate", track, f"the same music as {original}{_other_label(tracks, track, original)}")
-        for track, original in pairs
-        if track != original
+        ("duplicate", one, f"the same music as {other}{_other_label(tracks, one, other)}")
+        for one, other in pairs
+        if one != other
     ]
 
 
@@ -167,12 +159,9 @@ def _near_duplicates(tracks: pd.DataFrame, bits: dict[str, np.ndarray]) -> list[
     findings = []
     for place, match in sorted(nearest.items()):
         track, original = ids[place], ids[match.one]
-        rate, label = (
-            f"bit error rate {match.error_rate:.2f}",
-            _other_label(tracks, track, original),
-        )
-        text = f"sounds like {original} ({rate}, shifted by {match.shift:+.1f} s){label}"
-        findings.append(("near replica", track, text))
+        how = f"bit error rate {match.error_rate:.2f}, shifted by {match.shift:+.1f} s"
+        label = _other_label(tracks, track, original)
+        findings.append(("near replica", track, f"sounds like {original} ({how}){label}"))
     return findings
 
 

@@ -12,7 +12,9 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+import requests
 from tqdm import tqdm
 
 from gtzan_helpers import config
@@ -61,10 +63,9 @@ def archives(name: str) -> list[Archive]:
     """
     text = (config.facts_dir() / "archives.csv").read_text(encoding="utf-8")
     options: dict[str, list[Archive]] = {}
-    for line in csv.DictReader(text.splitlines()):
-        n_bytes = int(line["bytes"] or 0) or None
-        archive = Archive(line["address"], n_bytes, line["sha256"] or None)
-        options.setdefault(line["dataset"], []).append(archive)
+    for dataset, address, n_bytes, sha256 in list(csv.reader(text.splitlines()))[1:]:
+        archive = Archive(address, int(n_bytes or 0) or None, sha256 or None)
+        options.setdefault(dataset, []).append(archive)
     return choose(options, name, "dataset")
 
 
@@ -94,10 +95,8 @@ def fetch(
     """
     root = Path(to).expanduser() if to else config.data_dir()
     target = root / name
-    parts = {
-        archive: _part(archive, root / "downloads")
-        for archive in (archives(name) if sources is None else sources)
-    }
+    options = archives(name) if sources is None else sources
+    parts = {archive: _part(archive, root / "downloads") for archive in options}
     if target.exists():
         if not (target.is_dir() and any(target.iterdir())):
             raise DownloadError(f"{target}: there is something without music; remove it first")
@@ -129,20 +128,27 @@ def _part(archive: Archive, folder: Path) -> Path:
 
 def _download(archive: Archive, part: Path) -> None:
     """Download an archive, resuming an earlier attempt, and verify its size and hash."""
-    import requests
-
     part.parent.mkdir(parents=True, exist_ok=True)
     if archive.n_bytes is None or not part.exists() or part.stat().st_size < archive.n_bytes:
         try:
             _transfer(archive, part)
+        except requests.Timeout as error:
+            raise DownloadError(f"{archive.host} did not answer within {TIMEOUT} s") from error
         except requests.RequestException as error:
-            raise DownloadError(f"{archive.host} {_reason(error)}") from error
-    _verify(archive, part)
+            status = getattr(error.response, "status_code", None)
+            fault = f"answered {status}" if status else "could not be reached, or broke off"
+            raise DownloadError(f"{archive.host} {fault}") from error
+    size = part.stat().st_size
+    fault = _wrong_size(archive, size)
+    if not fault and archive.sha256 and file_hash(part, "sha256") != archive.sha256:
+        fault = f"sent another file (its sha256 is not {archive.sha256[:12]}...)"
+    if fault:
+        if size >= (archive.n_bytes or 0):  # a shorter one is resumed
+            part.unlink()
+        raise DownloadError(f"{archive.host} {fault}")
 
 
 def _transfer(archive: Archive, part: Path) -> None:
-    import requests
-
     # Part of an archive that may have changed since cannot be resumed.
     size = part.stat().st_size if part.exists() and archive.sha256 else 0
     headers = {"Range": f"bytes={size}-"} if size else {}
@@ -152,48 +158,25 @@ def _transfer(archive: Archive, part: Path) -> None:
         size = size if resumed else 0
         length = response.headers.get("Content-Length", "")
         total = size + int(length) if length.isdecimal() and int(length) else archive.n_bytes
-        _check_size(archive, total)
-        with (
-            part.open("ab" if resumed else "wb") as file,
-            tqdm(
-                total=total, initial=size, unit="B", unit_scale=True, desc=part.stem, disable=None
-            ) as bar,
-        ):
+        # A login page, say, must not be taken for the beginning of the archive.
+        if total and (fault := _wrong_size(archive, total)):
+            raise DownloadError(f"{archive.host} {fault}")
+        bar = tqdm(
+            total=total, initial=size, unit="B", unit_scale=True, desc=part.stem, disable=None
+        )
+        with part.open("ab" if resumed else "wb") as file, bar:
             for block in response.iter_content(BLOCK):
                 file.write(block)
                 bar.update(len(block))
                 if file.tell() > archive.max_bytes:
-                    break  # another file; `_verify` reports it
+                    break  # another file
 
 
-def _check_size(archive: Archive, total: int | None) -> None:
-    """Refuse a login page, say, which must not be taken for the beginning of the archive."""
-    if archive.n_bytes and total and total != archive.n_bytes:
-        claim = "sent more than" if total > archive.n_bytes else f"offers {total:,} of"
-        raise DownloadError(f"{archive.host} {claim} {archive.n_bytes:,} bytes")
-
-
-def _reason(error: Exception) -> str:
-    response = getattr(error, "response", None)
-    if response is not None:
-        return f"answered {response.status_code}"
-    if "Timeout" in type(error).__name__:
-        return f"did not answer within {TIMEOUT} s"
-    return "could not be reached, or broke off"
-
-
-def _verify(archive: Archive, part: Path) -> None:
-    size = part.stat().st_size
-    if archive.n_bytes and size < archive.n_bytes:
-        raise DownloadError(f"{archive.host} broke off after {size:,} of {archive.n_bytes:,} bytes")
-    fault = None
-    if size > archive.max_bytes:
-        fault = f"sent more than {archive.max_bytes:,} bytes"
-    elif archive.sha256 and file_hash(part, "sha256") != archive.sha256:
-        fault = f"sent another file (its sha256 is not {archive.sha256[:12]}...)"
-    if fault:
-        part.unlink()
-        raise DownloadError(f"{archive.host} {fault}")
+def _wrong_size(archive: Archive, n_bytes: int) -> str:
+    """What is wrong with a size that was declared or received; empty where nothing is."""
+    if n_bytes < (archive.n_bytes or 0):
+        return f"sent {n_bytes:,} of {archive.n_bytes:,} bytes"
+    return f"sent more than {archive.max_bytes:,} bytes" if n_bytes > archive.max_bytes else ""
 
 
 # Unpacking
@@ -209,9 +192,15 @@ def _unpack(path: Path, target: Path) -> None:
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         if tarfile.is_tarfile(path):
-            _unpack_tar(path, temporary)
+            with tarfile.open(path) as tar:
+                members = _checked(path, ((member.name, member.size, member) for member in tar))
+                # The `data` filter also refuses devices, and links out of the folder.
+                tar.extractall(temporary, members=members, filter="data")
         elif zipfile.is_zipfile(path):
-            _unpack_zip(path, temporary)
+            with zipfile.ZipFile(path) as archive:
+                infos = ((info.filename, info.file_size, info) for info in archive.infolist())
+                # No more is unpacked than was declared, and links become plain files.
+                archive.extractall(temporary, members=_checked(path, infos))
         else:
             raise DownloadError(f"{path.name} is neither a tar nor a zip archive")
         genres = next(temporary.rglob("genres"), None)
@@ -224,35 +213,18 @@ def _unpack(path: Path, target: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _unpack_tar(path: Path, folder: Path) -> None:
-    with tarfile.open(path) as archive:
-        _refuse_harm(path, ((member.name, member.size) for member in archive))
-        # The `data` filter also refuses devices, and links out of the folder.
-        members = [member for member in archive.getmembers() if _wanted(member.name)]
-        archive.extractall(folder, members=members, filter="data")
-
-
-def _unpack_zip(path: Path, folder: Path) -> None:
-    with zipfile.ZipFile(path) as archive:
-        _refuse_harm(path, ((info.filename, info.file_size) for info in archive.infolist()))
-        # No more is unpacked than was declared, and links become plain files.
-        members = [info for info in archive.infolist() if _wanted(info.filename)]
-        archive.extractall(folder, members=members)
-
-
-def _wanted(name: str) -> bool:
-    # macOS stores a file `._*` beside every file of its archives.
-    return not PurePosixPath(name).name.startswith("._")
-
-
-def _refuse_harm(path: Path, members: Iterable[tuple[str, int]]) -> None:
+def _checked(path: Path, members: Iterable[tuple[str, int, Any]]) -> list[Any]:
     """Check names and declared sizes one by one: in a tar the next is behind all the bytes."""
-    n_bytes = 0
-    for n_members, (name, size) in enumerate(members, start=1):
+    n_bytes, wanted = 0, []
+    for n_members, (name, size, member) in enumerate(members, start=1):
         n_bytes += size
         if size < 0 or n_bytes > MAX_UNPACKED:
             raise DownloadError(f"{path.name} would unpack to {n_bytes:,} bytes or more; refused")
         if n_members > MAX_MEMBERS:
             raise DownloadError(f"{path.name} holds more than {MAX_MEMBERS:,} files; refused")
-        if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
+        inside = PurePosixPath(name)
+        if ".." in inside.parts or inside.is_absolute():
             raise DownloadError(f"{path.name} would write outside its folder: {name}")
+        if not inside.name.startswith("._"):  # macOS stores such a file beside every other
+            wanted.append(member)
+    return wanted

@@ -15,9 +15,13 @@ import pandas as pd
 from gtzan_helpers import config
 from gtzan_helpers.audio.feature_sets import FRAME_PERIOD, FeatureSet, SegmentFeatures
 from gtzan_helpers.audio.segments import repeat_or_cut
-from gtzan_helpers.errors import AudioError, GtzanError, NotPossibleError
-from gtzan_helpers.files import cached, replacing
+from gtzan_helpers.errors import AudioError, GtzanError, NotPossibleError, WriteError
+from gtzan_helpers.files import cached
 from gtzan_helpers.workers import Workers, progress_bar
+
+# What features depend on, beside the track and the feature set: names and numbers.
+Settings = dict[str, Any]
+Describe = Callable[..., SegmentFeatures]
 
 
 @dataclass(frozen=True)
@@ -64,25 +68,14 @@ class Features:
         return pd.concat([self.segments, values], axis=1)
 
 
-@dataclass(frozen=True)
-class Request:
-    """What `Source.features` was asked for."""
-
-    feature_set: FeatureSet
-    segment_seconds: float
-    change: str
-    workers: Workers
-
-
 def extract(
     name: str,
     tracks: pd.DataFrame,
     inputs: Sequence[Any],
-    describe: Callable[..., SegmentFeatures],
-    request: Request,
-    settings: dict[str, Any],
-    *,
-    log_mel_period: float | None = None,
+    describe: Describe,
+    feature_set: FeatureSet,
+    settings: Settings,
+    workers: Workers,
 ) -> Features:
     """Compute features of tracks, or load them where they are in the cache.
 
@@ -95,13 +88,13 @@ def extract(
     inputs : sequence
         What each track is made of: a path, or a stored spectrogram.
     describe : callable
-        Called as ``describe(input, request, **settings)``, maybe in another process; raises
+        Called as ``describe(input, feature_set, **settings)``, maybe in another process; raises
         `GtzanError` for a track that cannot be used.
-    request : Request
+    feature_set : FeatureSet
     settings : dict
-        Further names and numbers that the features depend on.
-    log_mel_period : float or None
-        Seconds from one frame to the next, where `inputs` are log-mel spectrograms.
+        What the features depend on; among it, where `inputs` are log-mel spectrograms, the
+        `frame_period` in seconds.
+    workers : Workers
 
     Returns
     -------
@@ -112,32 +105,30 @@ def extract(
     NotPossibleError
         If not one of the tracks can be used.
     """
-    describe = partial(_checked, partial(describe, request=request, **settings))
-    folder = config.cache_dir() / "features" / _key(request, settings)
+    describe = partial(describe, feature_set=feature_set, **settings)
+    folder = config.cache_dir() / "features" / _key(feature_set, settings)
     entries = [_entry(folder, md5) for md5 in tracks.md5]
     missing = [row for row, entry in enumerate(entries) if not entry.exists()]
     tasks = [(entries[row], describe, inputs[row]) for row in missing]
     results = progress_bar(
-        request.workers.map(_compute, tasks), total=len(tasks), description="extract", unit="track"
+        workers.map(_compute, tasks), total=len(tasks), description="extract", unit="track"
     )
     reasons = dict(zip(missing, results, strict=True))
     parts = [
-        reasons.get(row) or cached(entry, partial(describe, inputs[row]), load=_load, save=_save)
+        reasons.get(row) or _load_or_make(entry, describe, inputs[row])
         for row, entry in enumerate(entries)
     ]
-    features = assemble(name, tracks, parts, request.feature_set)
-    of_log_mel = log_mel_period is not None
-    period = log_mel_period or FRAME_PERIOD
-    framed = request.feature_set.framed(of_log_mel)
-    return replace(features, frame_period=period if framed else None, of_log_mel=of_log_mel)
+    features = assemble(name, tracks, parts, feature_set)
+    of_log_mel = "frame_period" in settings
+    period = settings.get("frame_period", FRAME_PERIOD) if feature_set.framed(of_log_mel) else None
+    return replace(features, frame_period=period, of_log_mel=of_log_mel)
 
 
-def _key(request: Request, settings: dict[str, Any]) -> str:
+def _key(feature_set: FeatureSet, settings: Settings) -> str:
     """Name of the cache's folder for features that are computed in this way."""
-    asked = {"segment_seconds": request.segment_seconds, "change": request.change}
-    canonical = json.dumps(settings | asked, sort_keys=True, separators=(",", ":"))
+    canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(canonical.encode()).hexdigest()[:12]
-    return f"{request.feature_set.name}-v{request.feature_set.version}-{digest}"
+    return f"{feature_set.name}-v{feature_set.version}-{digest}"
 
 
 def _entry(folder: Path, md5: Any) -> Path:
@@ -146,22 +137,25 @@ def _entry(folder: Path, md5: Any) -> Path:
     return folder / name[:2] / f"{name}.npz"
 
 
-def _compute(entry: Path, describe: Callable[[Any], SegmentFeatures], track: Any) -> str:
+def _compute(entry: Path, describe: Describe, track: Any) -> str:
     """Compute one track into the cache; returns the reason where that is not possible."""
     try:
-        part = describe(track)
+        _load_or_make(entry, describe, track)
+    except WriteError:
+        raise
     except GtzanError as error:
         return str(error).removeprefix(f"{track}: ")
-    with replacing(entry) as temporary:
-        _save(temporary, part)
     return ""
 
 
-def _checked(describe: Callable[[Any], SegmentFeatures], track: Any) -> SegmentFeatures:
-    part = describe(track)
-    if not np.isfinite(part.values).all():
-        raise AudioError("gives features that are not finite; please report this file")
-    return part
+def _load_or_make(entry: Path, describe: Describe, track: Any) -> SegmentFeatures:
+    def make() -> SegmentFeatures:
+        part = describe(track)
+        if not np.isfinite(part.values).all():
+            raise AudioError("gives features that are not finite; please report this file")
+        return part
+
+    return cached(entry, make, load=_load, save=_save)
 
 
 def _save(path: Path, part: SegmentFeatures) -> None:
@@ -182,23 +176,18 @@ def assemble(
     """Put together what each track gave: features, or the reason why it cannot be used."""
     of_tracks = [part for part in parts if isinstance(part, SegmentFeatures)]
     if not of_tracks:
-        raise NotPossibleError(
-            f"{name}: not one of {len(tracks)} tracks could be used; the first: {parts[0]}"
-        )
+        none = f"not one of {len(tracks)} tracks could be used"
+        raise NotPossibleError(f"{name}: {none}; the first: {parts[0]}")
     failed = np.array([isinstance(part, str) for part in parts])
     failures = tracks.loc[failed, ["track_id", "path"]].reset_index(drop=True)
     failures["reason"] = [part for part in parts if isinstance(part, str)]
     usable = tracks[~failed].reset_index(drop=True)
     counts = [len(part.starts_s) for part in of_tracks]
-    segments = pd.DataFrame(
-        {
-            "track_id": np.repeat(usable.track_id.to_numpy(), counts),
-            "segment": np.concatenate([np.arange(count) for count in counts]),
-            "start_s": np.concatenate([part.starts_s for part in of_tracks]),
-            "genre": np.repeat(usable.genre.to_numpy(), counts),
-            "repeated": np.repeat([part.repeated for part in of_tracks], counts),
-        }
-    )
+    segments = usable.loc[np.repeat(usable.index, counts), ["track_id", "genre"]]
+    segments = segments.reset_index(drop=True)
+    segments.insert(1, "segment", np.concatenate([np.arange(count) for count in counts]))
+    segments.insert(2, "start_s", np.concatenate([part.starts_s for part in of_tracks]))
+    segments["repeated"] = np.repeat([part.repeated for part in of_tracks], counts)
     arrays = [part.values for part in of_tracks]
     if not feature_set.columns:
         # Whole tracks differ in length; they get as many frames as the median.

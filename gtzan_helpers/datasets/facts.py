@@ -59,11 +59,9 @@ def add_by_content(tracks: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     # Among GTZAN's own duplicates the name decides.
     by_name = (named.genre == tracks.genre) & (same.isna() | (named.md5 == tracks.md5))
     by_name_only = int((by_name & same.isna()).sum())
-    remark = (
-        f"{by_name_only} of {len(tracks)} tracks are named like GTZAN's but hold other bytes; "
-        "facts about them go by their names"
-    )
-    return _add(tracks, tracks.track_id.where(by_name, same)), remark if by_name_only else ""
+    other = f"{by_name_only} of {len(tracks)} tracks are named like GTZAN's but hold other bytes"
+    remark = f"{other}; facts about them go by their names" if by_name_only else ""
+    return _add(tracks, tracks.track_id.where(by_name, same)), remark
 
 
 def _add(tracks: pd.DataFrame, originals: pd.Series) -> pd.DataFrame:

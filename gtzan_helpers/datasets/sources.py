@@ -1,14 +1,14 @@
 """Sources: a name or a path in, a dataset that knows its tracks and gives features out.
 
 Each kind of source is a class with its own module. To add one, write the class and name it in
-`kinds`.
+`open_source`.
 
 Taught in notebook 00.
 """
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import ClassVar
@@ -19,10 +19,11 @@ import pandas as pd
 
 from gtzan_helpers import config
 from gtzan_helpers.audio import feature_sets
+from gtzan_helpers.audio.feature_sets import FeatureSet
 from gtzan_helpers.audio.reading import SUFFIXES
 from gtzan_helpers.datasets import facts
 from gtzan_helpers.datasets.embedded.plan import planned_facts
-from gtzan_helpers.datasets.extraction import Features, Request
+from gtzan_helpers.datasets.extraction import Features, Settings
 from gtzan_helpers.errors import NotPossibleError, SourceError, reason
 from gtzan_helpers.workers import Workers
 
@@ -52,9 +53,12 @@ class Source(ABC):
     synthetic : bool
         Whether it is the embedded dataset, or features of it: no results on GTZAN.
     has_audio : bool
+    suffixes : tuple of str
+        Endings of its files.
     """
 
     kind: ClassVar[str]
+    suffixes: ClassVar[tuple[str, ...]] = ()
     has_audio: ClassVar[bool] = False
     synthetic = False
 
@@ -65,18 +69,22 @@ class Source(ABC):
     @classmethod
     def find(cls, path: Path) -> Path | None:
         """Where data of this kind lies at that path; None where there is none."""
-        return None
+        return path if path.is_file() and path.suffix.lower() in cls.suffixes else None
 
     @classmethod
-    def state(cls, place: Path) -> Hashable:
-        """What changes when the data at `place` does: sizes and times."""
-        return file_state(place)
+    def files(cls, place: Path) -> Iterable[Path]:
+        """The files of the data at `place`."""
+        return [place]
 
     # Tracks
 
     @abstractmethod
     def read_tracks(self) -> pd.DataFrame:
-        """Read all tracks, in any order, with the columns `COLUMNS`."""
+        """Read `track_id`, `genre`, `path` and `md5` of all tracks, in any order."""
+
+    def add_facts(self, tracks: pd.DataFrame) -> pd.DataFrame:
+        """Add the columns `facts.FACTS`."""
+        return facts.add_by_name(tracks)
 
     @cached_property
     def tracks(self) -> pd.DataFrame:
@@ -84,7 +92,8 @@ class Source(ABC):
 
         `md5` is the hash of the track's content: its file, its spectrogram, its table rows.
         """
-        tracks = self.read_tracks().sort_values(["genre", "track_id"], ignore_index=True)
+        tracks = self.add_facts(self.read_tracks())
+        tracks = tracks.sort_values(["genre", "track_id"], ignore_index=True)
         return _sample(tracks[list(COLUMNS)], self.profile.track_limit)
 
     @property
@@ -120,8 +129,11 @@ class Source(ABC):
         """Why the source cannot give these features, in one line; empty where it can."""
 
     @abstractmethod
-    def compute(self, request: Request) -> Features:
-        """Compute features that `refusal` does not refuse; see `features`."""
+    def compute(self, feature_set: FeatureSet, settings: Settings, workers: Workers) -> Features:
+        """Compute features that `refusal` does not refuse.
+
+        `settings` are `segment_seconds` and `change`; see `features`.
+        """
 
     def gives(self, feature_set: str) -> bool:
         """Whether the source gives these features, in segments of some length."""
@@ -193,8 +205,8 @@ class Source(ABC):
         chosen.check(segment_seconds, change)
         if refusal := self.refusal(feature_set, segment_seconds):
             raise NotPossibleError(refusal)
-        workers = Workers(jobs or joblib.cpu_count(), scheduler)
-        return self.compute(Request(chosen, float(segment_seconds), change, workers))
+        settings = {"segment_seconds": float(segment_seconds), "change": change}
+        return self.compute(chosen, settings, Workers(jobs or joblib.cpu_count(), scheduler))
 
     def log_mels(self) -> Iterator[tuple[str, np.ndarray, float]]:
         """Yield id, log-mel spectrogram (dB) and frames per second of each track, as stored.
@@ -221,15 +233,14 @@ class Source(ABC):
             One line; empty where the source gives everything.
         """
         possible = {
-            "audio": self.has_audio,
-            "log_mel": self.gives("log_mel"),
-            "features": any(self.gives(name) for name in feature_sets.TABLE_SETS),
-            "pictures": self.gives("pictures") or self.gives("log_mel"),
+            "audio": ("audio", self.has_audio),
+            "log_mel": ("log-mel spectrograms", self.gives("log_mel")),
+            "features": ("a feature table", any(map(self.gives, feature_sets.TABLE_SETS))),
+            "pictures": ("pictures", self.gives("pictures") or self.gives("log_mel")),
         }
-        words = {"log_mel": "log-mel spectrograms", "features": "a feature table"}
-        missing = [words.get(need, need) for need in needs if not possible.get(need, True)]
-        fault = f"needs {' and '.join(missing)}; {self.name} ({self.kind}) does not give that"
-        return fault if missing else ""
+        asked = [possible[need] for need in needs if need in possible]
+        missing = " and ".join(words for words, is_given in asked if not is_given)
+        return f"needs {missing}; {self.name} ({self.kind}) does not give that" if missing else ""
 
 
 class FileSource(Source):
@@ -238,8 +249,6 @@ class FileSource(Source):
     If they are all of the embedded dataset's tracks, the source is marked as synthetic.
     """
 
-    suffix: ClassVar[str]
-
     def __init__(self, path: Path, name: str, profile: config.Profile):
         super().__init__(path, name, profile)
         self.listed = self.read()
@@ -247,23 +256,13 @@ class FileSource(Source):
             self.name = f"synthetic_{name}"
             self.synthetic = True
 
-    @classmethod
-    def find(cls, path: Path) -> Path | None:
-        """The file itself, if it has the kind's ending."""
-        return path if path.is_file() and path.suffix.lower() == cls.suffix else None
-
     @abstractmethod
     def read(self) -> pd.DataFrame:
-        """Read the file; returns `track_id` and `genre` of its tracks."""
-
-    @abstractmethod
-    def hashes(self) -> list[str]:
-        """MD5 of the content of each listed track."""
+        """Read the file; returns `track_id`, `genre` and `md5` of its tracks."""
 
     def read_tracks(self) -> pd.DataFrame:
-        """The listed tracks, with facts by their ids."""
-        tracks = self.listed.assign(path=pd.NA, md5=self.hashes())
-        return facts.add_by_name(tracks.astype({"path": "string", "md5": "string"}))
+        """The listed tracks, which have no paths."""
+        return self.listed.assign(path=pd.NA).astype({"path": "string", "md5": "string"})
 
 
 class LostSource(Source):
@@ -294,26 +293,21 @@ class LostSource(Source):
         """The tracks that were given."""
         return self._stored
 
+    def add_facts(self, tracks: pd.DataFrame) -> pd.DataFrame:
+        """Nothing is added: the run's folder holds the facts."""
+        return tracks
+
     def refusal(self, feature_set: str, segment_seconds: float) -> str:
         """Why the source is gone."""
         return self.reason
 
-    def compute(self, request: Request) -> Features:
+    def compute(self, feature_set: FeatureSet, settings: Settings, workers: Workers) -> Features:
         """Refuse: there is nothing to compute from."""
         raise NotPossibleError(self.reason)
 
     def lacks(self, needs: Iterable[str]) -> str:
         """Why the source is gone, whatever is needed."""
         return self.reason if list(needs) else ""
-
-
-def kinds() -> list[type[Source]]:
-    """Classes of sources, in the order in which they are tried."""
-    from gtzan_helpers.datasets.kinds.folders import AudioFolder, PictureFolder
-    from gtzan_helpers.datasets.kinds.packs import PackSource
-    from gtzan_helpers.datasets.kinds.tables import TableSource
-
-    return [AudioFolder, PictureFolder, PackSource, TableSource]
 
 
 def open_source(source: str | Path | Source, *, profile: str = "quick", jobs: int = 1) -> Source:
@@ -339,27 +333,32 @@ def open_source(source: str | Path | Source, *, profile: str = "quick", jobs: in
     SourceError
         If there is no such source, or no audio in it.
     """
+    from gtzan_helpers.datasets.embedded.dataset import EmbeddedDataset
+    from gtzan_helpers.datasets.kinds import folders, packs, tables
+
     if isinstance(source, Source):
         return source
     settings = config.profile(profile)
     if str(source) == "synthetic":
-        from gtzan_helpers.datasets.embedded.dataset import EmbeddedDataset
-
-        folder = EmbeddedDataset.make(settings, jobs)
-        return _open(EmbeddedDataset, folder, "synthetic", settings, EmbeddedDataset.state(folder))
+        return _open(EmbeddedDataset, EmbeddedDataset.make(settings, jobs), "synthetic", settings)
     path, name = _locate(source)
-    for kind in kinds():
+    kinds = folders.AudioFolder, folders.PictureFolder, packs.PackSource, tables.TableSource
+    for kind in kinds:
         if place := kind.find(path):
-            return _open(kind, place, name, settings, kind.state(place))
+            return _open(kind, place, name, settings)
     if path.is_dir():
         endings = f"{path.name}/<label>/*{{{','.join(suffix[1:] for suffix in SUFFIXES)}}}"
         raise SourceError(f"{path}: no audio in labelled folders; expected {endings}")
     raise SourceError(f"{source}: neither a folder nor a .npz pack nor a .csv table")
 
 
+def _open(kind: type[Source], place: Path, name: str, profile: config.Profile) -> Source:
+    return _opened(kind, place, name, profile, tuple(map(_state, kind.files(place))))
+
+
 @lru_cache(maxsize=8)
-def _open(
-    kind: type[Source], place: Path, name: str, profile: config.Profile, state: Hashable
+def _opened(
+    kind: type[Source], place: Path, name: str, profile: config.Profile, state: tuple
 ) -> Source:
     return kind(place, name, profile)
 
@@ -383,7 +382,7 @@ def _locate(source: str | Path) -> tuple[Path, str]:
     return path, path.resolve().name if path.is_dir() else path.stem
 
 
-def file_state(path: Path) -> tuple[str, int, int]:
+def _state(path: Path) -> tuple[str, int, int]:
     """Absolute path, size and time of change of a file; a broken link has neither."""
     try:
         stat = path.stat()

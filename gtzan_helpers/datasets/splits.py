@@ -151,10 +151,8 @@ def _artist_grouped(tracks: pd.DataFrame, _: Sizes, seed: int) -> Iterable[Divis
 def _n_folds(protocol: str, unit: str, per_label: pd.Series) -> int:
     n_folds = min(N_FOLDS, int(per_label.min()))
     if n_folds < 3:
-        raise NotPossibleError(
-            f"{protocol}: train, valid and test need three {unit} of each label; "
-            f"{per_label.idxmin()} has {n_folds}"
-        )
+        few = f"three {unit} of each label; {per_label.idxmin()} has {n_folds}"
+        raise NotPossibleError(f"{protocol}: train, valid and test need {few}")
     return n_folds
 
 

@@ -37,9 +37,7 @@ class Data:
         return np.unique(self.features.segments.genre.to_numpy(str), return_inverse=True)[1]
 
 
-def gather(
-    system: System, source: Source, protocol: str, *, seed: int, jobs: int | None = None
-) -> Data:
+def gather(system: System, source: Source, protocol: str, *, seed: int) -> Data:
     """Gather features, augmented copies if the system makes some, and the split.
 
     Parameters
@@ -49,21 +47,19 @@ def gather(
     protocol : str
         See `splits.PROTOCOLS`.
     seed : int
-    jobs : int or None
-        Processes for extraction.
 
     Raises
     ------
     NotPossibleError
         If the source lacks what the system or the protocol needs.
     """
-    features = system.load_features(source, jobs=jobs)
+    features = system.load_features(source)
     copies, n_segments = system.learner.copies, len(features.segments)
     before_split = protocol == "segment_random_augmented"
     if before_split:
         if not copies:
             raise NotPossibleError(f"{protocol} is for systems that make copies; it makes none")
-        features = _with_copies(features, system, source, jobs)
+        features = _with_copies(features, system, source)
     parts = splits.make(
         protocol,
         features.segments,
@@ -74,7 +70,7 @@ def gather(
     )
     n_folds = len(parts)
     if copies and not before_split:
-        features = _with_copies(features, system, source, jobs)
+        features = _with_copies(features, system, source)
         shifts = n_segments * np.arange(1 + len(copies))[:, None]
         parts = [replace(part, train=(part.train + shifts).ravel()) for part in parts]
     if system.learner.trains_epochs:
@@ -89,21 +85,14 @@ def gather(
     return Data(features, parts, n_folds, inputs)
 
 
-def _with_copies(features: Features, system: System, source: Source, jobs: int | None) -> Features:
+def _with_copies(features: Features, system: System, source: Source) -> Features:
     """Segments, and then for each change an augmented copy of every one in that order."""
+    name, seconds = features.feature_set, system.segment_seconds
     changes = system.learner.copies
-    copies = [
-        source.features(
-            features.feature_set,
-            segment_seconds=system.segment_seconds,
-            change=change,
-            jobs=jobs,
-        )
-        for change in changes
-    ]
-    names = ["track_id", "segment"]
+    copies = [source.features(name, segment_seconds=seconds, change=c) for c in changes]
+    keys = ["track_id", "segment"]
     for change, copy in zip(changes, copies, strict=True):
-        if not copy.segments[names].equals(features.segments[names]):
+        if not copy.segments[keys].equals(features.segments[keys]):
             raise SourceError(
                 f"{source.name}: copies ({change}) are not of the same segments as the originals; "
                 "please report this source"

@@ -1,8 +1,10 @@
 """One row to be measured: fitted on the training set, chosen on validation, tested once."""
 
 import contextlib
+import hashlib
+import json
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -14,23 +16,10 @@ import pandas as pd
 from gtzan_helpers import files
 from gtzan_helpers.datasets import Source, splits
 from gtzan_helpers.errors import MissingWeightsError, NotPossibleError, SourceError
-from gtzan_helpers.evaluation import score
 from gtzan_helpers.experiments import results
 from gtzan_helpers.experiments.data import Data, gather
 from gtzan_helpers.experiments.results import Predictions, Row
 from gtzan_helpers.models import Fitted, System, fitted, systems
-
-
-@dataclass(frozen=True)
-class _Fold:
-    """What one fold contributes to a row; its model is on disk, and no longer in memory."""
-
-    train_hits: np.ndarray
-    valid: np.ndarray
-    test: np.ndarray
-    note: str
-    history: pd.DataFrame
-    n_parameters: int | None
 
 
 @dataclass(frozen=True)
@@ -46,8 +35,6 @@ class Measurement:
     seed : int
     folder : Path
         Of the run.
-    jobs : int or None
-        Processes for extraction.
     """
 
     system: System
@@ -55,7 +42,6 @@ class Measurement:
     protocol: str
     seed: int
     folder: Path
-    jobs: int | None = field(default=None, compare=False)
 
     @property
     def stem(self) -> str:
@@ -67,21 +53,28 @@ class Measurement:
         """Whether settings are searched: in `full`, under the source's honest protocol."""
         return (
             self.source.profile.tuned
-            and self.system.learner.searchable
+            and bool(self.system.learner.search)
             and self.protocol == splits.honest(self.source.tracks)
         )
 
     @cached_property
     def key(self) -> str:
-        """Key of the row; nothing is computed or loaded for it."""
-        return results.row_key(
-            self.system,
-            self.source.profile,
-            self.protocol,
-            self.seed,
-            self.source.digest(),
-            tuned=self.tuned,
-        )
+        """Key of the row, 64 hexadecimal digits; nothing is computed or loaded for it.
+
+        It is made of names and numbers only, in a canonical order. Settings and limits count only
+        where they differ from their defaults, so that a new kind of either changes no old key.
+        """
+        parts = {
+            "system": self.system.settings(tuned=self.tuned),
+            "limits": self.source.profile.limits(),
+            "protocol": self.protocol,
+            "seed": int(self.seed),
+            "tracks": self.source.digest(),
+        }
+        if self.system.learner.base:
+            parts["base"] = systems.get(self.system.learner.base).settings()
+        text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def result(self, *, anew: bool = False) -> tuple[Row, Predictions | None]:
         """Read the row and its predictions back, or measure and write them.
@@ -110,21 +103,25 @@ class Measurement:
 
     def _refused(self, error: NotPossibleError) -> Row:
         missing_weights = isinstance(error, MissingWeightsError)
+        note = str(error) if missing_weights else f"not possible on this source: {error}"
+        return self.row("not_measured", note, features="", segment_seconds=float("nan"))
+
+    def row(self, status: str, note: str, **values: Any) -> Row:
+        """The row with these results."""
         return Row(
             system_id=self.system.system_id,
             source=self.source.name,
-            features="",
-            segment_seconds=float("nan"),
             protocol=self.protocol,
             seed=self.seed,
-            status="not_measured",
-            note=str(error) if missing_weights else f"not possible on this source: {error}",
+            status=status,
+            note=note,
             profile=self.source.profile.name,
+            **values,
         )
 
     def data(self) -> Data:
         """What the system is fitted to; see `data.gather`."""
-        return gather(self.system, self.source, self.protocol, seed=self.seed, jobs=self.jobs)
+        return gather(self.system, self.source, self.protocol, seed=self.seed)
 
     def fit(self, data: Data, fold: int = 0, *, base: Fitted | None = None) -> Fitted:
         """Fit the learner to one split of the data."""
@@ -147,69 +144,73 @@ class Measurement:
         started = time.perf_counter()
         folds = [self._fold(data, number) for number in range(len(data.splits))]
         fit_seconds = time.perf_counter() - started
-        write_history(self.folder, self.stem, pd.concat([fold.history for fold in folds]))
-        valid = np.concatenate([fold.valid for fold in folds])
+        hits, valid_probs, test_probs, notes, histories, sizes = zip(*folds, strict=True)
+        write_history(self.folder, self.stem, pd.concat(histories))
+        valid = np.concatenate(valid_probs)
         predictions = Predictions(
             np.array(data.inputs.labels),
             *self._part(data, "valid", valid),
-            *self._part(data, "test", np.concatenate([fold.test for fold in folds])),
-        )
-        # Scored as stored, so that a row and its predictions never differ.
-        scores = score(
-            predictions.test_id, predictions.test_probs.astype(float), predictions.test_true
+            *self._part(data, "test", np.concatenate(test_probs)),
         )
         learner = self.system.learner
-        row = Row(
-            system_id=self.system.system_id,
-            source=self.source.name,
+        libraries = ["scikit-learn", "librosa", *(["keras"] if learner.trains_epochs else [])]
+        row = self.row(
+            "control" if learner.pretrained == "random" else "measured",
+            self._note(data, notes),
             features=data.features.feature_set,
             segment_seconds=self.system.segment_seconds,
-            protocol=self.protocol,
-            seed=self.seed,
-            status="control" if learner.pretrained == "random" else "measured",
-            note=self._note(data, [fold.note for fold in folds]),
             n_train=self._mean_tracks(data, "train"),
             n_valid=self._mean_tracks(data, "valid"),
             n_test=len(np.unique(predictions.test_id)),
-            train_accuracy=float(np.concatenate([fold.train_hits for fold in folds]).mean()),
+            train_accuracy=float(np.concatenate(hits).mean()),
             valid_accuracy=float((valid.argmax(axis=1) == predictions.valid_true).mean()),
-            **asdict(scores),
+            # Scored as stored, so that a row and its predictions never differ.
+            **asdict(predictions.scores()),
             fit_seconds=round(fit_seconds, 3),
-            n_parameters=folds[0].n_parameters,
+            n_parameters=sizes[0],
             pretrained=learner.pretrained,
-            profile=self.source.profile.name,
-            versions=", ".join(f"{name} {version(name)}" for name in self._libraries()),
+            versions=", ".join(f"{name} {version(name)}" for name in libraries),
         )
         return row, predictions
 
-    def _fold(self, data: Data, number: int) -> "_Fold":
-        model = self.fit(data, number, base=self._base_model(number))
+    def _fold(self, data: Data, number: int) -> tuple[Any, ...]:
+        """Fit, save and apply the model of one fold, which then leaves the memory.
+
+        Returns its hits on the training set, its probabilities on the validation and test sets,
+        its note, history and number of parameters.
+        """
+        base = None
+        if self.system.learner.base:
+            trained = replace(self, system=systems.get(self.system.learner.base))
+            if number == 0:  # all folds at once
+                trained.result()
+            base = trained.model(number)
+        model = self.fit(data, number, base=base)
         if model.suffix:
-            model.save(model_path(self.folder, self.stem, number, model.suffix))
+            model.save(self.model_path(number).with_suffix(model.suffix))
         part, values = data.splits[number], data.features.values
         train, valid, test = (
             model.probabilities(values[indices]) for indices in (part.train, part.valid, part.test)
         )
-        return _Fold(
-            train.argmax(axis=1) == data.labels[part.train],
-            valid,
-            test,
-            model.note,
-            model.history.assign(fold=number),
-            model.n_parameters,
-        )
+        hits, history = train.argmax(axis=1) == data.labels[part.train], model.history
+        return hits, valid, test, model.note, history.assign(fold=number), model.n_parameters
 
-    def _base_model(self, fold: int) -> Fitted | None:
-        """The trained network that the learner builds on, if it does."""
-        if not self.system.learner.base:
-            return None
-        base = replace(self, system=systems.get(self.system.learner.base))
-        if fold == 0:  # all folds at once
-            base.result()
-        path = model_path(self.folder, base.stem, fold)
-        if not path.exists():  # its row was kept, its model was not
-            base.result(anew=True)
-        return fitted.load(path)
+    def model_path(self, fold: int = 0) -> Path:
+        """Where the model of a fold lies."""
+        path = self.folder / "models" / f"{self.stem}__{fold}.skops"
+        return path if path.exists() else path.with_suffix(".keras")
+
+    def model(self, fold: int = 0) -> Fitted:
+        """Load the model of a fold; the row is measured again if its file is gone.
+
+        Raises
+        ------
+        SourceError
+            If there is none, or it is damaged.
+        """
+        if not self.model_path(fold).exists():
+            self.result(anew=True)
+        return fitted.load(self.model_path(fold))
 
     def models(self, data: Data) -> list[Fitted]:
         """Load the networks that were trained for this row, one a fold.
@@ -223,15 +224,10 @@ class Measurement:
             raise SourceError(
                 f"{self.system.system_id} was not trained on this split yet; `run.measure` does it"
             )
-        paths = [model_path(self.folder, self.stem, fold) for fold in range(len(data.splits))]
-        networks = [fitted.load(path) for path in paths]
+        networks = [fitted.load(self.model_path(fold)) for fold in range(len(data.splits))]
         for network in networks:
             network.inputs.refuse_other(data.inputs)
         return networks
-
-    def _libraries(self) -> list[str]:
-        networks = self.system.learner.trains_epochs
-        return ["scikit-learn", "librosa", *(["keras"] if networks else [])]
 
     def _part(self, data: Data, part: str, probs: np.ndarray) -> tuple[Any, ...]:
         indices = np.concatenate([getattr(split, part) for split in data.splits])
@@ -245,7 +241,7 @@ class Measurement:
         counts = [ids.iloc[getattr(split, part)].nunique() for split in data.splits]
         return round(float(np.mean(counts)))
 
-    def _note(self, data: Data, of_folds: list[str]) -> str:
+    def _note(self, data: Data, of_folds: tuple[str, ...]) -> str:
         notes = []
         if len(data.splits) < data.n_folds:
             notes.append(f"{len(data.splits)} of {data.n_folds} folds")
@@ -260,11 +256,6 @@ class Measurement:
         if len(data.features.failures):
             notes.append(f"{len(data.features.failures)} tracks could not be used")
         return "; ".join(notes)
-
-
-def model_path(folder: Path, stem: str, fold: int = 0, suffix: str = ".keras") -> Path:
-    """Where the model of a row lies; each fold has its own."""
-    return folder / "models" / f"{stem}__{fold}{suffix}"
 
 
 def write_history(folder: Path, stem: str, history: pd.DataFrame) -> None:

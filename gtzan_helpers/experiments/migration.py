@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-from gtzan_helpers import config
 from gtzan_helpers.errors import SourceError
 from gtzan_helpers.experiments import results
 from gtzan_helpers.experiments.results import Predictions, Row, Rows
 from gtzan_helpers.experiments.run import Run
-from gtzan_helpers.models import systems
 
 
 def migrate(old: str | Path, run: Run) -> Rows:
@@ -18,12 +16,12 @@ def migrate(old: str | Path, run: Run) -> Rows:
     old : str or Path
         The repository's `figures/`, or the folder of a run of the first version.
     run : Run
-        Of the same source. A row comes back when the run has the row's profile.
+        Of the same source and profile.
 
     Returns
     -------
     Rows
-        The rows that were brought, those of other sources left out.
+        The rows that were brought, those of other sources and profiles left out.
 
     Raises
     ------
@@ -33,26 +31,16 @@ def migrate(old: str | Path, run: Run) -> Rows:
     old = Path(old)
     board = old / "scoreboard.csv"
     table = results.read_run(board if board.exists() else old)
-    rows = [row for row in results.from_table(table) if row.source == run.source.name]
+    own = (table.source == run.source.name) & (table.profile == run.profile.name)
+    rows = results.from_table(table[own])
     for row in rows:
         predictions = results.read_predictions(old, row.stem)
         if predictions is not None:
             _check_tracks(row, predictions, run)
             results.write_predictions(run.folder, row.stem, predictions)
-        results.write_row(run.folder / "results", row, key=_key(row, run))
+        measurement = run.measurement(row.system_id, row.protocol, seed=row.seed)
+        results.write_row(run.folder / "results", row, key=measurement.key)
     return Rows(results.table(rows))
-
-
-def _key(row: Row, run: Run) -> str:
-    system, profile = systems.get(row.system_id), config.profile(row.profile)
-    return results.row_key(
-        system,
-        profile,
-        row.protocol,
-        row.seed,
-        run.source.digest(),
-        tuned=profile.tuned and system.learner.searchable and row.protocol == run.honest,
-    )
 
 
 def _check_tracks(row: Row, predictions: Predictions, run: Run) -> None:

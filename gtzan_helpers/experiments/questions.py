@@ -1,11 +1,15 @@
-"""Questions to trained models: less of a song, corrupted songs, other music.
+"""Questions to trained models: less of a song, corrupted songs, other music, their costs.
 
-The songs that they are asked about took no part in their training. Taught in notebooks 07 and 08.
+The songs that they are asked about took no part in their training. Taught in notebooks 06 to 08.
 """
 
+import math
+import timeit
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,27 +17,25 @@ import pandas as pd
 from gtzan_helpers import config
 from gtzan_helpers.audio import FEATURE_SETS, changes, reading, segments, spectra
 from gtzan_helpers.config import SEGMENT_SECONDS
-from gtzan_helpers.datasets import Features, Source, Split, open_source, splits
-from gtzan_helpers.errors import NotPossibleError, SettingError
+from gtzan_helpers.datasets import Features, Source, Split, open_source
+from gtzan_helpers.datasets.embedded import dataset as embedded
+from gtzan_helpers.errors import GtzanError, NotPossibleError, SettingError, SourceError
 from gtzan_helpers.evaluation import Scores, by_track, confusion, score
 from gtzan_helpers.experiments.data import Data
-from gtzan_helpers.experiments.measuring import Measurement
 from gtzan_helpers.experiments.results import rounded
-from gtzan_helpers.experiments.scoreboard import ACCURACY
-from gtzan_helpers.models import Fitted, fitted
+from gtzan_helpers.experiments.run import Run, leave_out
+from gtzan_helpers.models import Transfer, fitted, systems
 from gtzan_helpers.workers import progress_bar
 
 SECONDS = (1, 2, 3, 6, 9, 15, 21, 30)
 
 
-def _rounded_scores(ids: np.ndarray, probs: np.ndarray, y_true: np.ndarray) -> Scores:
-    """Scores of probabilities rounded as stored ones are, so that they agree with rows."""
-    return score(ids, rounded(probs).astype(float), y_true)
+def _scores(ids: np.ndarray, probs: list[np.ndarray], y_true: np.ndarray) -> dict[str, float]:
+    """Scores of the folds' probabilities, rounded as stored ones are, to agree with rows."""
+    return vars(score(ids, rounded(np.concatenate(probs)).astype(float), y_true))
 
 
-def accuracy_by_seconds(
-    measurement: Measurement, *, seconds: Iterable[float] = SECONDS
-) -> pd.DataFrame:
+def accuracy_by_seconds(run: Run, system_id: str) -> pd.DataFrame:
     """Accuracy of a trained network by how many seconds of each test track it is given.
 
     Less than a segment is repeated to its length; more are so many segments from the track's
@@ -41,20 +43,21 @@ def accuracy_by_seconds(
 
     Parameters
     ----------
-    measurement : Measurement
-        Of a network over segments that was trained, under a protocol that keeps tracks whole.
-    seconds : iterable of float
-        Whole segments from one segment on; the last is always the whole track.
+    run : Run
+        Its honest protocol, which keeps tracks whole, is the split.
+    system_id : str
+        A network over segments that was trained.
 
     Returns
     -------
     DataFrame
-        `system_id`, `seconds`, `track_accuracy`, `track_ci_low`, `track_ci_high`.
+        `system_id`, `seconds` (`SECONDS`, and at last the whole track), and the fields of
+        `evaluation.Scores`.
 
     Raises
     ------
     SettingError
-        If the system is given whole tracks, or the protocol splits them.
+        If the system is given whole tracks.
     SourceError
         If the network was not trained on this split.
 
@@ -62,17 +65,16 @@ def accuracy_by_seconds(
     -----
     Levels stay relative to the loudest moment of the whole track.
     """
-    system_id, protocol = measurement.system.system_id, measurement.protocol
-    by_segments = measurement.system.segment_seconds > 0
-    if not by_segments or "track" not in splits.PROTOCOLS[protocol]:
-        raise SettingError(f"{system_id} under {protocol} does not hear tracks piece by piece")
+    measurement = run.measurement(system_id)
+    if not measurement.system.segment_seconds:
+        raise SettingError(f"{system_id} does not hear tracks piece by piece")
     data = measurement.data()
     networks = measurement.models(data)
     numbers, values = data.features.segments.segment.to_numpy(), data.features.values
     ids, n_frames = data.features.segments.track_id.to_numpy(str), values.shape[-1]
     whole = SEGMENT_SECONDS * (numbers.max() + 1)
     lines = []
-    for length in [*(s for s in seconds if s < whole), whole]:
+    for length in [*(s for s in SECONDS if s < whole), whole]:
         n_used = max(1, round(n_frames * min(1, length / SEGMENT_SECONDS)))
         frames = np.arange(n_frames) % n_used
         rows = [
@@ -83,18 +85,19 @@ def accuracy_by_seconds(
             for network, indices in zip(networks, rows, strict=True)
         ]
         tested = np.concatenate(rows)
-        scores = _rounded_scores(ids[tested], np.concatenate(probs), data.labels[tested])
-        lines.append((system_id, length, *(getattr(scores, name) for name in ACCURACY)))
-    return pd.DataFrame(lines, columns=["system_id", "seconds", *ACCURACY])
+        scores = _scores(ids[tested], probs, data.labels[tested])
+        lines.append({"system_id": system_id, "seconds": length, **scores})
+    return pd.DataFrame(lines)
 
 
-def embed(measurement: Measurement) -> tuple[Features, np.ndarray]:
+def embed(run: Run, system_id: str) -> tuple[Features, np.ndarray]:
     """Embeddings of a source's segments in the penultimate layer of a trained network.
 
     Parameters
     ----------
-    measurement : Measurement
-        Of a trained network; with a k-fold, the first one is used.
+    run : Run
+    system_id : str
+        A trained network; with a k-fold, the first one is used.
 
     Returns
     -------
@@ -108,6 +111,7 @@ def embed(measurement: Measurement) -> tuple[Features, np.ndarray]:
     SourceError
         If the network was not trained on this split.
     """
+    measurement = run.measurement(system_id)
     data = measurement.data()
     network, table = measurement.models(data)[0], data.features.segments
     originals = np.flatnonzero(~table.duplicated(["track_id", "segment"]))
@@ -117,28 +121,33 @@ def embed(measurement: Measurement) -> tuple[Features, np.ndarray]:
         segments=table.iloc[originals].reset_index(drop=True),
         values=network.hidden(data.features.values[originals], penultimate),
         columns=(),
-        feature_set=measurement.system.system_id,
+        feature_set=system_id,
         frame_period=None,
     )
     return features, np.unique(table.track_id.iloc[data.splits[0].test].to_numpy(str))
 
 
-def _severities(source: Source) -> dict[str, Sequence[float]]:
-    """Corruptions that a source allows; where training is limited, the strongest of each kind."""
-    every = changes.CORRUPTIONS if source.has_audio else changes.LOG_MEL_CORRUPTIONS
-    first = 0 if source.profile.epochs_limit is None else -1
-    return {kind: amounts[first:] for kind, amounts in every.items()}
+def test_embeddings(run: Run, system_id: str) -> Features:
+    """Embeddings of the test songs' segments in a trained network; see `embed`."""
+    if not system_id:
+        raise NotPossibleError("no network was trained")
+    features, test = embed(run, system_id)
+    rows = np.flatnonzero(features.segments.track_id.isin(test))
+    segments = features.segments.iloc[rows].reset_index(drop=True)
+    return replace(features, segments=segments, values=features.values[rows])
 
 
 def robustness(
-    measurement: Measurement, *, severities: Mapping[str, Sequence[float]] | None = None
+    run: Run, system_id: str, *, severities: Mapping[str, Sequence[float]] | None = None
 ) -> pd.DataFrame:
     """Accuracy of a trained network on corrupted test tracks.
 
     Parameters
     ----------
-    measurement : Measurement
-        Of a trained network over `log_mel`.
+    run : Run
+        Its honest protocol is the split.
+    system_id : str
+        A trained network over `log_mel`.
     severities : mapping or None
         For each kind of corruption; None for those of `audio.CORRUPTIONS`, without audio of
         `audio.LOG_MEL_CORRUPTIONS`, of which only `full` takes all.
@@ -146,64 +155,61 @@ def robustness(
     Returns
     -------
     DataFrame
-        `kind`, `severity`, `track_accuracy`, `track_ci_low`, `track_ci_high`; the first line is
-        "none". With a k-fold, each network is given its own test tracks only.
-
-    Raises
-    ------
-    NotPossibleError
-        If the source gives no log-mel spectrograms, or the network uses something else.
-    SourceError
-        If the network was not trained on this split.
+        `kind`, `severity`, and the fields of `evaluation.Scores`; the first line is "none". With
+        a k-fold, each network is given its own test tracks only. Empty, with a notice, where the
+        source or the network has no log-mel spectrograms, or the network was not trained.
     """
-    source, system = measurement.source, measurement.system
-    if not source.gives("log_mel") or "log_mel" not in system.features:
-        raise NotPossibleError(
-            f"{system.system_id} on {source.name}: audio and log-mel spectrograms can be corrupted"
-        )
-    data = measurement.data()
-    networks = measurement.models(data)
-    severities = severities or _severities(source)
+    source, measurement = run.source, run.measurement(system_id)
+    try:
+        if not source.gives("log_mel") or "log_mel" not in measurement.system.features:
+            raise NotPossibleError(
+                f"{system_id} on {source.name}: audio and log-mel spectrograms can be corrupted"
+            )
+        data = measurement.data()
+        networks = measurement.models(data)
+    except (NotPossibleError, SourceError) as error:
+        leave_out(error)
+        return pd.DataFrame()
+    if severities is None:
+        every = changes.CORRUPTIONS if source.has_audio else changes.LOG_MEL_CORRUPTIONS
+        first = 0 if source.profile.epochs_limit is None else -1  # else the strongest only
+        severities = {kind: amounts[first:] for kind, amounts in every.items()}
     trials = [(kind, amount) for kind, amounts in severities.items() for amount in amounts]
     trials = [("none", 0.0), *trials]
+    tested = np.concatenate([part.test for part in data.splits])
+    ids = data.features.segments.track_id.to_numpy(str)[tested]
     lines = []
     for kind, severity in progress_bar(
         trials, total=len(trials), description="corruption", unit="severity"
     ):
-        parts = [
-            _on_corrupted(measurement, data, network, part, kind, severity)
+        probs = [
+            network.probabilities(_corrupted(source, data, part, kind, severity))
             for network, part in zip(networks, data.splits, strict=True)
         ]
-        scores = _rounded_scores(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
-        lines.append((kind, severity, *(getattr(scores, name) for name in ACCURACY)))
-    return pd.DataFrame(lines, columns=["kind", "severity", *ACCURACY])
+        scores = _scores(ids, probs, data.labels[tested])
+        lines.append({"kind": kind, "severity": severity, **scores})
+    return pd.DataFrame(lines)
 
 
-def _on_corrupted(
-    measurement: Measurement, data: Data, network: Fitted, part: Split, kind: str, severity: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Track of each test segment, probabilities when corrupted, and label."""
-    source, inputs = measurement.source, network.inputs
-    ids = data.features.segments.track_id.to_numpy(str)[part.test]
-    values, y_true = data.features.values[part.test], data.labels[part.test]
+def _corrupted(source: Source, data: Data, part: Split, kind: str, severity: float) -> np.ndarray:
+    """Features of a fold's test segments when the sound, or else the log-mel, is corrupted."""
+    features, seconds = data.features, data.inputs.segment_seconds
+    values, table = features.values[part.test], features.segments.iloc[part.test]
     if kind == "none":
-        return ids, network.probabilities(values), y_true
+        return values
     if not source.has_audio:
         log_mel = changes.corrupt_log_mel(spectra.decode(values), kind=kind, severity=severity)
-        return ids, network.probabilities(spectra.encode(log_mel)), y_true
-    array, parts = FEATURE_SETS[data.features.feature_set], []
-    tracks = source.tracks.set_index("track_id")
-    for track in tracks.loc[list(dict.fromkeys(ids))].itertuples():
-        y, sr = reading.read(track.path, sr=config.SR)
+        return spectra.encode(log_mel)
+    feature_set = FEATURE_SETS[features.feature_set]
+    paths, tracks = source.tracks.set_index("track_id").path, {}
+    for track_id in table.track_id.unique():
+        y, sr = reading.read(paths[track_id], sr=config.SR)
         if source.profile.seconds_limit:
             y = y[: round(source.profile.seconds_limit * sr)]
         y = changes.corrupt(y, sr=sr, kind=kind, severity=severity)
-        values = array.from_audio(y, sr=sr, segment_seconds=inputs.segment_seconds).values
-        probs = network.probabilities(segments.repeat_or_cut(values, inputs.shape[-1]))
-        label = np.full(len(values), inputs.labels.index(track.genre))
-        parts.append((np.full(len(values), track.Index), probs, label))
-    all_ids, all_probs, all_labels = (np.concatenate(p) for p in zip(*parts, strict=True))
-    return all_ids, all_probs, all_labels
+        corrupted = feature_set.from_audio(y, sr=sr, segment_seconds=seconds).values
+        tracks[track_id] = segments.repeat_or_cut(corrupted, values.shape[-1])
+    return np.stack([tracks[row.track_id][row.segment] for row in table.itertuples()])
 
 
 @dataclass(frozen=True)
@@ -291,3 +297,71 @@ def evaluate_model(
         unknown[["track_id", "genre"]].reset_index(drop=True),
         features.failures,
     )
+
+
+def on_new_songs(run: Run, system_id: str) -> Evaluation:
+    """Evaluate a network of the run on forty new songs of the embedded composer."""
+    folder = config.cache_dir() / "synthetic" / f"new-v{embedded.VERSION}"
+    embedded.make(folder, n_tracks=40, seconds=5.0, seed=99)
+    try:
+        return evaluate_model(run.measurement(system_id).model_path(), folder)
+    except GtzanError as error:
+        leave_out(error)
+        none, nobody = pd.DataFrame(), np.zeros(0, int)
+        scores = Scores(*[math.nan] * 5)
+        return Evaluation(scores, confusion(nobody, nobody, run.labels), 0, none, none)
+
+
+def costs(run: Run, system_ids: Iterable[str], *, quick: int | None = None) -> pd.DataFrame:
+    """Size, time per song and accuracy of systems on pretrained networks.
+
+    Parameters
+    ----------
+    run : Run
+    system_ids : iterable of str
+    quick : int or None
+        How many of them are timed outside of `full`; None for all.
+
+    Returns
+    -------
+    DataFrame
+        `system_id`, `n_parameters`, `megabytes`, `ms a song` (on this computer, without reading
+        the file), and `accuracy` under the honest protocol; where it was not `measured`, the
+        published one. Systems that have neither are left out.
+    """
+    rows = run.results().table.dropna(subset=["track_accuracy"])
+    rows = rows[(rows.protocol == run.honest) & (rows.seed == run.seed)]
+    reached = rows.set_index("system_id").track_accuracy
+    lines = []
+    for system_id in list(system_ids)[: None if run.profile.tuned else quick]:
+        try:
+            model = _pretrained_network(system_id)
+        except NotPossibleError as error:
+            leave_out(error)
+            continue
+        n_segments = 1 + max(run.predictions(system_id).test_segment, default=0)
+        values = np.zeros((n_segments, *model.input_shape[1:]), np.float32)
+        predict = partial(model.predict_on_batch, values)
+        predict()  # the first pass compiles
+        seconds = min(timeit.repeat(predict, number=1, repeat=3))
+        line = {
+            "system_id": system_id,
+            "n_parameters": model.count_params(),
+            "megabytes": 4e-6 * model.count_params(),
+            "ms a song": 1000 * seconds,
+            "accuracy": reached.get(system_id, systems.get(system_id).published.test),
+            "measured": system_id in reached,
+        }
+        lines.append(line)
+    names = ["system_id", "n_parameters", "megabytes", "ms a song", "accuracy", "measured"]
+    table = pd.DataFrame(lines, columns=names).astype({"accuracy": float})
+    return table.dropna(subset=["accuracy"])
+
+
+def _pretrained_network(system_id: str) -> Any:
+    from gtzan_helpers.models import musicnn, transfer
+
+    learner = systems.get(system_id).learner
+    if isinstance(learner, Transfer):  # as fast with any weights
+        return transfer.build(replace(learner, weights="random"))
+    return musicnn.build(musicnn.read_weights())

@@ -1,27 +1,21 @@
 """What a run keeps of a system: its row in `results/`, its predictions in `predictions/`.
 
-A row is stored under a key, which is known before anything is computed. A key holds names and
-numbers only, in a canonical order. Settings and limits count only where they differ from their
-defaults, so that a new kind of either changes no old key.
+A row is stored under a key, which is known before anything is computed; see `Measurement.key`.
 """
 
-import hashlib
 import html
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gtzan_helpers import files
-from gtzan_helpers.config import Profile
 from gtzan_helpers.datasets import splits
 from gtzan_helpers.errors import DAMAGED_FILE, SourceError, reason
-from gtzan_helpers.evaluation import by_track
-from gtzan_helpers.models import System, systems
+from gtzan_helpers.evaluation import Scores, by_track, score
 
 
 @dataclass(frozen=True)
@@ -57,6 +51,20 @@ class Row:
     pretrained: str = ""
     profile: str = ""
     versions: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what no run writes."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, str if field.type is str else int | float | None):
+                raise ValueError(f"{field.name} {value!r}")
+            share = field.name.endswith(("accuracy", "_f1")) and value is not None
+            if share and (float(value) < 0 or float(value) > 1):
+                raise ValueError(f"{field.name} {value!r} is no share")
+        if self.status not in STATUSES or self.protocol not in splits.PROTOCOLS:
+            raise ValueError(f"status {self.status!r}, protocol {self.protocol!r}")
+        if self.status == "measured" and self.track_accuracy is None:
+            raise ValueError("measured, without an accuracy")
 
     @property
     def stem(self) -> str:
@@ -118,58 +126,6 @@ class Rows:
         return page + "".join(f"<p>Left out: {html.escape(line)}</p>" for line in lines)
 
 
-def row_key(
-    system: System,
-    profile: Profile,
-    protocol: str,
-    seed: int,
-    digest: str,
-    *,
-    tuned: bool = False,
-) -> str:
-    """Return the key of a row.
-
-    Parameters
-    ----------
-    system : System
-    profile : Profile
-        Its limits count, not its name.
-    protocol : str
-    seed : int
-    digest : str
-        Of the source's tracks; see `datasets.Source.digest`.
-    tuned : bool
-        Whether settings are searched on the validation set.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-    """
-    parts = {
-        "system": system.settings(tuned=tuned),
-        "limits": profile.limits(),
-        "protocol": protocol,
-        "seed": int(seed),
-        "tracks": digest,
-    }
-    if system.learner.base:
-        parts["base"] = systems.get(system.learner.base).settings()
-    return hashlib.sha256(canonical(parts).encode()).hexdigest()
-
-
-def canonical(settings: dict[str, Any]) -> str:
-    """Settings as text that depends on nothing but their names and values.
-
-    Raises
-    ------
-    TypeError
-        If a value is neither a name nor a number: an address or a function's text would make
-        the key change without any setting having changed.
-    """
-    return json.dumps(settings, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
 def write_row(folder: str | Path, row: Row, *, key: str) -> Path:
     """Write one row as JSON, with the key under which it may be read again."""
     text = json.dumps({"key": key, **asdict(row)}, indent=1)
@@ -189,11 +145,15 @@ def read_row(folder: str | Path, stem: str, *, key: str = "") -> Row | None:
         Empty accepts any key.
     """
     try:
-        stored = json.loads((Path(folder) / f"{stem}.json").read_text(encoding="utf-8"))
-        stored_key = stored.pop("key")
-        return Row(**stored) if key in ("", stored_key) else None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        stored_key, row = _load(Path(folder) / f"{stem}.json")
+    except DAMAGED_FILE:
         return None  # not there yet, or written by another version: measured again
+    return row if key in ("", stored_key) else None
+
+
+def _load(path: Path) -> tuple[str, Row]:
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    return stored.pop("key"), Row(**stored)
 
 
 def table(rows: Iterable[Row]) -> pd.DataFrame:
@@ -240,9 +200,7 @@ def read_run(run: str | Path) -> pd.DataFrame:
     rows = []
     for path in paths:
         try:
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            stored.pop("key")
-            rows.append(_checked(Row(**stored)))
+            rows.append(_load(path)[1])
         except DAMAGED_FILE as error:
             raise SourceError(
                 f"{path}: not a result of this version; remove it ({reason(error)})"
@@ -253,30 +211,11 @@ def read_run(run: str | Path) -> pd.DataFrame:
 def _read_csv(path: Path) -> pd.DataFrame:
     try:
         frame = _typed(pd.read_csv(path, keep_default_na=True)[list(COLUMNS)])
-        for row in from_table(frame):
-            _checked(row)
-        if frame.empty:
+        if not from_table(frame):
             raise ValueError("it holds no row")
     except DAMAGED_FILE as error:
         raise SourceError(f"{path}: not a scoreboard of this version ({reason(error)})") from error
     return frame
-
-
-def _checked(row: Row) -> Row:
-    """Refuse what no run has written."""
-    for name, words in {"status": STATUSES, "protocol": splits.PROTOCOLS}.items():
-        if getattr(row, name) not in words:
-            raise ValueError(f"{name} {getattr(row, name)!r}")
-    for field in fields(Row):
-        value = getattr(row, field.name)
-        if not isinstance(value, str if field.type is str else int | float | None):
-            raise ValueError(f"{field.name} {value!r}")
-        share = field.name.endswith(("accuracy", "_f1")) and value is not None
-        if share and not 0 <= float(value) <= 1:
-            raise ValueError(f"{field.name} {value!r} is no share")
-    if row.status == "measured" and row.track_accuracy is None:
-        raise ValueError("measured, without an accuracy")
-    return row
 
 
 # Predictions
@@ -314,6 +253,10 @@ class Predictions:
         """Ids, probabilities and true labels of a part's tracks; see `evaluation.by_track`."""
         ids, probs, labels = (getattr(self, f"{part}_{name}") for name in ("id", "probs", "true"))
         return by_track(ids, probs.astype(float), labels)
+
+    def scores(self) -> Scores:
+        """Scores on the test set."""
+        return score(self.test_id, self.test_probs.astype(float), self.test_true)
 
     def classes(self, part: str = "test") -> tuple[np.ndarray, np.ndarray]:
         """True and predicted label of each track, as indices into `labels`."""
@@ -373,11 +316,3 @@ def _check_predictions(predictions: Predictions) -> None:
             raise ValueError(f"{part} has {len(ids)} ids, and probabilities {probs.shape}")
         if not np.isfinite(probs).all() or not ((labels >= 0) & (labels < n_labels)).all():
             raise ValueError(f"{part} holds values that are no probability, or no label")
-
-
-def readable_predictions(folder: str | Path, stem: str) -> Predictions | None:
-    """Read predictions as `read_predictions` does, but None for damaged ones, too."""
-    try:
-        return read_predictions(folder, stem)
-    except SourceError:
-        return None

@@ -5,22 +5,22 @@ Whatever is measured is kept in the folder, and read back when it is asked for a
 
 import html
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from gtzan_helpers import config, files
 from gtzan_helpers.datasets import Features, LostSource, Source, open_source, splits
-from gtzan_helpers.errors import DAMAGED_FILE, NotPossibleError, SourceError, choose
+from gtzan_helpers.errors import DAMAGED_FILE, GtzanError, NotPossibleError, SourceError, choose
 from gtzan_helpers.experiments import results
-from gtzan_helpers.experiments.measuring import Measurement, model_path
+from gtzan_helpers.experiments.measuring import Measurement
 from gtzan_helpers.experiments.results import Predictions, Rows
-from gtzan_helpers.models import Fitted, Learner, fitted, systems
+from gtzan_helpers.models import Fitted, Learner, systems
 from gtzan_helpers.workers import progress_bar
 
 if TYPE_CHECKING:
@@ -83,6 +83,23 @@ def leave_out(reason: object) -> None:
     from gtzan_helpers.plots.notebook import notice
 
     display(notice(f"Left out: {html.escape(str(reason))}"))
+
+
+def if_possible(make: Callable[..., Features], *args: Any, **settings: Any) -> Features:
+    """Make features; where that is not possible, say why, and give those of no track.
+
+    Parameters
+    ----------
+    make : callable
+        Called with the other arguments.
+    """
+    try:
+        return make(*args, **settings)
+    except (GtzanError, OSError) as error:
+        leave_out(error)
+        names = ["track_id", "segment", "start_s", "genre", "repeated"]
+        segments, none = pd.DataFrame(columns=names), pd.DataFrame()
+        return Features(segments, np.zeros((0, 0)), (), none, none)
 
 
 def _open(source: str | Path | Source, profile: str, run_dir: str | Path) -> tuple[Source, Path]:
@@ -249,90 +266,32 @@ class Run:
         except SourceError:
             return Rows(results.table([]))
 
-    def stem(self, system_id: str, protocol: str = "") -> str:
-        """Name of the files of one result, under the honest protocol unless another is named."""
-        return results.stem(system_id, self.source.name, protocol or self.honest, self.seed)
-
     def predictions(self, system_id: str, protocol: str = "") -> Predictions:
         """Predictions of a system; for no track if there are none that can be read."""
-        predictions = results.readable_predictions(self.folder, self.stem(system_id, protocol))
+        stem = self.measurement(system_id, protocol).stem
+        try:
+            predictions = results.read_predictions(self.folder, stem)
+        except SourceError as error:
+            leave_out(error)
+            predictions = None
         return predictions or results.none_of(self.labels)
 
     def history(self, system_id: str, protocol: str = "") -> pd.DataFrame:
         """How a network was trained, one line per epoch and `fold`; empty if it was not."""
-        path = self.folder / "histories" / f"{self.stem(system_id, protocol)}.csv"
+        path = self.folder / "histories" / f"{self.measurement(system_id, protocol).stem}.csv"
         return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=HISTORY)
 
-    def histories(self, *system_ids: str, protocol: str = "") -> dict[str, pd.DataFrame]:
+    def histories(self, *system_ids: str) -> dict[str, pd.DataFrame]:
         """Histories of those systems that have one, by the systems' ids."""
-        tables = {name: self.history(name, protocol) for name in system_ids}
+        tables = {name: self.history(name) for name in system_ids}
         return {name: table for name, table in tables.items() if len(table)}
 
-    def model(self, system_id: str, protocol: str = "", *, fold: int = 0) -> Fitted:
-        """Load the model of a row; it is fitted again if its file is gone.
-
-        Raises
-        ------
-        SourceError
-            If there is none, or it is damaged.
-        """
-        measurement = self.measurement(system_id, protocol)
-        paths = [model_path(self.folder, measurement.stem, fold, s) for s in (".skops", ".keras")]
-        if not any(path.exists() for path in paths):
-            measurement.result(anew=True)
-        return fitted.load(paths[0] if paths[0].exists() else paths[1])
+    def model(self, system_id: str, protocol: str = "") -> Fitted:
+        """Load the model of a row; it is fitted again if its file is gone."""
+        return self.measurement(system_id, protocol).model()
 
     def save(self, picture: "Figure | Axes | np.ndarray", name: str) -> Path:
         """Save a picture as ``figures/<name>.png`` and ``.svg`` in the run's folder."""
         from gtzan_helpers.plots import style
 
         return style.save(picture, self.folder / "figures", name)
-
-    # Choices, made on the validation set
-
-    def compare(
-        self, variants: Mapping[str, Learner], system_id: str, *, quick: int | None = None
-    ) -> pd.DataFrame:
-        """Train variants of a network, and compare them on the validation set.
-
-        Outside `full` only the first `quick` of them are trained. See `trials.compare`.
-        """
-        from gtzan_helpers.experiments.trials import compare
-
-        chosen = list(variants.items())[: None if self.profile.tuned else quick]
-        return compare({n: self.measurement(system_id, learner=learner) for n, learner in chosen})
-
-    def ablate(
-        self, features: Features, groups: Mapping[str, list[str]], system_id: str
-    ) -> pd.DataFrame:
-        """Fit a system to groups of columns, and compare them on the validation set.
-
-        See `trials.ablate`.
-        """
-        from gtzan_helpers.experiments.trials import ablate
-
-        return ablate(features, groups, system_id=system_id, protocol=self.honest, seed=self.seed)
-
-    # Questions to trained networks
-
-    def accuracy_by_seconds(self, system_id: str) -> pd.DataFrame:
-        """Accuracy by how many seconds of a song are used; see `questions`."""
-        from gtzan_helpers.experiments import questions
-
-        return questions.accuracy_by_seconds(self.measurement(system_id))
-
-    def robustness(self, system_id: str) -> pd.DataFrame:
-        """Accuracy on corrupted test songs; see `questions`. Empty where that is not possible."""
-        from gtzan_helpers.experiments import questions
-
-        try:
-            return questions.robustness(self.measurement(system_id))
-        except (NotPossibleError, SourceError) as error:
-            leave_out(error)
-            return pd.DataFrame(columns=["kind", "severity", *questions.ACCURACY])
-
-    def embed(self, system_id: str) -> tuple[Features, np.ndarray]:
-        """Embeddings in the penultimate layer, and the test songs; see `questions`."""
-        from gtzan_helpers.experiments import questions
-
-        return questions.embed(self.measurement(system_id))

@@ -1,14 +1,12 @@
 """The scoreboard: results of runs merged, and published, reproduced and honest side by side."""
 
 import math
-import re
 from pathlib import Path
 
 import pandas as pd
 
 from gtzan_helpers import config
 from gtzan_helpers.datasets import splits
-from gtzan_helpers.errors import SourceError
 from gtzan_helpers.experiments.results import read_run, table
 from gtzan_helpers.models import systems
 
@@ -113,58 +111,6 @@ def headline(compared: pd.DataFrame) -> pd.DataFrame:
     return ordered.drop_duplicates("system_id")
 
 
-def markdown(compared: pd.DataFrame) -> str:
-    """The comparison as a Markdown table, accuracies in per cent."""
-    lines = [
-        "| system | source | published | reproduced | under | honest (95 % interval) | under |",
-        "|---|---|---:|---:|---|---|---|",
-    ]
-    for row in compared.itertuples():
-        interval = "–"
-        if not math.isnan(row.honest):
-            interval = f"{percent(row.honest)} ({percent(row.low)} to {percent(row.high)})"
-        lines.append(
-            f"| {row.system_id} | {row.source} | {percent(row.published)} "
-            f"| {percent(row.reproduced)} | {row.run_protocol} | {interval} "
-            f"| {row.honest_protocol} |"
-        )
-    return "\n".join(lines)
-
-
-def leak(rows: pd.DataFrame) -> str:
-    """Accuracy of one classifier under each protocol of each source, as a Markdown table."""
-    lines = [
-        "| source | protocol | segments | tracks (95 % interval) | test tracks |",
-        "|---|---|---:|---|---:|",
-    ]
-    order = {name: i for i, name in enumerate(splits.PROTOCOLS)}
-    chosen = rows[rows.system_id == systems.YARDSTICK].assign(place=rows.protocol.map(order))
-    for row in chosen.sort_values(["source", "place", "seed"]).itertuples():
-        if row.status != "measured":
-            lines.append(f"| {row.source} | {row.protocol} | – | {row.note} | |")
-            continue
-        interval = f"{percent(row.track_ci_low)} to {percent(row.track_ci_high)}"
-        lines.append(
-            f"| {row.source} | {row.protocol} | {percent(row.segment_accuracy)} "
-            f"| {percent(row.track_accuracy)} ({interval}) | {row.n_test} |"
-        )
-    return "\n".join(lines)
-
-
 def percent(share: float) -> str:
     """An accuracy in per cent, a dash where there is none."""
     return "–" if share is None or math.isnan(share) else f"{100 * share:.1f}"
-
-
-def replace_between(text: str, marker: str, new: str) -> str:
-    """Replace what stands between ``<!-- marker -->`` and ``<!-- /marker -->``.
-
-    Raises
-    ------
-    SourceError
-        If the text has no such pair.
-    """
-    pattern = re.compile(rf"(<!-- {marker} -->\n).*?(\n<!-- /{marker} -->)", re.DOTALL)
-    if not pattern.search(text):
-        raise SourceError(f"README has no <!-- {marker} --> ... <!-- /{marker} -->; put them back")
-    return pattern.sub(lambda match: match[1] + new + match[2], text)

@@ -1,8 +1,9 @@
 """Ensembles of a run's systems: their predictions joined, a vote scored and kept as a row."""
 
+import contextlib
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,13 +11,15 @@ import numpy as np
 import pandas as pd
 
 from gtzan_helpers import config
-from gtzan_helpers.errors import NotPossibleError
+from gtzan_helpers.errors import NotPossibleError, SourceError
 from gtzan_helpers.evaluation import ensembles, log_loss, score
 from gtzan_helpers.evaluation.ensembles import Joined, Member
 from gtzan_helpers.experiments import results
-from gtzan_helpers.experiments.questions import ACCURACY
+from gtzan_helpers.experiments.results import Predictions, Row, rounded
 from gtzan_helpers.experiments.run import Run, leave_out
 from gtzan_helpers.models import systems
+
+MEMBERS = ["system_id", "source", "votes", "loss", "loss_without"]
 
 
 def ensemble(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -37,107 +40,73 @@ def ensemble(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
     if run.honest == "fault_filtered" and not run.source.synthetic and root:
         folders.append(root / "figures")
         sources |= {"features_30_sec", "gtzan_log_mel"}
-    columns = ["system_id", "source", "votes", "loss", "loss_without"]
     try:
-        joined = ensembles.join(members(folders, run.honest, sources=sources))
+        joined = ensembles.join(_members(folders, run.honest, sources))
     except NotPossibleError as error:
         leave_out(error)
-        return pd.DataFrame(columns=columns), pd.DataFrame(columns=ACCURACY)
+        return pd.DataFrame(columns=MEMBERS), pd.DataFrame()
     votes, lines = ensembles.select(joined), []
     for name, n in votes.items():
         others = {other: votes[other] for other in votes if other != name}
         losses = (_loss(joined, votes), _loss(joined, others))
         lines.append((*name.split("__")[:2], n, *losses))
-    stacked = ensembles.stack(joined, votes, seed=run.seed)
-    scores = {
-        "vote": measure_vote(run, joined, votes),
-        "stacking": score(joined.test_id, stacked, joined.test_true),
-    }
+    stacked = score(joined.test_id, ensembles.stack(joined, votes, seed=run.seed), joined.test_true)
+    scores = {"vote": _measure_vote(run, joined, votes), "stacking": stacked}
     table = pd.DataFrame([vars(s) for s in scores.values()], index=list(scores))
-    return pd.DataFrame(lines, columns=columns), table[ACCURACY]
+    accuracy = table[["track_accuracy", "track_ci_low", "track_ci_high"]]
+    return pd.DataFrame(lines, columns=MEMBERS), accuracy
 
 
 def _loss(joined: Joined, votes: Mapping[str, int]) -> float:
     return log_loss(ensembles.vote(joined, votes)[0], joined.valid_true) if votes else math.nan
 
 
-def members(
-    folders: Iterable[str | Path], protocol: str, *, sources: Iterable[str] | None = None
-) -> list[Member]:
-    """Read the predictions of systems for the tracks of a split.
+def _members(folders: Iterable[Path], protocol: str, sources: set[str]) -> list[Member]:
+    """Predictions of systems on these sources, sorted by name.
 
-    Parameters
-    ----------
-    folders : iterable of str or Path
-        Runs, or `figures`; of two files of one name the first counts.
-    protocol : str
-    sources : iterable of str or None
-        Names of sources; None takes all.
-
-    Returns
-    -------
-    list of Member
-        Sorted by name, `<system>__<source>__<protocol>__<seed>`; ensembles are no members, and
-        damaged files are left out.
+    Of two files of one name the first counts. Ensembles are no members, and damaged files are
+    left out.
     """
-    by_name: dict[str, Member] = {}
-    wanted = None if sources is None else set(sources)
-    for path in (p for f in folders for p in sorted(Path(f).glob(f"predictions/*__{protocol}__*"))):
+    members: dict[str, Member] = {}
+    for path in (p for f in folders for p in sorted(f.glob(f"predictions/*__{protocol}__*"))):
         system_id, source, *_ = path.stem.split("__")
-        skipped = system_id == systems.ENSEMBLE or (wanted is not None and source not in wanted)
-        predictions = results.readable_predictions(path.parent.parent, path.stem)
-        if predictions is not None and not skipped:
-            parts = (*predictions.tracks("valid"), *predictions.tracks("test"))
-            member = Member(path.stem, tuple(predictions.labels.tolist()), *parts)
-            by_name.setdefault(path.stem, member)
-    return [by_name[name] for name in sorted(by_name)]
+        if system_id == systems.ENSEMBLE or source not in sources or path.stem in members:
+            continue
+        with contextlib.suppress(SourceError):
+            if predictions := results.read_predictions(path.parent.parent, path.stem):
+                parts = (*predictions.tracks("valid"), *predictions.tracks("test"))
+                labels = tuple(predictions.labels.tolist())
+                members[path.stem] = Member(path.stem, labels, *parts)
+    return [members[name] for name in sorted(members)]
 
 
-def measure_vote(run: Run, joined: Joined, votes: Mapping[str, int]) -> results.Row:
+def _measure_vote(run: Run, joined: Joined, votes: Mapping[str, int]) -> Row:
     """Score a vote on the test set, and keep its row and predictions as those of a system.
 
-    Parameters
-    ----------
-    run : Run
-        Its honest protocol is the members' split.
-    joined : Joined
-    votes : mapping
-        See `ensembles.select`.
-
-    Returns
-    -------
-    Row
-        Its source joins the names of its members' sources.
+    The row's source joins the names of its members' sources.
     """
     valid, test = ensembles.vote(joined, votes)
-    parts = [
-        (ids, np.zeros(len(ids), int), y_true, results.rounded(probs))
-        for ids, y_true, probs in (
-            (joined.valid_id, joined.valid_true, valid),
-            (joined.test_id, joined.test_true, test),
-        )
-    ]
-    predictions = results.Predictions(np.array(joined.labels), *parts[0], *parts[1])
+    numbers = (np.zeros(len(valid), int), np.zeros(len(test), int))
+    predictions = Predictions(
+        np.array(joined.labels),
+        *(joined.valid_id, numbers[0], joined.valid_true, rounded(valid)),
+        *(joined.test_id, numbers[1], joined.test_true, rounded(test)),
+    )
     names = [(*name.split("__"), str(n)) for name, n in votes.items()]
-    row = results.Row(
-        system_id=systems.ENSEMBLE,
-        source="+".join(dict.fromkeys(source for _, source, *_ in names)),
+    chosen = (f"{n} x {name} ({source}, seed {seed})" for name, source, _, seed, n in names)
+    measurement = run.measurement(systems.ENSEMBLE)
+    row = measurement.row(
+        "measured",
+        "chosen on valid: " + ", ".join(chosen),
         features="probabilities",
         segment_seconds=0.0,
-        protocol=run.honest,
-        seed=run.seed,
-        status="measured",
-        note="chosen on valid: "
-        + ", ".join(f"{n} x {name} ({source}, seed {seed})" for name, source, _, seed, n in names),
-        n_valid=len(joined.valid_id),
-        n_test=len(joined.test_id),
+        n_valid=len(valid),
+        n_test=len(test),
         valid_accuracy=float((valid.argmax(axis=1) == joined.valid_true).mean()),
-        **asdict(score(joined.test_id, parts[1][3].astype(float), joined.test_true)),
-        profile=run.profile.name,
+        **asdict(predictions.scores()),
         versions=f"scikit-learn {version('scikit-learn')}",
     )
-    ensemble = systems.get(systems.ENSEMBLE)
-    key = results.row_key(ensemble, run.profile, run.honest, run.seed, run.source.digest())
+    row = replace(row, source="+".join(dict.fromkeys(source for _, source, *_ in names)))
     results.write_predictions(run.folder, row.stem, predictions)
-    results.write_row(run.folder / "results", row, key=key)
+    results.write_row(run.folder / "results", row, key=measurement.key)
     return row

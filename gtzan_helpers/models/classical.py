@@ -7,21 +7,23 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import skops.io
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
+from sklearn.decomposition import PCA
+from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import ParameterGrid
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from gtzan_helpers.errors import NotPossibleError, choose
 from gtzan_helpers.models.fitted import Fitted
 from gtzan_helpers.models.learners import CONVOLUTIONAL_OUTPUT, Classical, Task
 from gtzan_helpers.models.systems import TABLES
-
-if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline
 
 # Types of our models that skops does not trust by itself.
 TRUSTED = (
@@ -88,8 +90,6 @@ class ClassMixtures(ClassifierMixin, BaseEstimator):
         NotPossibleError
             If a class has a single example.
         """
-        from sklearn.mixture import GaussianMixture
-
         X = np.asarray(X, dtype=np.float64)
         self.classes_, counts = np.unique(y, return_counts=True)
         if counts.min() < 2:
@@ -107,8 +107,7 @@ class ClassMixtures(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Label of the most likely class, shape (n_examples,)."""
-        likelihoods = self.decision_function(X)
-        return self.classes_[likelihoods.argmax(axis=1)]
+        return self.classes_[self.decision_function(X).argmax(axis=1)]
 
 
 class LogVariances(TransformerMixin, BaseEstimator):
@@ -162,14 +161,10 @@ class FittedClassical(Fitted):
         return softmax(scores, axis=1)
 
     def _write(self, path: Path) -> None:
-        import skops.io
-
         skops.io.dump(self.model, path)
 
     @staticmethod
     def _read(path: str | Path) -> tuple[Any, int]:
-        import skops.io
-
         unknown = skops.io.get_untrusted_types(file=path)
         model = skops.io.load(path, [name for name in unknown if name in TRUSTED])
         return model, len(model.classes_)
@@ -184,13 +179,12 @@ def fit(learner: Classical, task: Task) -> FittedClassical:
     task : Task
         With a `base`, the pipeline is fitted to the convolutional output of that network.
     """
-    labels, train, valid = task.labels, task.split.train, task.split.valid
-    X, base = _seen(task.values[train], task.base), task.base
+    train, valid, base = task.split.train, task.split.valid, task.base
+    X, labels = _seen(task.values[train], base), task.labels
     n_train = min(len(X), X[0].size + 1) if learner.components else len(X)
     choices = ParameterGrid(dict(learner.search) if task.tuned else {})
     models = [build(learner, n_train=n_train, seed=task.seed, **options) for options in choices]
-    for model in models:
-        model.fit(X, labels[train])
+    models = [model.fit(X, labels[train]) for model in models]
     if len(models) == 1:
         return FittedClassical(models[0], task.inputs, base=base)
     X_valid = _seen(task.values[valid], base)
@@ -203,7 +197,7 @@ def _seen(values: np.ndarray, base: Fitted | None) -> np.ndarray:
     return values if base is None else base.hidden(values, CONVOLUTIONAL_OUTPUT)
 
 
-def build(learner: Classical, *, n_train: int, seed: int, **options: Any) -> "Pipeline":
+def build(learner: Classical, *, n_train: int, seed: int, **options: Any) -> Pipeline:
     """Build the pipeline of a classical learner.
 
     Parameters
@@ -221,25 +215,17 @@ def build(learner: Classical, *, n_train: int, seed: int, **options: Any) -> "Pi
     SettingError
         If there is no such estimator.
     """
-    from sklearn.decomposition import PCA
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import FunctionTransformer, StandardScaler
-
     module = importlib.import_module(choose(ESTIMATORS, learner.estimator, "estimator"))
     model = getattr(module, learner.estimator)(**{**learner.options, **options})
-    parameters = model.get_params()
-    if "random_state" in parameters:
-        model.set_params(random_state=seed)
-    if "n_neighbors" in parameters:
-        model.set_params(n_neighbors=min(model.n_neighbors, n_train))
+    if hasattr(model, "random_state"):
+        model.random_state = seed
+    if hasattr(model, "n_neighbors"):
+        model.n_neighbors = min(model.n_neighbors, n_train)
     if not learner.components:
         return make_pipeline(StandardScaler(), model)
-    return make_pipeline(
-        FunctionTransformer(_flatten),
-        StandardScaler(),
-        PCA(components(n_train), svd_solver="full", random_state=seed),
-        model,
-    )
+    flatten = FunctionTransformer(lambda X: X.reshape(len(X), -1).astype(np.float32))
+    pca = PCA(components(n_train), svd_solver="full", random_state=seed)
+    return make_pipeline(flatten, StandardScaler(), pca, model)
 
 
 def components(n_train: int) -> int:
@@ -248,7 +234,3 @@ def components(n_train: int) -> int:
     Centred data of n examples spans n - 1 dimensions.
     """
     return min(N_COMPONENTS, n_train - 1)
-
-
-def _flatten(X: np.ndarray) -> np.ndarray:
-    return X.reshape(len(X), -1).astype(np.float32)

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from gtzan_helpers import files
-from gtzan_helpers.errors import DAMAGED_FILE, NotPossibleError, SettingError, SourceError, reason
+from gtzan_helpers import errors, files, models
+from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
 
 _NAME = "gtzan.json"
 
@@ -51,15 +51,13 @@ class Inputs:
     threshold: float = 0.0
 
     def __post_init__(self) -> None:
-        if not all(isinstance(label, str) and label.strip() for label in self.labels):
-            raise SourceError(f"labels {list(self.labels)} are not all words; name their folders")
-        if len(set(self.labels)) < len(self.labels):
-            raise SourceError(f"a label comes twice: {list(self.labels)}")
+        words = {label for label in self.labels if isinstance(label, str) and label.strip()}
+        if len(words) < max(2, len(self.labels)):
+            cause = "are not two or more different words; name the folders of a dataset so"
+            raise NotPossibleError(f"labels {list(self.labels)} {cause}")
         numbers = (self.segment_seconds, self.frame_period or 0.0, self.temperature, self.threshold)
         if not all(0 <= number < math.inf for number in numbers) or self.temperature == 0:
             raise SourceError(f"lengths, temperature and threshold {numbers} are not possible")
-        if len(self.labels) < 2:
-            raise NotPossibleError(f"there is nothing to tell apart: {list(self.labels)}")
 
     def refuse_other(self, other: "Inputs") -> None:
         """Compare with other inputs; labels may differ.
@@ -86,9 +84,8 @@ class Inputs:
     def out_of(cls, path: str | Path) -> "Inputs":
         """Read the inputs from the file of a model."""
         with zipfile.ZipFile(path) as archive:
-            stored = json.loads(archive.read(_NAME))
-        for name in {"shape", "labels", "columns"} & set(stored):
-            stored[name] = tuple(stored[name])
+            stored: dict[str, Any] = json.loads(archive.read(_NAME))
+        stored |= {name: tuple(value) for name, value in stored.items() if isinstance(value, list)}
         return cls(**stored)
 
 
@@ -181,26 +178,17 @@ def load(path: str | Path) -> Fitted:
     SourceError
         If the file is missing or damaged, or holds more than a model of this series.
     """
-    kind: type[Fitted]
-    if Path(path).suffix == ".skops":
-        from gtzan_helpers.models import classical
-
-        kind = classical.FittedClassical
-    elif Path(path).suffix == ".keras":
-        from gtzan_helpers.models import training
-
-        kind = training.FittedNetwork
-    else:
+    is_network = Path(path).suffix == ".keras"
+    if not is_network and Path(path).suffix != ".skops":
         raise SettingError(f"{path}: models of a run end in .keras or .skops")
+    kind = models.training.FittedNetwork if is_network else models.classical.FittedClassical
     try:
         inputs = Inputs.out_of(path)
         model, n_outputs = kind._read(path)
     except FileNotFoundError as error:
         raise SourceError(f"{path}: there is no such model; `gtzan run` makes models") from error
-    except SourceError as error:
-        raise SourceError(f"{path}: {error}") from error
-    except DAMAGED_FILE as error:
-        raise SourceError(f"{path}: not a model of this series ({reason(error)})") from error
+    except (errors.GtzanError, *errors.DAMAGED_FILE) as error:
+        raise SourceError(f"{path}: not a model of this series ({errors.reason(error)})") from error
     if n_outputs != len(inputs.labels):
         counts = f"{n_outputs} outputs for {len(inputs.labels)} labels"
         raise SourceError(f"{path}: the model has {counts}; train it again")

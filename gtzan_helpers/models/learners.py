@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gtzan_helpers import models  # whose modules are imported when they are used
 from gtzan_helpers.errors import NotPossibleError, SettingError
 from gtzan_helpers.models.fitted import Fitted, Inputs
 
@@ -102,11 +103,6 @@ class Learner(ABC):
     components: bool = False
     search: Mapping[str, Sequence[Any]] = MappingProxyType({})
     base: str = ""
-
-    @property
-    def searchable(self) -> bool:
-        """Whether there are hyperparameters to search."""
-        return bool(self.search)
 
     @property
     def trains_epochs(self) -> bool:
@@ -200,9 +196,7 @@ class Classical(Learner):
     components: bool = False
 
     def fit_task(self, task: Task) -> Fitted:
-        from gtzan_helpers.models import classical
-
-        return classical.fit(self, task)
+        return models.classical.fit(self, task)
 
 
 @dataclass(frozen=True)
@@ -255,14 +249,10 @@ class Network(Learner):
 
     def build(self, shape: tuple[int, ...], n_labels: int, **settings: Any) -> "keras.Model":
         """Build the model, not yet trained; see `networks.build`."""
-        from gtzan_helpers.models import networks
-
-        return networks.build(self, shape, n_labels, **settings)
+        return models.networks.build(self, shape, n_labels, **settings)
 
     def fit_task(self, task: Task) -> Fitted:
-        from gtzan_helpers.models import training
-
-        return training.fit(self, task)
+        return models.training.fit(self, task)
 
 
 @dataclass(frozen=True)
@@ -274,7 +264,7 @@ class Transfer(Learner):
     backbone : str
         See `transfer.BACKBONES`.
     weights : str
-        ``imagenet``, ``random``, or the path of a weight file.
+        ``imagenet`` or ``random``.
     size : int
         Height and width of the pictures, in pixels.
     colours : str
@@ -311,24 +301,15 @@ class Transfer(Learner):
 
     def head(self) -> Network:
         """The network that is trained on the frozen backbone."""
-        return Network(
-            "dense",
-            {"units": (self.units,), "dropout": self.dropout},
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            patience=8,
-        )
+        options = {"units": (self.units,), "dropout": self.dropout}
+        rate = self.learning_rate
+        return Network("dense", options, self.epochs, self.batch_size, rate, patience=8)
 
     def prepare(self, features: "Features", *, fetch: bool) -> "Features":
-        from gtzan_helpers.models import transfer
-
-        return transfer.activations(self, features, fetch=fetch)
+        return models.transfer.activations(self, features, fetch=fetch)
 
     def fit_task(self, task: Task) -> Fitted:
-        from gtzan_helpers.models import transfer
-
-        return transfer.fit(self, task)
+        return models.transfer.fit(self, task)
 
 
 @dataclass(frozen=True)
@@ -344,9 +325,7 @@ class OnMusicnn(Learner):
         return self.head.trains_epochs
 
     def prepare(self, features: "Features", *, fetch: bool) -> "Features":
-        from gtzan_helpers.models import musicnn
-
-        return musicnn.embed_features(features)
+        return models.musicnn.embed_features(features)
 
     def fit_task(self, task: Task) -> Fitted:
         return self.head.fit_task(task)

@@ -11,19 +11,16 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gtzan_helpers import files
 from gtzan_helpers.audio.patches import PATCH_SHAPE
+from gtzan_helpers.datasets import Features
 from gtzan_helpers.errors import NotPossibleError, SourceError, reason
 from gtzan_helpers.models.backend import keras, layers, ops
 from gtzan_helpers.models.networks import Tensor
 from gtzan_helpers.models.transfer import embed
-
-if TYPE_CHECKING:
-    from gtzan_helpers.datasets import Features
 
 # Which of the installed networks: the one trained on the Million Song Dataset.
 WEIGHTS = "MSD_musicnn"
@@ -88,7 +85,7 @@ def read_weights(folder: str | Path | None = None) -> dict[str, np.ndarray]:
             raise SourceError(f"{folder}: {cause}") from error
 
 
-def embed_features(features: "Features") -> "Features":
+def embed_features(features: Features) -> Features:
     """Compute MusiCNN's embeddings of the patches of a source.
 
     Parameters
@@ -109,7 +106,9 @@ def embed_features(features: "Features") -> "Features":
     """
     model = build(read_weights())
     weights = files.file_hash(_folder() / ".data-00000-of-00001")
-    values = embed(model, features.values, name=f"{WEIGHTS} {weights}").astype(np.float32)
+    values = embed(model.predict_on_batch, features.values, name=f"{WEIGHTS} {weights}").astype(
+        np.float32
+    )
     name = "musicnn of a log-mel" if features.of_log_mel else "musicnn"
     return replace(features, values=values, columns=columns(), feature_set=name)
 
@@ -138,53 +137,39 @@ def build(weights: Mapping[str, np.ndarray]) -> keras.Model:
     any pitch; rhythm: over 32, 64 and 128 frames of one band; both followed by the maximum over
     bands. Three convolutions with residual connections follow, then maximum and mean over time.
     """
+    # Layers are numbered in the order in which they are made: by the names of the checkpoint.
+    keras.utils.clear_session(free_memory=False)
     inputs = keras.Input(PATCH_SHAPE)
-    x = layers.BatchNormalization(name="input_norm")(layers.Reshape((*PATCH_SHAPE, 1))(inputs))
+    x = layers.BatchNormalization()(layers.Reshape((*PATCH_SHAPE, 1))(inputs))
     sizes = [(204, (7, 38)), (204, (7, 67)), (51, (128, 1)), (51, (64, 1)), (51, (32, 1))]
-    front = layers.Concatenate(name="front")(
-        [_over_bands(x, n, size, number) for number, (n, size) in enumerate(sizes)]
-    )
+    front = layers.Concatenate(name="front")([_over_bands(x, n, size) for n, size in sizes])
     outputs = [front]
-    for number in (5, 6, 7):
-        convolution = layers.Conv1D(64, 7, padding="same", activation="relu", name=f"conv_{number}")
-        x = layers.BatchNormalization(name=f"norm_{number}")(convolution(outputs[-1]))
-        outputs.append(layers.Add()([x, outputs[-1]]) if number > 5 else x)
+    for name in ("conv2d_5", "conv2d_6", "conv2d_7"):
+        convolution = layers.Conv1D(64, 7, padding="same", activation="relu", name=name)
+        x = layers.BatchNormalization()(convolution(outputs[-1]))
+        outputs.append(x if outputs[-1] is front else layers.Add()([x, outputs[-1]]))
     middle = layers.Concatenate(name="middle")(outputs)
-    max_pool = layers.GlobalMaxPooling1D(name="max_pool")(middle)
-    mean_pool = layers.GlobalAveragePooling1D(name="mean_pool")(middle)
+    max_pool = layers.GlobalMaxPooling1D()(middle)
+    mean_pool = layers.GlobalAveragePooling1D()(middle)
     # The checkpoint's dense layer expects maximum and mean of each channel in turn.
     pooled = layers.Flatten()(ops.stack([max_pool, mean_pool], axis=2))
-    pooled = layers.BatchNormalization(name="pool_norm")(pooled)
-    hidden = layers.Dense(200, activation="relu", name="dense")(pooled)
-    penultimate = layers.BatchNormalization(name="penultimate")(hidden)
-    tags = layers.Dense(50, activation="sigmoid", name="tags")(penultimate)
+    hidden = layers.Dense(200, activation="relu")(layers.BatchNormalization()(pooled))
+    penultimate = layers.BatchNormalization()(hidden)
+    tags = layers.Dense(50, activation="sigmoid")(penultimate)
     joined = layers.Concatenate()([tags, penultimate, mean_pool, max_pool])
     model = keras.Model(inputs, joined, name="musicnn")
-    _set_weights(model, weights)
+    for variable in model.variables:
+        try:
+            # The checkpoint's last convolutions have two dimensions, of which one is full.
+            variable.assign(weights[variable.path].reshape(variable.shape))
+        except (KeyError, ValueError) as error:
+            cause = f"these are not the weights of MusiCNN ({reason(error)})"
+            raise SourceError(f"{variable.path}: {cause}; install musicnn again") from error
     return model
 
 
-def _over_bands(x: Tensor, n_filters: int, size: tuple[int, int], number: int) -> Tensor:
+def _over_bands(x: Tensor, n_filters: int, size: tuple[int, int]) -> Tensor:
     """Convolve with the number of frames unchanged, and take the maximum over bands."""
-    if size[1] > 1:  # only frames are padded
-        x = layers.ZeroPadding2D((size[0] // 2, 0))(x)
-    padding = "valid" if size[1] > 1 else "same"
-    x = layers.Conv2D(n_filters, size, padding=padding, activation="relu", name=f"conv_{number}")(x)
-    x = layers.BatchNormalization(name=f"norm_{number}")(x)
-    return ops.max(x, axis=2)
-
-
-def _set_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
-    norms = ["input_norm", *[f"norm_{i}" for i in range(8)], "pool_norm", "penultimate"]
-    convolutions = [f"conv_{i}" for i in range(8)]
-    kinds = {"batch_normalization": norms, "conv2d": convolutions, "dense": ["dense", "tags"]}
-    for kind, names in kinds.items():
-        for number, name in enumerate(names):
-            prefix = f"{kind}_{number}" if number else kind
-            try:
-                # The checkpoint's last convolutions have two dimensions, of which one is full.
-                for variable in model.get_layer(name).weights:
-                    variable.assign(weights[f"{prefix}/{variable.name}"].reshape(variable.shape))
-            except (KeyError, ValueError) as error:
-                cause = f"these are not the weights of MusiCNN ({reason(error)})"
-                raise SourceError(f"{prefix}: {cause}") from error
+    x = layers.ZeroPadding2D((((size[0] - 1) // 2, size[0] // 2), (0, 0)))(x)  # frames only
+    x = layers.Conv2D(n_filters, size, activation="relu")(x)
+    return ops.max(layers.BatchNormalization()(x), axis=2)

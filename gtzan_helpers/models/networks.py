@@ -65,10 +65,8 @@ def dense(x: Tensor, units: Sequence[int] = (512, 256, 128, 64), dropout: float 
 
 def stacked_nn(x: Tensor) -> Tensor:
     """One hidden layer of 64 units: on principal components, or the end of a larger network."""
-    x = layers.Dense(64, use_bias=False)(x)
-    x = layers.BatchNormalization()(x)
-    x = layers.LeakyReLU()(x)
-    return layers.Dropout(0.5)(x)
+    x = layers.BatchNormalization()(layers.Dense(64, use_bias=False)(x))
+    return layers.Dropout(0.5)(layers.LeakyReLU()(x))
 
 
 # Convolutional networks
@@ -116,8 +114,7 @@ def stacked_cnn3d(x: Tensor) -> Tensor:
     x = layers.Reshape((3, x.shape[1] // 3, x.shape[2], 1))(x)
     for filters in (8, 16):
         x = layers.Conv3D(filters, (3, 5, 5), strides=(1, 2, 3), padding="same", use_bias=False)(x)
-        x = layers.BatchNormalization()(x)
-        x = layers.LeakyReLU()(x)
+        x = layers.LeakyReLU()(layers.BatchNormalization()(x))
         x = layers.MaxPooling3D((1, 2, 2))(x)
     return stacked_nn(layers.Dropout(0.5)(layers.Flatten()(x)))
 
@@ -183,17 +180,18 @@ class Texture(layers.Layer):
     def build(self, shape: tuple[int, ...]) -> None:
         """Compute the constant matrices for inputs of this shape."""
         n_bands, n_frames = shape[1:]
-        self.cosines = dct(np.eye(n_bands), axis=0, norm="ortho")[: self.n_coefficients]
+        cosines = dct(np.eye(n_bands), axis=0, norm="ortho")[: self.n_coefficients]
         groups = np.array_split(np.arange(n_bands), self.n_groups)
-        self.grouping = np.stack([np.isin(np.arange(n_bands), g) / len(g) for g in groups])
-        self.window = np.hanning(n_frames)
-        self.ranges = _modulation_ranges(n_frames, self.n_ranges)
+        grouping = np.stack([np.isin(np.arange(n_bands), g) / len(g) for g in groups])
+        self.cosines, self.grouping = np.float32(cosines), np.float32(grouping)
+        self.window = np.float32(np.hanning(n_frames))
+        self.ranges = np.float32(_modulation_ranges(n_frames, self.n_ranges))
         self.places = [int(share * (n_frames - 1)) for share in self.percentiles]
 
     def call(self, x: Tensor) -> Tensor:
         """Compute the statistics."""
         parts = []
-        for rows in (x, ops.matmul(_constant(self.cosines), x)):
+        for rows in (x, ops.matmul(self.cosines, x)):
             mean, deviation, _ = _moments(rows)
             change = rows[..., 1:] - rows[..., :-1]
             parts += [mean, deviation, ops.sqrt(ops.mean(change**2, axis=-1) + 1e-6)]
@@ -201,15 +199,11 @@ class Texture(layers.Layer):
         parts.append(ops.mean(centred**3, axis=-1) / deviation**3)
         ordered = ops.sort(x, axis=-1)
         parts += [ordered[..., place] for place in self.places]
-        _, _, swing = _moments(ops.matmul(_constant(self.grouping), x))
-        real, imaginary = ops.rfft(swing * _constant(self.window))
-        strength = ops.matmul(ops.sqrt(real**2 + imaginary**2 + 1e-6), _constant(self.ranges))
+        _, _, swing = _moments(ops.matmul(self.grouping, x))
+        real, imaginary = ops.rfft(swing * self.window)
+        strength = ops.matmul(ops.sqrt(real**2 + imaginary**2 + 1e-6), self.ranges)
         parts.append(ops.reshape(ops.log1p(strength), (-1, self.n_groups * self.n_ranges)))
         return ops.concatenate(parts, axis=-1)
-
-
-def _constant(matrix: np.ndarray) -> Tensor:
-    return ops.convert_to_tensor(matrix, dtype="float32")
 
 
 def _moments(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -248,8 +242,8 @@ def build(
     shape: tuple[int, ...],
     n_labels: int,
     *,
-    mean: np.ndarray | None = None,
-    deviation: np.ndarray | None = None,
+    mean: np.ndarray | float = 0.0,
+    deviation: np.ndarray | float = 1.0,
     n_components: int = 1,
 ) -> keras.Model:
     """Build a model, not yet trained.
@@ -260,7 +254,7 @@ def build(
     shape : tuple of int
         Of one example: (n_columns,) or (n_rows, n_frames).
     n_labels : int
-    mean, deviation : ndarray or None, shape (shape[0],)
+    mean, deviation : ndarray, shape (shape[0],), or float
         Mean and standard deviation of each column or row in the training set; the first layer
         standardises by them.
     n_components : int
@@ -275,25 +269,19 @@ def build(
     Raises
     ------
     NotPossibleError
-        If there is one label, or an example is too small for the convolutions.
+        If an example is too small for the convolutions.
     """
-    if n_labels < 2:
-        raise NotPossibleError("a network needs two labels to tell apart; there is one")
-    mean = np.zeros(shape[0]) if mean is None else mean
-    deviation = np.ones(shape[0]) if deviation is None else deviation
     # Layers are numbered from 1 on in every model, so that equal models have equal names.
     keras.utils.clear_session(free_memory=False)
     inputs = keras.Input(shape)
-    x = layers.Normalization(
-        axis=1, mean=mean.astype(np.float32), variance=(deviation**2).astype(np.float32)
-    )(inputs)
+    mean, variance = (np.full(shape[0], value, np.float32) for value in (mean, deviation**2))
+    x = layers.Normalization(axis=1, mean=mean, variance=variance)(inputs)
     if network.components:
         x = layers.Flatten()(x)
         x = layers.Dense(n_components, trainable=False, name=PRINCIPAL_COMPONENTS)(x)
     try:
         x = globals()[network.body](x, **network.options)
     except ValueError as error:
-        raise NotPossibleError(
-            f"examples of shape {shape} do not fit {network.body}: {reason(error)}"
-        ) from error
+        misfit = f"examples of shape {shape} do not fit {network.body}"
+        raise NotPossibleError(f"{misfit}: {reason(error)}") from error
     return keras.Model(inputs, layers.Dense(n_labels, activation="softmax")(x))

@@ -116,14 +116,12 @@ class System:
         """
         from gtzan_helpers.audio.feature_sets import feature_set  # imports numba
 
-        versions = {name: feature_set(name).version for name in self.features}
-        chosen: dict[str, Any] = {
-            "features": [n if v == 1 else f"{n} v{v}" for n, v in versions.items()],
-            "learner": self.learner.settings(tuned=tuned),
-        }
         defaults = {"segment_seconds": 0.0, "test_size": TEST_SIZE, "valid_size": VALID_SIZE}
         own = {name: getattr(self, name) for name in defaults}
-        chosen |= {name: value for name, value in own.items() if value != defaults[name]}
+        chosen = {name: value for name, value in own.items() if value != defaults[name]}
+        versions = {name: feature_set(name).version for name in self.features}
+        chosen["features"] = [n if v == 1 else f"{n} v{v}" for n, v in versions.items()]
+        chosen["learner"] = self.learner.settings(tuned=tuned)
         return learners.canonical(chosen)
 
     def load_features(self, source: "Source", *, jobs: int | None = None) -> "Features":
@@ -181,11 +179,16 @@ _crnn = partial(Network, "crnn", batch_size=64, learning_rate=3e-3)
 _capstone_cnn = partial(Network, "capstone_cnn", batch_size=64)
 _slices_cnn = partial(Network, "slices_cnn", learning_rate=2e-3)
 _logistic = partial(Classical, "LogisticRegression")
-_neighbours = partial(Classical, "KNeighborsClassifier")
-_forest = partial(Classical, "RandomForestClassifier")
-_boosting = partial(Classical, "GradientBoostingClassifier")
+# Weighted by distance, so that the training set is memorised, as the study found.
+_neighbours = partial(Classical, "KNeighborsClassifier", {"weights": "distance"})
+_forest = partial(Classical, "RandomForestClassifier", {"n_estimators": 200})
+_boosting = partial(
+    Classical, "GradientBoostingClassifier", {"subsample": 0.8, "max_features": "sqrt"}
+)
+# With a few hundred tracks more threads only wait for one another.
+_trees = {"n_estimators": 200, "max_depth": 4, "subsample": 0.8, "n_jobs": 1}
+_svm = partial(Classical, "SVC")
 _linear = {"kernel": "linear"}
-_few_trees = {"n_estimators": 200, "max_depth": 4, "subsample": 0.8}
 _regularised: dict[str, Any] = {"learning_rate": 3e-3, "weight_decay": 0.01}
 
 _OF_STUDIES = [
@@ -196,26 +199,11 @@ _OF_STUDIES = [
     _picture("images_inceptionv3", Transfer("inceptionv3")),
     _picture("images_mobilenetv2", Transfer("mobilenetv2")),
     _capstone("capstone_logistic_regression", _logistic({"max_iter": 3000}, {"C": (0.01, 0.1, 1)})),
-    # Weighted by distance, so that the training set is memorised, as the study found.
-    _capstone(
-        "capstone_knn", _neighbours({"weights": "distance"}, {"n_neighbors": (1, 3, 5, 9, 15)})
-    ),
-    _capstone(
-        "capstone_random_forest", _forest({"n_estimators": 200}, {"max_features": ("sqrt", 0.3)})
-    ),
-    _capstone(
-        "capstone_svm",
-        Classical("SVC", {"C": 10}, {"C": (1, 3, 10, 30), "gamma": ("scale", 0.003)}),
-    ),
-    _capstone(
-        "capstone_gradient_boosting",
-        _boosting({"subsample": 0.8, "max_features": "sqrt"}, {"learning_rate": (0.05, 0.1, 0.2)}),
-    ),
-    # With a few hundred tracks more threads only wait for one another.
-    _capstone(
-        "capstone_xgboost",
-        Classical("XGBClassifier", {**_few_trees, "n_jobs": 1}, {"max_depth": (2, 4, 6)}),
-    ),
+    _capstone("capstone_knn", _neighbours({"n_neighbors": (1, 3, 5, 9, 15)})),
+    _capstone("capstone_random_forest", _forest({"max_features": ("sqrt", 0.3)})),
+    _capstone("capstone_svm", _svm({"C": 10}, {"C": (1, 3, 10, 30), "gamma": ("scale", 0.003)})),
+    _capstone("capstone_gradient_boosting", _boosting({"learning_rate": (0.05, 0.1, 0.2)})),
+    _capstone("capstone_xgboost", Classical("XGBClassifier", _trees, {"max_depth": (2, 4, 6)})),
     _log_mel("capstone_cnn", _capstone_cnn(epochs=16, patience=6)),
     _log_mel(
         "capstone_cnn_regularized",
@@ -224,7 +212,7 @@ _OF_STUDIES = [
     _log_mel("capstone_crnn", _crnn(epochs=16, patience=8)),
     _log_mel("capstone_crnn_dropout", _crnn({"dropout": 0.3}, epochs=36, weight_decay=0.01)),
     _stacked("stacked_gmm", Classical("ClassMixtures", components=True)),
-    _stacked("stacked_svm", Classical("SVC", _linear, {"C": (0.001, 0.01, 1)}, components=True)),
+    _stacked("stacked_svm", _svm(_linear, {"C": (0.001, 0.01, 1)}, components=True)),
     _stacked("stacked_nn", Network("stacked_nn", components=True, epochs=60, patience=20)),
     _stacked("stacked_cnn", Network("stacked_cnn", batch_size=16)),
     _stacked("stacked_cnn_svm", OnConvolutions("SVC", _linear, components=True)),
@@ -248,7 +236,7 @@ _OF_STUDIES = [
 
 # Ours
 
-_svm = partial(
+_segments = partial(
     System, features=TABLES, family="classical", run_protocol="segment_random", unit="segment"
 )
 _transfer = partial(
@@ -264,13 +252,7 @@ _texture = Network(
 _small_head = _dense({"units": (64,), "dropout": 0.5}, epochs=20, weight_decay=0.01, patience=6)
 
 _OURS = [
-    _svm(
-        "ours_svm_segments",
-        name="SVM on 3 s segments (ours)",
-        learner=Classical("SVC"),
-        notebook="00",
-        section="Measure the leak",
-    ),
+    _segments("ours_svm_segments", "SVM on 3 s segments (ours)", _svm(), "00", "Measure the leak"),
     _honest(
         "ours_texture",
         name="Texture network (ours)",
@@ -280,10 +262,10 @@ _OURS = [
         features=("log_mel",),
         family="ann",
     ),
-    _svm(
+    _segments(
         "ours_svm_tuned",
         name="SVM with C = 10 on 3 s segments (ours)",
-        learner=Classical("SVC", {"C": 10}),
+        learner=_svm({"C": 10}),
         notebook="05",
         section="What the split is worth",
     ),
@@ -295,7 +277,7 @@ _OURS = [
         section="Frozen, then fine-tuned",
         features=("pictures", "log_mel"),
     ),
-    _musicnn("ours_musicnn_svm", "SVM on MusiCNN embeddings (ours)", OnMusicnn(Classical("SVC"))),
+    _musicnn("ours_musicnn_svm", "SVM on MusiCNN embeddings (ours)", OnMusicnn(_svm())),
     _musicnn(
         "ours_musicnn_logistic_regression",
         "Logistic regression on MusiCNN embeddings (ours)",

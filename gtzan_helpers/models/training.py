@@ -4,16 +4,16 @@ Arrays stay as small as they were stored (bytes, half precision); only the curre
 into 32-bit numbers. Taught in notebook 04.
 """
 
-import itertools
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.decomposition import PCA
 
 from gtzan_helpers.audio.changes import augment_log_mel, mixup
 from gtzan_helpers.audio.spectra import DB_RANGE
@@ -53,12 +53,12 @@ class FittedNetwork(Fitted):
         SourceError
             If they hold values that are not finite.
         """
-        return _by_chunks(self.model.predict_on_batch, _checked(values, self.inputs.shape))
+        return _predicted(self.model, _checked(values, self.inputs.shape))
 
     def hidden(self, values: np.ndarray, layer: str) -> np.ndarray:
         """Output of the layer of that name, shape (n_examples, n_units)."""
         part = keras.Model(self.model.inputs, self.model.get_layer(layer).output)
-        return _by_chunks(part.predict_on_batch, _checked(values, self.inputs.shape))
+        return _predicted(part, _checked(values, self.inputs.shape))
 
     def _write(self, path: Path) -> None:
         self.model.save(path)
@@ -94,23 +94,22 @@ def fit(network: Network, task: Task, *, model: keras.Model | None = None) -> Fi
     SourceError
         If values are not finite.
     """
-    values, labels, inputs = task.values, task.labels, task.inputs
+    values, inputs = task.values, task.inputs
     if network.changes and inputs.features != "log_mel":
         raise SettingError(f"changes are made to log_mel, not to {inputs.features!r}")
     _checked(values, inputs.shape)
-    n_labels = len(inputs.labels)
-    counts = np.bincount(labels[task.split.train], minlength=n_labels)
-    if not counts.all():
-        raise NotPossibleError(f"train holds no {', '.join(np.array(inputs.labels)[counts == 0])}")
+    targets = np.eye(len(inputs.labels), dtype=np.float32)[task.labels]
+    present = targets[task.split.train].any(axis=0)
+    if not present.all():
+        raise NotPossibleError(f"train holds no {', '.join(np.array(inputs.labels)[~present])}")
     keras.utils.set_random_seed(task.seed)
     model = model or _build(network, values, task.split.train, inputs)
     epochs = min(network.epochs, task.epochs_limit or network.epochs)
-    train = Batches(values, labels, task.split.train, network, n_labels=n_labels, seed=task.seed)
-    valid = Batches(values, labels, task.split.valid, network, n_labels=n_labels)
+    train = Batches(values, targets, task.split.train, network, seed=task.seed)
+    valid = Batches(values, targets, task.split.valid, network)
     decay = keras.optimizers.schedules.CosineDecay(network.learning_rate, epochs * len(train))
     optimizer = keras.optimizers.AdamW(decay, weight_decay=network.weight_decay)
-    accuracy = keras.metrics.CategoricalAccuracy("accuracy")
-    model.compile(optimizer, "categorical_crossentropy", metrics=[accuracy])
+    model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
     # A step that makes variables of its own is traced twice, and tracing is most of a short run.
     model.optimizer.build(model.trainable_variables)
     watch = _Watch(epochs, task.description, network.patience)
@@ -124,8 +123,6 @@ def _build(network: Network, values: np.ndarray, rows: np.ndarray, inputs: Input
     statistics = {"mean": mean, "deviation": deviation, "n_components": n_components}
     model = network.build(inputs.shape, len(inputs.labels), **statistics)
     if network.components:
-        from sklearn.decomposition import PCA
-
         shape = (len(mean), *[1] * (values.ndim - 2))
         X = (values[rows].astype(np.float32) - mean.reshape(shape)) / deviation.reshape(shape)
         pca = PCA(n_components, svd_solver="full").fit(X.reshape(len(rows), -1))
@@ -149,12 +146,13 @@ def moments(values: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarra
         The standard deviation of a constant is given as 1.
     """
     axes = (0, *range(2, values.ndim))
-    total, squares, count = np.zeros(values.shape[1]), np.zeros(values.shape[1]), 0
-    for start, stop in _chunks(len(rows), values.shape[1:]):
-        chunk = values[rows[start:stop]].astype(np.float64)
-        total = total + chunk.sum(axis=axes)
-        squares = squares + (chunk**2).sum(axis=axes)
-        count += chunk.size // chunk.shape[1]
+    total, squares = np.zeros((2, values.shape[1]))
+    size = max(1, min(512, _CHUNK // math.prod(values.shape[1:])))
+    for start in range(0, len(rows), size):
+        chunk = values[rows[start : start + size]].astype(np.float64)
+        total += chunk.sum(axis=axes)
+        squares += (chunk**2).sum(axis=axes)
+    count = len(rows) * math.prod(values.shape[2:])
     mean = total / count
     deviation = np.sqrt(np.maximum(squares / count - mean**2, 0))
     return mean, np.where(deviation > 1e-6 * np.abs(mean), deviation, 1.0)
@@ -166,12 +164,12 @@ class Batches(keras.utils.PyDataset):
     Parameters
     ----------
     values : ndarray, shape (n_examples, ...)
-    labels : ndarray of int, shape (n_examples,)
+    targets : ndarray, shape (n_examples, n_labels)
+        One-hot labels.
     rows : ndarray of int
         The examples to draw from.
     network : Network
         Its batch size and augmentations count.
-    n_labels : int
     seed : int or None
         Of shuffling and augmentation, anew in each epoch; None for neither.
     """
@@ -179,16 +177,13 @@ class Batches(keras.utils.PyDataset):
     def __init__(
         self,
         values: np.ndarray,
-        labels: np.ndarray,
+        targets: np.ndarray,
         rows: np.ndarray,
         network: Network,
-        *,
-        n_labels: int,
         seed: int | None = None,
     ):
         super().__init__()
-        self.values, self.labels, self.n_labels = values, labels, n_labels
-        self.network = network
+        self.values, self.targets, self.network = values, targets, network
         self.rng = None if seed is None else np.random.default_rng(seed)
         self.rows = np.array(rows)
         self.on_epoch_end()
@@ -203,7 +198,7 @@ class Batches(keras.utils.PyDataset):
         x = self.values[rows].astype(np.float32)
         if self.rng is not None and self.network.changes:
             x = np.stack([_change(log_mel, self.network.changes, self.rng) for log_mel in x])
-        targets = np.eye(self.n_labels, dtype=np.float32)[self.labels[rows]]
+        targets = self.targets[rows]
         if self.rng is not None and self.network.mixup:
             x, targets = mixup(x, targets, alpha=self.network.mixup, rng=self.rng)
         return x, targets
@@ -231,8 +226,7 @@ class _Watch(keras.callbacks.Callback):
         self.meter = progress_bar(total=epochs, description=description, unit="epoch")
         self.patience = patience
         self.lines: list[dict[str, float]] = []
-        self.best, self.best_epoch = (-1.0, -math.inf), 0
-        self.weights: list[np.ndarray] | None = None
+        self.best, self.score = 0, (-1.0, -math.inf)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.started = time.perf_counter()
@@ -241,24 +235,19 @@ class _Watch(keras.callbacks.Callback):
         seconds = time.perf_counter() - self.started
         self.lines.append({"epoch": epoch + 1, **logs, "seconds": seconds})
         self.meter.update()
-        if self.patience is None:
-            return
         # Of two epochs of equal accuracy, the one with the smaller loss is better.
         score = (logs["val_accuracy"], -logs["val_loss"])
-        if score > self.best:
-            self.best, self.weights, self.best_epoch = score, self.model.get_weights(), epoch
-        elif epoch - self.best_epoch >= self.patience:
+        if self.patience is None or score > self.score:
+            self.best, self.score, self.weights = epoch, score, self.model.get_weights()
+        elif epoch - self.best >= self.patience:
             self.model.stop_training = True
 
     def on_train_end(self, logs: Any = None) -> None:
         self.meter.close()
-        if self.weights is not None:
-            self.model.set_weights(self.weights)
+        self.model.set_weights(self.weights)
 
     def history(self) -> pd.DataFrame:
-        lines = pd.DataFrame(self.lines)
-        best = len(lines) - 1 if self.weights is None else self.best_epoch
-        return lines.assign(best=np.arange(len(lines)) == best)
+        return pd.DataFrame(self.lines).assign(best=lambda lines: lines.index == self.best)
 
 
 def _checked(values: np.ndarray, shape: Sequence[int]) -> np.ndarray:
@@ -266,30 +255,43 @@ def _checked(values: np.ndarray, shape: Sequence[int]) -> np.ndarray:
         shapes = f"{tuple(shape)}, these have {values.shape[1:]}"
         raise SettingError(f"the model takes examples of shape {shapes}; extract them again")
     if values.dtype.kind == "f":
-        for start, stop in _chunks(len(values), shape):
-            finite = np.isfinite(values[start:stop]).all(axis=tuple(range(1, values.ndim)))
-            if not finite.all():
-                bad = f"example {start + finite.argmin()}"
-                raise SourceError(f"{bad} holds values that are not finite; extract it again")
+        finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
+        if not finite.all():
+            bad = f"example {finite.argmin()}"
+            raise SourceError(f"{bad} holds values that are not finite; extract it again")
     return values
 
 
-def _chunks(n_examples: int, shape: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Bounds of chunks of at most `_CHUNK` numbers."""
-    size = max(1, min(512, _CHUNK // math.prod(shape)))
-    return ((start, start + size) for start in range(0, n_examples, size))
-
-
-def _by_chunks(function: Callable[[np.ndarray], Any], values: np.ndarray) -> np.ndarray:
-    """Apply a model to batches of one size: each new size would be compiled anew."""
+def _predicted(model: keras.Model, values: np.ndarray) -> np.ndarray:
     size = max(1, min(64, _CHUNK // math.prod(values.shape[1:])))
-    batch = np.zeros((size, *values.shape[1:]), np.float32)
-    parts = []
-    for start in range(0, len(values), size):
+    return in_batches(model.predict_on_batch, values, size)
+
+
+def in_batches(
+    function: Callable[[np.ndarray], Any], values: np.ndarray, size: int, *, description: str = ""
+) -> np.ndarray:
+    """Apply a network to batches of one size: each new size would be compiled anew.
+
+    Parameters
+    ----------
+    function : callable
+        From a batch, float32, to one output for each example.
+    values : ndarray, shape (n_examples, ...)
+    size : int
+    description : str
+        Of a progress bar; empty for none.
+
+    Returns
+    -------
+    ndarray, shape (n_examples, ...)
+    """
+    starts, outputs = range(0, len(values), size), []
+    total = len(starts) if description else 0
+    for start in progress_bar(starts, total=total, description=description, unit="batch"):
         part = values[start : start + size]
-        batch[: len(part)] = part
-        parts.append(np.array(function(batch))[: len(part)])
-    return np.concatenate(parts)
+        batch = np.resize(part, (size, *part.shape[1:])).astype(np.float32)
+        outputs.append(np.asarray(function(batch))[: len(part)])
+    return np.concatenate(outputs)
 
 
 def occlusion(fitted: Fitted, example: np.ndarray, *, size: tuple[int, int]) -> np.ndarray:
@@ -311,19 +313,12 @@ def occlusion(fitted: Fitted, example: np.ndarray, *, size: tuple[int, int]) -> 
     -----
     Zeiler & Fergus 2014, "Visualizing and understanding convolutional networks".
     """
-    height, width = size
-    steps = (range(0, length, step) for length, step in zip(example.shape, size, strict=True))
-    patches = [
-        np.s_[row : row + height, frame : frame + width] for row, frame in itertools.product(*steps)
-    ]
-    means = np.broadcast_to(example.mean(axis=1, keepdims=True), example.shape)
-    occluded = np.repeat(example[None], len(patches), axis=0)
-    for copy, patch in zip(occluded, patches, strict=True):
-        copy[patch] = means[patch]
+    # The number of the patch that each value lies in.
+    row, frame = np.indices(example.shape)
+    n_across = math.ceil(example.shape[1] / size[1])
+    patches = row // size[0] * n_across + frame // size[1]
+    means = example.mean(axis=1, keepdims=True)
+    occluded = [np.where(patches == n, means, example) for n in range(patches.max() + 1)]
     confidence = fitted.probabilities(example[None])[0]
-    predicted = int(confidence.argmax())
-    drops = np.zeros(example.shape)
-    remaining = fitted.probabilities(occluded)[:, predicted]
-    for patch, probability in zip(patches, remaining, strict=True):
-        drops[patch] = confidence[predicted] - probability
-    return drops
+    remaining = fitted.probabilities(np.stack(occluded))[:, confidence.argmax()]
+    return confidence.max() - remaining[patches]

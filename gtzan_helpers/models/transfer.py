@@ -6,29 +6,22 @@ only its upper part, the tail, and a new head are trained. Taught in notebook 06
 
 import hashlib
 import os
-import shutil
-import tempfile
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import h5py  # Keras depends on it
 import numpy as np
 import pandas as pd
 
 from gtzan_helpers import config, files
-from gtzan_helpers.errors import MissingWeightsError, SourceError, reason
+from gtzan_helpers.datasets import Features
+from gtzan_helpers.errors import DAMAGED_FILE, MissingWeightsError, SourceError, choose, reason
 from gtzan_helpers.models import training
 from gtzan_helpers.models.backend import keras, ops
 from gtzan_helpers.models.learners import Task, Transfer
 from gtzan_helpers.models.training import FittedNetwork
-from gtzan_helpers.workers import progress_bar
-
-if TYPE_CHECKING:
-    from gtzan_helpers.datasets import Features
 
 # Pictures, or patches, that go through a network at a time.
 _CHUNK = 8
@@ -84,11 +77,12 @@ def find_weights(transfer: Transfer) -> Path | None:
     Returns
     -------
     Path or None
-        In the folder ``models`` of `KERAS_HOME` (by default ``~/.keras``).
+        In the folder ``models`` of `KERAS_HOME` (by default ``~/.keras``); None for random
+        weights.
     """
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     path = home / "models" / _file(transfer)
-    return path if path.is_file() else None
+    return path if transfer.weights == "imagenet" and path.is_file() else None
 
 
 def _file(transfer: Transfer) -> str:
@@ -116,49 +110,37 @@ def build(transfer: Transfer, *, fetch: bool = False) -> keras.Model:
     ------
     MissingWeightsError
         If ImageNet weights are missing and cannot be downloaded.
+    SettingError
+        If `transfer.weights` is neither ``imagenet`` nor ``random``.
     SourceError
         If a weight file is damaged, or that of another network.
     """
-    path = _weight_path(transfer)
+    choose({"imagenet": "", "random": ""}, transfer.weights, "kind of weights")
     application = getattr(keras.applications, BACKBONES[transfer.backbone].application)
     keras.utils.set_random_seed(0)  # the same random weights in every run
     shape = (transfer.size, transfer.size, 3)
     settings: dict[str, Any] = {"include_top": False, "input_shape": shape, "pooling": "avg"}
+    path = find_weights(transfer)
     if transfer.weights == "imagenet" and path is None:
+        command = "`gtzan run gtzan --only 06 --profile full`"
+        remedy = f"{command} does so, or put it into the folder models of KERAS_HOME"
+        missing = MissingWeightsError(f"{_file(transfer)} was not fetched: {remedy}")
         if not fetch:
-            raise MissingWeightsError(_missing(transfer, "it is not there"))
+            raise missing
         try:
             return application(weights="imagenet", **settings)
         except Exception as error:  # whatever Keras's downloader raises
-            raise MissingWeightsError(_missing(transfer, "it could not be fetched")) from error
+            raise missing from error
     model = application(weights=None, **settings)
     if path is None:
         _settle(model)
-    else:
-        _load(model, path)
-    return model
-
-
-def _weight_path(transfer: Transfer) -> Path | None:
-    if transfer.weights in ("imagenet", "random"):
-        return find_weights(transfer) if transfer.weights == "imagenet" else None
-    if not Path(transfer.weights).is_file():
-        raise SourceError(f"{transfer.weights}: there is no such weight file")
-    return Path(transfer.weights)
-
-
-def _load(model: keras.Model, path: Path) -> None:
+        return model
     try:
-        with h5py.File(path) as file:
-            of_keras_3 = "layers" in file
-        # Keras goes by the file's ending, whatever the file holds.
-        ending = ".weights.h5" if of_keras_3 else ".h5"
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)  # Keras only warns about missing layers
-            model.load_weights(shutil.copy(path, Path(folder) / f"copy{ending}"))
-    except (OSError, ValueError, KeyError, RuntimeError, UserWarning) as error:
+        model.load_weights(path)
+    except DAMAGED_FILE as error:
         cause = f"not the weights of {model.name} ({reason(error)}); remove the file"
         raise SourceError(f"{path}: {cause}") from error
+    return model
 
 
 def _settle(model: keras.Model) -> None:
@@ -167,13 +149,6 @@ def _settle(model: keras.Model) -> None:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
     model(keras.random.normal((8, *model.input_shape[1:]), seed=0), training=True)
-
-
-def _missing(transfer: Transfer, why: str) -> str:
-    return (
-        f"{_file(transfer)} ({why}): with a network `gtzan run gtzan --only 06 --profile full` "
-        "fetches it; without one put it into the folder models of KERAS_HOME"
-    )
 
 
 def halves(model: keras.Model, cut: str) -> tuple[keras.Model, keras.Model]:
@@ -190,7 +165,7 @@ def cut(transfer: Transfer) -> str:
 # Pictures and what the trunk makes of them
 
 
-def draw(features: "Features", *, size: int, colours: str) -> "Features":
+def draw(features: Features, *, size: int, colours: str) -> Features:
     """Draw each log-mel spectrogram as a picture; pictures are only resized.
 
     Parameters
@@ -228,7 +203,7 @@ def _resized(picture: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(small).clip(0, 255).round().astype(np.uint8)
 
 
-def activations(transfer: Transfer, features: "Features", *, fetch: bool = False) -> "Features":
+def activations(transfer: Transfer, features: Features, *, fetch: bool = False) -> Features:
     """Compute the output of the trunk for each track's picture.
 
     Parameters
@@ -251,31 +226,24 @@ def activations(transfer: Transfer, features: "Features", *, fetch: bool = False
     """
     trunk, _ = halves(build(transfer, fetch=fetch), cut(transfer))
     pictures = draw(features, size=transfer.size, colours=transfer.colours)
-    module = getattr(keras.applications, BACKBONES[transfer.backbone].module)
-    path = _weight_path(transfer)
+    prepare = getattr(keras.applications, BACKBONES[transfer.backbone].module).preprocess_input
+    path = find_weights(transfer)
     weights = files.file_hash(path) if path else transfer.weights
     name = f"{transfer.backbone} {weights} {transfer.size} {cut(transfer)}"
-    values = embed(trunk, pictures.values, name=name, prepare=module.preprocess_input)
+    values = embed(lambda batch: trunk.predict_on_batch(prepare(batch)), pictures.values, name=name)
     return replace(pictures, values=values, feature_set=f"pictures, {transfer.backbone}")
 
 
-def embed(
-    model: keras.Model,
-    values: np.ndarray,
-    *,
-    name: str,
-    prepare: Callable[[np.ndarray], np.ndarray] | None = None,
-) -> np.ndarray:
+def embed(function: Callable[[np.ndarray], Any], values: np.ndarray, *, name: str) -> np.ndarray:
     """Compute the output of a pretrained network, or load it from the cache.
 
     Parameters
     ----------
-    model : keras.Model
+    function : callable
+        Turns a batch of values, float32, into the network's outputs.
     values : ndarray, shape (n_examples, ...)
     name : str
         Of the network and its weights; with the values it identifies the result.
-    prepare : callable or None
-        Turns a batch of values, float32, into the network's input.
 
     Returns
     -------
@@ -283,14 +251,10 @@ def embed(
     """
 
     def compute() -> np.ndarray:
-        outputs = []
-        chunks = [values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK)]
-        for chunk in progress_bar(chunks, total=len(chunks), description="embed", unit="batch"):
-            # Filled up, because each new size of a batch would be compiled anew.
-            batch = np.resize(chunk, (_CHUNK, *chunk.shape[1:])).astype(np.float32)
-            output = model.predict_on_batch(prepare(batch) if prepare else batch)
-            outputs.append(np.asarray(output, np.float16)[: len(chunk)])
-        return np.concatenate(outputs)
+        def small(batch: np.ndarray) -> np.ndarray:
+            return np.asarray(function(batch), np.float16)
+
+        return training.in_batches(small, values, _CHUNK, description="embed")
 
     digest = hashlib.sha256(values.tobytes() + name.encode() + str(values.shape).encode())
     entry = config.cache_dir() / "embeddings" / f"{digest.hexdigest()[:24]}.npy"
@@ -320,9 +284,7 @@ def fit(transfer: Transfer, task: Task) -> FittedNetwork:
     tail = keras.models.clone_model(shared)
     tail.set_weights(shared.get_weights())
     tail.trainable = False
-    starts = range(0, len(values), _CHUNK)
-    chunks = (values[start : start + _CHUNK].astype(np.float32) for start in starts)
-    pooled = np.concatenate([tail.predict_on_batch(chunk) for chunk in chunks])
+    pooled = training.in_batches(tail.predict_on_batch, values, _CHUNK)
     of_pooled = replace(inputs, shape=pooled.shape[1:])
     words = f"{task.description}, frozen"
     on_pooled = replace(task, values=pooled, inputs=of_pooled, description=words)

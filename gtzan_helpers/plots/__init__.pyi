@@ -45,7 +45,6 @@ from .sound import waterfall as waterfall
 from .sound import waveform as waveform
 from .sound import zero_crossings as zero_crossings
 from .style import PROTOCOL_COLOURS as PROTOCOL_COLOURS
-from .style import new_axes as new_axes
 from .style import plain as plain
 from .style import save as save
 from .style import use_style as use_style

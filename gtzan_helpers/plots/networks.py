@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -44,7 +45,7 @@ def architecture(model: Any, *, title: str = "", ax: Axes | None = None) -> Axes
     title : str
     """
     steps = _steps(model)
-    ax = ax or style.new_axes(width=max(6.0, 1.25 * len(steps)), height=2.3)
+    ax = ax or plt.subplots(figsize=(max(6.0, 1.25 * len(steps)), 2.3))[1]
     for place, (name, shape, *extras) in enumerate(steps):
         colour = next((c for word, c in COLOURS.items() if word in name), style.GREY)
         ax.add_patch(FancyBboxPatch((place - 0.42, 0.2), 0.84, 0.6, "round,pad=0.02", color=colour))
@@ -76,7 +77,7 @@ def _steps(model: Any) -> list[list]:
 
 
 @style.picture("no network was trained", width=7, height=3.2)
-def history(ax: Axes, table: pd.DataFrame, *, title: str = "", chance: float = 0.1) -> None:
+def history(ax: Axes, table: pd.DataFrame, *, chance: float = 0.1) -> None:
     """Training and validation accuracy by epoch; the epoch that was kept is marked.
 
     Parameters
@@ -84,7 +85,6 @@ def history(ax: Axes, table: pd.DataFrame, *, title: str = "", chance: float = 0
     table : DataFrame
         See `Run.history`. Several folds are drawn over one another; a dashed line marks where
         fine-tuning begins, if it does.
-    title : str
     chance : float
         Chance level.
     """
@@ -100,7 +100,7 @@ def history(ax: Axes, table: pd.DataFrame, *, title: str = "", chance: float = 0
         begins = table.epoch[table.stage == "tuned"].min() - 0.5
         ax.axvline(begins, color=style.INK, linestyle="--", label="fine-tuning begins")
     ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
-    ax.set(xlabel="epoch", ylim=(0, 1.02), title=name_of(title))
+    ax.set(xlabel="epoch", ylim=(0, 1.02))
     per_cent(ax.yaxis, "accuracy (%)")
     style.legend_beside(ax)
 
@@ -163,19 +163,17 @@ def filters(kernels: np.ndarray) -> Figure:
 
 
 @style.picture("no picture", width=4, height=3)
-def seen(ax: Axes, image: np.ndarray, *, title: str = "", frame_period: float = 1.0) -> None:
+def seen(ax: Axes, image: np.ndarray, *, frame_period: float = 1.0) -> None:
     """What a network is given: a log-mel spectrogram, or a picture.
 
     Parameters
     ----------
     image : ndarray, shape (n_bands, n_frames) or (height, width, 3)
-    title : str
     frame_period : float
         Seconds from one frame of a spectrogram to the next.
     """
-    ax.set_title(name_of(title))
     if image.ndim == 2:
-        mel_spectrogram(MelAnalysis(image, frame_rate=1 / frame_period), bar=False, ax=ax)
+        mel_spectrogram(MelAnalysis(image, frame_rate=1 / frame_period), ax=ax)
     else:
         ax.imshow(image)
         ax.axis("off")
@@ -183,7 +181,7 @@ def seen(ax: Axes, image: np.ndarray, *, title: str = "", frame_period: float = 
 
 @style.picture("no picture", width=4, height=3)
 def relevance(
-    ax: Axes, log_mel: np.ndarray, drops: np.ndarray, *, title: str = "", frame_period: float = 1.0
+    ax: Axes, log_mel: np.ndarray, drops: np.ndarray, *, frame_period: float = 1.0
 ) -> None:
     """A log-mel spectrogram, and where hiding it lowers the probability most.
 
@@ -193,10 +191,10 @@ def relevance(
     drops : ndarray, shape (n_bands, n_frames)
         See `training.occlusion`. Red is the largest drop, yellow a quarter of it; smaller
         ones are not shown.
-    title, frame_period
+    frame_period : float
         As for `seen`.
     """
-    seen(log_mel, title=title, frame_period=frame_period, ax=ax)
+    seen(log_mel, frame_period=frame_period, ax=ax)
     image: Any = ax.collections[0]
     image.set_cmap("gray")
     most = max(1e-6, float(drops.max()))

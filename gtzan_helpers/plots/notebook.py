@@ -104,7 +104,7 @@ def _one_track(track_id: str, paths: pd.Series) -> None:
     y, sr = read(paths[track_id])
     figure, axes = plt.subplots(2, 1, figsize=(9, 4.5), sharex=True)
     waveform(y, sr, ax=axes[0]).set(title=plain(track_id), xlabel="")
-    mel_spectrogram(Analysis(y, sr=sr), bar=False, ax=axes[1])
+    mel_spectrogram(Analysis(y, sr=sr), ax=axes[1])
     display(figure, player(y, sr))
     plt.close(figure)
 

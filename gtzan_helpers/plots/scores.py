@@ -38,7 +38,8 @@ def accuracies(
     ----------
     rows : DataFrame
         `track_accuracy`, `track_ci_low`, `track_ci_high`, and the column `names`; or variants
-        compared on the validation set, see `Run.compare`, of which the best epochs are shown.
+        compared on the validation set, of which the best epochs are shown; see
+        `experiments.compare`.
     names : str
         Column that names the bars.
     colours : sequence of str or None
@@ -51,14 +52,13 @@ def accuracies(
     shares = rows[VALIDATION if validation else ACCURACY]
     colours = colours or [style.PROTOCOL_COLOURS.get(name, style.BLUE) for name in rows[names]]
     labels = rows[names]
+    ax.axvline(chance, **style.CHANCE)
     if "status" in rows:
         labels = labels + np.where(rows.status == "control", "\n(control)", "")
     _bars(ax, labels, {"": shares}, [colours], "validation " * validation + title)
     for place, (share, _, high) in enumerate(shares.to_numpy()):
         ax.text(max(share, high) + 0.015, place, f"{100 * share:.0f}", va="center",
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
-    ax.axvline(chance, **style.CHANCE)
-    style.legend_beside(ax)
 
 
 def _bars(
@@ -92,6 +92,7 @@ def _bars(
     ax.set_yticks(range(len(names)), [name_of(name, 30) for name in names])
     ax.set(xlim=(0, 1.06), ylim=(len(names) - 0.4, -0.6))
     per_cent(ax.xaxis, title)
+    style.legend_beside(ax)
 
 
 def _shown(rows: pd.DataFrame) -> pd.DataFrame:
@@ -108,7 +109,7 @@ def robustness(ax: Axes, table: pd.DataFrame, *, chance: float = 0.1) -> None:
     ----------
     table : DataFrame
         `kind`, `severity`, `track_accuracy`, `track_ci_low`, `track_ci_high`; the first row
-        without corruption, which the line repeats. See `Run.robustness`.
+        without corruption, which the line repeats. See `experiments.robustness`.
     chance : float
         Chance level.
     """
@@ -131,9 +132,8 @@ def train_and_test(ax: Axes, rows: pd.DataFrame, *, chance: float = 0.1) -> None
     """
     parts = {"training set": rows[["train_accuracy"] * 3], "test set": rows[ACCURACY]}
     title = "accuracy (%); test set by track, with 95 % interval"
-    _bars(ax, rows.system_id, parts, (style.SKY, style.BLUE), title)
     ax.axvline(chance, **style.CHANCE)
-    style.legend_beside(ax)
+    _bars(ax, rows.system_id, parts, (style.SKY, style.BLUE), title)
 
 
 @style.picture("no network was tested on parts of songs", height=3.6)
@@ -158,9 +158,8 @@ def by_seconds(ax: Axes, table: pd.DataFrame, *, chance: float = 0.1) -> None:
 
 
 @style.picture(width=6.5, height=5.5)
-def confusion(ax: Axes, matrix: pd.DataFrame, *, title: str = "") -> None:
+def confusion(ax: Axes, matrix: pd.DataFrame) -> None:
     """A confusion matrix in per cent of the true label's tracks; see `evaluation.confusion`."""
-    ax.set_title(name_of(title, 45))
     if not matrix.to_numpy().any():
         return style.notice_axes(ax, "no predictions")
     shown = matrix.rename(index=plain, columns=plain)
@@ -189,7 +188,6 @@ def by_label(ax: Axes, reports: Mapping[str, pd.DataFrame]) -> None:
     parts = {name_of(name, 30): table[columns].drop("mean") for name, table in reports.items()}
     *_, labels = (table.index for table in parts.values())
     _bars(ax, labels, parts, style.PALETTE, "F1 (%), with 95 % interval")
-    style.legend_beside(ax)
 
 
 @style.picture("no features", height=lambda values: 0.3 * len(values) + 1)
@@ -200,21 +198,20 @@ def importances(ax: Axes, values: pd.Series) -> None:
 
 
 @style.picture("no predictions", width=4, height=4)
-def reliability(ax: Axes, bins: pd.DataFrame, *, title: str = "") -> None:
+def reliability(ax: Axes, bins: pd.DataFrame) -> None:
     """Accuracy by confidence; on the diagonal, probabilities are calibrated.
 
     Parameters
     ----------
     bins : DataFrame
         See `evaluation.reliability`; the more tracks in a bin, the larger its point.
-    title : str
     """
     ax.plot([0, 1], [0, 1], color=style.GREY, linestyle=":")
     ax.text(0.05, 0.08, "calibrated", rotation=45, rotation_mode="anchor", color=style.GREY)
     ax.plot(bins.confidence, bins.accuracy, color=style.BLUE)
     sizes = 10 + 200 * bins.n / bins.n.sum()
     ax.scatter(bins.confidence, bins.accuracy, s=sizes, color=style.ORANGE, zorder=3, clip_on=False)
-    ax.set(xlim=(0, 1), ylim=(0, 1), title=name_of(title, 45), aspect="equal")
+    ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     per_cent(ax.xaxis, "confidence (%)")
     per_cent(ax.yaxis, "accuracy (%)")
 
@@ -273,7 +270,7 @@ def prices(ax: Axes, compared: pd.DataFrame, *, chance: float = 0.1) -> None:
 
 
 @style.picture("no classes to join", width=7, height=lambda linkage: 0.22 * len(linkage) + 1.4)
-def dendrogram(ax: Axes, linkage: np.ndarray, labels: Sequence[str], *, title: str = "") -> None:
+def dendrogram(ax: Axes, linkage: np.ndarray, labels: Sequence[str]) -> None:
     """A tree of classes, joined in order of their distance.
 
     Parameters
@@ -281,7 +278,6 @@ def dendrogram(ax: Axes, linkage: np.ndarray, labels: Sequence[str], *, title: s
     linkage : ndarray, shape (n_labels - 1, 4)
         See `evaluation.confusion_clusters` and `evaluation.tree`.
     labels : sequence of str
-    title : str
     """
     hierarchy.dendrogram(
         linkage, labels=[plain(label) for label in labels], orientation="left", ax=ax,
@@ -289,7 +285,7 @@ def dendrogram(ax: Axes, linkage: np.ndarray, labels: Sequence[str], *, title: s
     )  # fmt: skip
     ax.grid(visible=False)
     ax.tick_params(labelsize=8)
-    ax.set(title=name_of(title), xlabel="distance")
+    ax.set(xlabel="distance")
 
 
 @style.picture("no neighbours", height=lambda table: 0.32 * len(table) + 1.4)
@@ -308,23 +304,21 @@ def precisions(ax: Axes, table: pd.DataFrame, *, names: str) -> None:
     groups = table.set_index(names).groupby("among", sort=False)[columns]
     parts = {f"among {among}": rows.reindex(labels) for among, rows in groups}
     _bars(ax, labels, parts, (style.SKY, style.BLUE), "precision (%), with 95 % interval")
-    style.legend_beside(ax)
 
 
 @style.picture("no neighbours", width=5)
-def hubs(ax: Axes, counts: np.ndarray, *, title: str = "") -> None:
+def hubs(ax: Axes, counts: np.ndarray) -> None:
     """How often songs are retrieved as neighbours, compared with random neighbours.
 
     Parameters
     ----------
     counts : ndarray of int, shape (n_songs,)
         See `neighbours.occurrences`.
-    title : str
     """
     times = np.arange(counts.max() + 1)
     others = len(counts) - 1
     by_chance = binom.pmf(times, others, counts.mean() / others)
     ax.bar(times, np.bincount(counts), color=style.BLUE, label="songs")
     ax.plot(times, len(counts) * by_chance, color=style.ORANGE, label="random neighbours")
-    ax.set(xlabel="times retrieved as a neighbour", ylabel="songs", title=name_of(title))
+    ax.set(xlabel="times retrieved as a neighbour", ylabel="songs")
     ax.legend(fontsize=9)

@@ -45,12 +45,12 @@ def _in_seconds(ax: Axes) -> None:
 
 
 def _image(
-    ax: Axes, values: np.ndarray, analysis: MelAnalysis, label: str, *, bar: str, **look: Any
+    ax: Axes, values: np.ndarray, analysis: MelAnalysis, label: str, *, bar: str = "", **look: Any
 ) -> None:
     """Draw an array of shape (n_rows, n_frames), with a colour bar that has a name."""
     sr = getattr(analysis, "sr", config.SR)
-    look |= {"x_coords": np.arange(values.shape[1]) / analysis.frame_rate, "x_axis": "time"}
-    look["hop_length"] = sr / analysis.frame_rate
+    look = {"cmap": "magma", "x_axis": "time", "hop_length": sr / analysis.frame_rate} | look
+    look["x_coords"] = np.arange(values.shape[1]) / analysis.frame_rate
     image = librosa.display.specshow(values, sr=sr, ax=ax, **look)
     _in_seconds(ax)
     ax.set(ylabel=label)
@@ -59,33 +59,17 @@ def _image(
 
 
 @style.picture()
-def spectrogram(ax: Axes, analysis: Analysis, *, scale: str = "log") -> None:
-    """Magnitude spectrogram in dB below its loudest point.
-
-    Parameters
-    ----------
-    analysis : Analysis
-    scale : {"log", "linear"}
-        Of the frequency axis.
-    """
+def spectrogram(ax: Axes, analysis: Analysis) -> None:
+    """Magnitude spectrogram in dB below its loudest point."""
     level = librosa.amplitude_to_db(analysis.magnitude, ref=np.max)
-    look = {"bar": "level (dB)", "cmap": "magma"}
-    _image(ax, level, analysis, "frequency (Hz)", y_axis=scale, **look)
+    _image(ax, level, analysis, "frequency (Hz)", bar="level (dB)", y_axis="log")
 
 
 @style.picture()
-def mel_spectrogram(ax: Axes, analysis: MelAnalysis, *, bar: bool = True) -> None:
-    """Log-mel spectrogram in dB below its loudest point.
-
-    Parameters
-    ----------
-    analysis : MelAnalysis
-    bar : bool
-        Whether to draw a colour bar.
-    """
+def mel_spectrogram(ax: Axes, analysis: MelAnalysis) -> None:
+    """Log-mel spectrogram, from its loudest point down, without a colour bar."""
     level = analysis.log_mel - analysis.log_mel.max()
-    look = {"bar": "level (dB)" * bar, "cmap": "magma"}
-    _image(ax, level, analysis, "frequency (Hz, mel)", y_axis="mel", **look)
+    _image(ax, level, analysis, "frequency (Hz, mel)", y_axis="mel")
 
 
 def waterfall(analysis: MelAnalysis, *, ax: Axes3D | None = None) -> Axes3D:
@@ -142,8 +126,7 @@ def tempogram(ax: Axes, analysis: Analysis) -> None:
     """
     # Row k is a lag of k frames; no lag at all would be an infinite tempo.
     values, tempo = analysis.tempogram[1:], analysis.tempo
-    look = {"bar": "autocorrelation", "y_axis": "tempo", "cmap": "magma"}
-    _image(ax, values, analysis, "tempo (bpm)", **look)
+    _image(ax, values, analysis, "tempo (bpm)", bar="autocorrelation", y_axis="tempo")
     ax.axhline(tempo, color="white", linestyle="--", linewidth=1.5)
     ax.text(0.99, tempo * 1.1, f"{tempo:.0f} bpm", color="white", backgroundcolor="black",
             ha="right", transform=ax.get_yaxis_transform())  # fmt: skip

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from inspect import Signature, signature
+from inspect import Parameter, Signature, signature
 from itertools import cycle
 from pathlib import Path
 from textwrap import fill
@@ -78,7 +78,8 @@ def picture(
 ) -> Callable[[Callable[..., None]], Callable[..., Axes]]:
     """Decorate a function that draws onto axes: `draw(ax, data, ...)`.
 
-    The picture is called as ``picture(data, ..., ax=None)`` and returns the axes.
+    The picture is called as ``picture(data, ..., title="", ax=None)`` and returns the axes. In
+    the title, a system's id becomes its name.
 
     Parameters
     ----------
@@ -90,19 +91,21 @@ def picture(
 
     def decorate(draw: Callable[..., None]) -> Callable[..., Axes]:
         @wraps(draw)
-        def drawn(*args: Any, ax: Axes | None = None, **settings: Any) -> Axes:
+        def drawn(*args: Any, title: str = "", ax: Axes | None = None, **settings: Any) -> Axes:
             tall = height(*args[:1]) if callable(height) else height
-            ax = ax or new_axes(width=width, height=tall)
-            if not empty or len(args[0]):
+            ax = ax or plt.subplots(figsize=(width, tall))[1]
+            if title:
+                ax.set_title(name_of(title, 45))
+            if empty and not len(args[0]):
+                notice_axes(ax, empty)
+            else:
                 draw(ax, *args, **settings)
-                return ax
-            ax.set_title(name_of(settings.get("title", "")))
-            notice_axes(ax, empty)
             return ax
 
-        ax, *others = signature(draw).parameters.values()
-        ax = ax.replace(kind=ax.KEYWORD_ONLY, default=None)
-        drawn.__signature__ = Signature([*others, ax], return_annotation=Axes)  # type: ignore[attr-defined]
+        _, *own = signature(draw).parameters.values()
+        for name, default in {"title": "", "ax": None}.items():
+            own.append(Parameter(name, Parameter.KEYWORD_ONLY, default=default))
+        drawn.__signature__ = Signature(own, return_annotation=Axes)  # type: ignore[attr-defined]
         return drawn
 
     return decorate
@@ -113,11 +116,6 @@ def notice_axes(ax: Axes, text: str) -> None:
     ax.axis("off")
     ax.text(0.5, 0.5, plain(f"nothing to show: {text}"), ha="center", va="center", color=GREY,
             transform=ax.transAxes, wrap=True)  # fmt: skip
-
-
-def new_axes(*, width: float = 9, height: float = 3.5) -> Axes:
-    """New axes of a size in inches."""
-    return plt.subplots(figsize=(width, height))[1]
 
 
 def grid(n: int, n_columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:

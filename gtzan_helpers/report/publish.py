@@ -1,5 +1,7 @@
 """Results on real data brought into the repository: `figures/` and the tables of README."""
 
+import math
+import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,8 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from gtzan_helpers import config, files
+from gtzan_helpers.datasets import splits
 from gtzan_helpers.errors import SourceError
 from gtzan_helpers.experiments import results, scoreboard
+from gtzan_helpers.experiments.scoreboard import percent
 from gtzan_helpers.models import systems
 
 
@@ -52,7 +56,7 @@ def write(rows: pd.DataFrame, runs: Iterable[str]) -> pd.DataFrame:
     readme = figures.parent / "README.md"
     text = readme.read_text(encoding="utf-8")
     for marker, table in readme_tables(merged).items():
-        text = scoreboard.replace_between(text, marker, table)
+        text = replace_between(text, marker, table)
     files.write_text(readme, text)
     return merged
 
@@ -88,20 +92,46 @@ def readme_tables(rows: pd.DataFrame) -> dict[str, str]:
     """README's tables as Markdown, by the name of the comment that surrounds each."""
     compared = scoreboard.comparison(rows)
     measured = compared.reproduced.notna() | compared.honest.notna()
-    return {
-        "scoreboard": scoreboard.markdown(compared[measured]),
-        "protocols": scoreboard.leak(rows),
-    }
+    return {"scoreboard": markdown(compared[measured]), "protocols": _protocols(rows)}
 
 
-def as_text(rows: pd.DataFrame) -> str:
-    """The comparison for a terminal."""
-    return scoreboard.markdown(scoreboard.comparison(rows))
+def markdown(compared: pd.DataFrame) -> str:
+    """The comparison as a Markdown table, accuracies in per cent."""
+    lines = [
+        "| system | source | published | reproduced | under | honest (95 % interval) | under |",
+        "|---|---|---:|---:|---|---|---|",
+    ]
+    for row in compared.itertuples():
+        interval = _interval(row.honest, row.low, row.high)
+        cells = (row.system_id, row.source, percent(row.published), percent(row.reproduced))
+        lines.append(_line(*cells, row.run_protocol, interval, row.honest_protocol))
+    return "\n".join(lines)
 
 
-def as_json(rows: pd.DataFrame) -> str:
-    """The rows for machines."""
-    return rows.to_json(orient="records", indent=1)
+def _protocols(rows: pd.DataFrame) -> str:
+    """Accuracy of one classifier under each protocol of each source, as a Markdown table."""
+    lines = [
+        "| source | protocol | segments | tracks (95 % interval) | test tracks |",
+        "|---|---|---:|---|---:|",
+    ]
+    order = {name: i for i, name in enumerate(splits.PROTOCOLS)}
+    chosen = rows[rows.system_id == systems.YARDSTICK].assign(place=rows.protocol.map(order))
+    for row in chosen.sort_values(["source", "place", "seed"]).itertuples():
+        tracks = _interval(row.track_accuracy, row.track_ci_low, row.track_ci_high)
+        cells = (percent(row.segment_accuracy), tracks, row.n_test)
+        if row.status != "measured":
+            cells = ("–", row.note, "")
+        lines.append(_line(row.source, row.protocol, *cells))
+    return "\n".join(lines)
+
+
+def _interval(accuracy: float, low: float, high: float) -> str:
+    shown = f"{percent(accuracy)} ({percent(low)} to {percent(high)})"
+    return "–" if math.isnan(accuracy) else shown
+
+
+def _line(*cells: object) -> str:
+    return f"| {' | '.join(map(str, cells))} |".replace("|  |", "| |")
 
 
 def _figures() -> Path:
@@ -109,3 +139,17 @@ def _figures() -> Path:
     if root is None:
         raise SourceError("figures/ is not here; run this in a clone of the project")
     return root / "figures"
+
+
+def replace_between(text: str, marker: str, new: str) -> str:
+    """Replace what stands between ``<!-- marker -->`` and ``<!-- /marker -->``.
+
+    Raises
+    ------
+    SourceError
+        If the text has no such pair.
+    """
+    pattern = re.compile(rf"(<!-- {marker} -->\n).*?(\n<!-- /{marker} -->)", re.DOTALL)
+    if not pattern.search(text):
+        raise SourceError(f"README has no <!-- {marker} --> ... <!-- /{marker} -->; put them back")
+    return pattern.sub(lambda match: match[1] + new + match[2], text)

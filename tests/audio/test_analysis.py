@@ -22,7 +22,6 @@ LIBROSAS = {
     "stft": lambda y: librosa.stft(y),
     "magnitude": lambda y: np.abs(librosa.stft(y)),
     "power": lambda y: np.abs(librosa.stft(y)) ** 2,
-    "mel": lambda y: librosa.feature.melspectrogram(y=y, sr=SR),
     "mfcc": lambda y: librosa.feature.mfcc(y=y, sr=SR, n_mfcc=20),
     "mfcc_delta": lambda y: librosa.feature.delta(librosa.feature.mfcc(y=y, sr=SR, n_mfcc=20)),
     "centroid": lambda y: librosa.feature.spectral_centroid(y=y, sr=SR)[0],

@@ -230,7 +230,7 @@ def test_a_wav_that_leaves_its_length_open_is_read(tmp_path):
 
 
 def test_a_wav_that_says_it_is_empty_is_refused(tmp_path):
-    refused(with_header(write(tmp_path / "a.wav", tone()), DATA_LENGTH, 0), r"lasts 0\.00 s")
+    refused(with_header(write(tmp_path / "a.wav", tone()), DATA_LENGTH, 0), "holds no sound")
 
 
 @pytest.mark.parametrize("length", [0, 0xFFFFFFFF])

@@ -23,7 +23,8 @@ def test_the_inverse_transform_returns_the_audio(song):
 def test_a_mel_spectrogram_in_one_pass_equals_that_of_an_analysis(rng, n_samples):
     y = rng.standard_normal(n_samples).astype(np.float32)
     whole = Analysis(y, sr=SR)
-    np.testing.assert_allclose(spectra.mel(y, sr=SR), whole.mel, rtol=1e-4)
+    mel = spectra.mel_of_power(whole.power, sr=SR)
+    np.testing.assert_allclose(spectra.mel(y, sr=SR), mel, rtol=1e-4)
     np.testing.assert_allclose(spectra.log_mel(y, sr=SR), whole.log_mel, atol=1e-3)
 
 

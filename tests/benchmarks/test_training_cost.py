@@ -103,7 +103,7 @@ def test_embedding_many_tracks_at_once_is_faster_than_one_a_call(
     numbers = iter(range(100))
 
     def together():
-        transfer.embed(model, tracks.reshape(-1, 187, 96), name=str(next(numbers)))
+        transfer.embed(model.predict_on_batch, tracks.reshape(-1, 187, 96), name=str(next(numbers)))
 
     def one_by_one():
         for track in tracks:

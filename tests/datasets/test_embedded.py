@@ -223,7 +223,7 @@ def in_scale(y, song):
     """Mean energy of the notes in a song's scale, divided by that of the others."""
     chroma = librosa.feature.chroma_cqt(y=y, sr=SR, hop_length=2048, tuning=0.0, norm=None)
     energy = chroma.mean(axis=1)
-    scale = np.add(SCALES[song.artist.recipe.scale], song.tonic) % 12
+    scale = np.add(SCALES[song.recipe.scale], song.tonic) % 12
     inside = np.isin(np.arange(12), scale)
     return energy[inside].mean() / energy[~inside].mean()
 

@@ -85,7 +85,7 @@ def test_an_ablation_looks_at_the_validation_set_only(tmp_path):
     run = a_run(tmp_path)
     features = run.features("kaggle", segment_seconds=0)
     groups = {"few": list(features.columns[:5]), "all": list(features.columns)}
-    table = run.ablate(features, groups, "capstone_svm")
+    table = experiments.ablate(run, features, groups, "capstone_svm")
     part = splits.make("fault_filtered", features.segments, features.tracks, seed=0)[0]
     _, predictions = result(tmp_path / "run", "images_ann", "fault_filtered")
     assert table.n_columns.tolist() == [5, 57]
@@ -115,14 +115,14 @@ def test_variants_are_compared_on_the_validation_set_and_read_back(tmp_path):
     learner = systems.get("images_ann").learner
     variants = {"plain": learner, "wide": dataclasses.replace(learner, options={"units": (64,)})}
     run = a_run(tmp_path)
-    first = run.compare(variants, "images_ann")
+    first = experiments.compare(run, variants, "images_ann")
     assert list(first.variant) == ["plain", "wide"] and first.valid_accuracy.between(0, 1).all()
 
     def written():
         return {path: path.stat().st_mtime_ns for path in (tmp_path / "trials").iterdir()}
 
     before = written()
-    assert first.equals(run.compare(variants, "images_ann"))
+    assert first.equals(experiments.compare(run, variants, "images_ann"))
     assert written() == before and len(before) == 2
     assert not (tmp_path / "results").exists()  # the test set was not touched
 

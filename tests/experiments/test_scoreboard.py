@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from gtzan_helpers.errors import SourceError
 from gtzan_helpers.experiments import results, scoreboard
 from gtzan_helpers.experiments.results import Row
+from gtzan_helpers.report import publish
 
 
 def a_row(system_id="capstone_svm", protocol="fault_filtered", accuracy=0.5, **changes):
@@ -96,21 +96,9 @@ def test_where_no_partition_is_possible_the_next_honest_protocol_counts():
 def test_what_was_not_measured_is_a_dash_and_keeps_its_reason():
     compared = scoreboard.comparison(results.table([refused(note="needs audio")]))
     assert compared.note.iloc[0] == "needs audio"
-    assert "| – | track_random | – |" in scoreboard.markdown(compared)
+    assert "| – | track_random | – |" in publish.markdown(compared)
 
 
 def test_controls_do_not_count():
     rows = results.table([a_row(status="control")])
     assert math.isnan(scoreboard.comparison(rows).honest.iloc[0])
-
-
-def test_text_between_markers_is_replaced_and_nothing_else():
-    text = "a\n<!-- m -->\nold | \\1\n<!-- /m -->\nb\n"
-    once = scoreboard.replace_between(text, "m", "new \\g<9>")
-    assert once == "a\n<!-- m -->\nnew \\g<9>\n<!-- /m -->\nb\n"
-    assert scoreboard.replace_between(once, "m", "new \\g<9>") == once
-
-
-def test_missing_markers_are_an_error():
-    with pytest.raises(SourceError, match="put them back"):
-        scoreboard.replace_between("nothing here", "m", "new")

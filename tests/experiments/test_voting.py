@@ -17,10 +17,10 @@ def test_an_ensembles_row_is_kept_like_any_other(tmp_path):
     rows = run.results().table
     (row,) = rows[rows.system_id == "ours_ensemble"].itertuples()
     assert row.track_accuracy == scores.track_accuracy["vote"]
-    y_true, y_pred = read_predictions(tmp_path, run.stem("ours_ensemble")).classes()
+    y_true, y_pred = read_predictions(tmp_path, run.measurement("ours_ensemble").stem).classes()
     assert (y_true == y_pred).mean() == pytest.approx(row.track_accuracy)
-    names = [member.name for member in experiments.members([tmp_path], "fault_filtered")]
-    assert len(names) == 3 and not any("ensemble" in name for name in names)
+    again, _ = experiments.ensemble(run)
+    assert again.equals(members)  # an ensemble is no member
 
 
 def test_without_predictions_there_is_no_ensemble(tmp_path, capsys):

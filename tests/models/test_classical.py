@@ -104,7 +104,7 @@ def test_two_labels_have_probabilities_too():
 # Options
 
 
-@pytest.mark.parametrize("name", [name for name, learner in LEARNERS.items() if learner.searchable])
+@pytest.mark.parametrize("name", [name for name, learner in LEARNERS.items() if learner.search])
 def test_every_option_that_is_searched_is_one_of_the_estimators(name):
     for options in ParameterGrid(dict(LEARNERS[name].search)):
         model = classical.build(LEARNERS[name], n_train=20, seed=0, **options)[-1]

@@ -50,24 +50,21 @@ def test_other_inputs_are_refused(change, words):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"labels": ("a", " ")}, "are not all words; name their folders"),
-        ({"labels": ("a", "a")}, "a label comes twice"),
-        ({"labels": ("a", 1)}, "are not all words"),
-        (
-            {"segment_seconds": float("nan")},
-            "lengths, temperature and threshold .* not possible",
-        ),
+        ({"segment_seconds": float("nan")}, "lengths, temperature and threshold .* not possible"),
         ({"temperature": 0.0}, "0.0, 0.0.* are not possible"),
     ],
 )
-def test_inputs_that_cannot_be_are_refused(change, words):
+def test_numbers_that_cannot_be_are_refused(change, words):
     with pytest.raises(SourceError, match=words):
         dataclasses.replace(INPUTS, **change)
 
 
-def test_a_single_label_is_not_possible():
-    with pytest.raises(NotPossibleError, match=r"nothing to tell apart: \['a'\]"):
-        dataclasses.replace(INPUTS, labels=("a",))
+@pytest.mark.parametrize("labels", [("a",), ("a", "a"), ("a", " "), ("a", 1)])
+def test_labels_that_are_not_different_words_are_not_possible(labels):
+    with pytest.raises(
+        NotPossibleError, match=r"labels \['a'.* are not two or more different words; name the fold"
+    ):
+        dataclasses.replace(INPUTS, labels=labels)
 
 
 # Saving and loading

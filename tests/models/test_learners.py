@@ -52,7 +52,7 @@ def test_learners_say_what_they_need():
     assert Transfer("vgg19").pretrained == "imagenet"
     head = OnConvolutions("SVC", components=True)
     assert head.base == "stacked_cnn" and head.components and head.trains_epochs
-    assert systems.get("capstone_svm").learner.searchable and not svm.searchable
+    assert systems.get("capstone_svm").learner.search and not svm.search
 
 
 def test_what_cannot_be_fitted_says_so():

@@ -138,7 +138,7 @@ def test_weights_that_are_cut_short_are_refused_in_one_line(tmp_path, n_bytes):
 @installed
 def test_weights_of_another_network_are_refused(weights):
     other = dict(weights) | {"conv2d_5/kernel": np.zeros((7, 10, 1, 64), np.float32)}
-    with pytest.raises(SourceError, match="conv2d_5: these are not the weights of MusiCNN"):
+    with pytest.raises(SourceError, match="conv2d_5/kernel: these are not the weights of MusiCNN"):
         musicnn.build(other)
     del other["conv2d_5/kernel"]
     with pytest.raises(SourceError, match="conv2d_5"):

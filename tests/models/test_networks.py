@@ -73,11 +73,6 @@ def test_small_inputs_are_built_or_refused_in_one_line(shape, refused):
             assert model(np.zeros((2, *shape))).shape == (2, 3)
 
 
-def test_one_label_is_refused():
-    with pytest.raises(NotPossibleError, match="two labels"):
-        Network("dense").build((57,), 1)
-
-
 # Texture
 
 

@@ -153,7 +153,7 @@ def test_batches_are_floats_of_stored_bytes_and_cover_every_row_once_an_epoch(tm
     x[:, 0, 0] = np.arange(23)
     np.save(tmp_path / "x.npy", x)
     stored = np.load(tmp_path / "x.npy", mmap_mode="r")
-    batches = training.Batches(stored, labels, np.arange(3, 23), SMALL, n_labels=3, seed=0)
+    batches = training.Batches(stored, np.eye(3)[labels], np.arange(3, 23), SMALL, seed=0)
     orders = []
     for _ in range(2):
         drawn = [batches[index] for index in range(len(batches))]

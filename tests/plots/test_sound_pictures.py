@@ -27,7 +27,7 @@ def test_a_picture_of_sound_goes_onto_the_given_axes_with_its_units(draw, analys
 
 def test_a_log_mel_without_audio_is_drawn_at_its_own_frame_rate(rng):
     log_mel = MelAnalysis(rng.normal(-40, 5, (128, 100)), frame_rate=12.5)
-    (image,) = plots.mel_spectrogram(log_mel, bar=False).collections
+    (image,) = plots.mel_spectrogram(log_mel).collections
     assert image.get_coordinates()[..., 0].max() == pytest.approx(8, abs=0.1)
 
 

@@ -17,7 +17,7 @@ BOARD = ROOT / "figures" / "scoreboard.csv"
 def test_readme_holds_the_tables_that_its_scoreboard_gives():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for marker, table in publish.readme_tables(results.read_run(BOARD)).items():
-        assert scoreboard.replace_between(readme, marker, table) == readme, marker
+        assert publish.replace_between(readme, marker, table) == readme, marker
 
 
 def test_figures_hold_no_synthetic_result():
@@ -59,8 +59,20 @@ def test_every_picture_and_file_that_readme_links_to_is_there():
 
 @pytest.mark.parametrize("source", ["synthetic", "synthetic_class"])
 def test_synthetic_rows_are_kept_out_of_figures(source):
-    row = results.Row("capstone_svm", source, "kaggle", 0.0, "track_random", 0, "measured")
+    row = results.Row("capstone_svm", source, "kaggle", 0.0, "track_random", 0, "not_measured")
     before = BOARD.read_bytes()
     with pytest.raises(SourceError, match="synthetic results are not for figures"):
         publish.write(results.table([row]), [])
     assert BOARD.read_bytes() == before
+
+
+def test_text_between_markers_is_replaced_and_nothing_else():
+    text = "a\n<!-- m -->\nold | \\1\n<!-- /m -->\nb\n"
+    once = publish.replace_between(text, "m", "new \\g<9>")
+    assert once == "a\n<!-- m -->\nnew \\g<9>\n<!-- /m -->\nb\n"
+    assert publish.replace_between(once, "m", "new \\g<9>") == once
+
+
+def test_missing_markers_are_an_error():
+    with pytest.raises(SourceError, match="put them back"):
+        publish.replace_between("nothing here", "m", "new")

@@ -37,17 +37,15 @@ class Artist:
 
 
 @dataclass(frozen=True)
-class Song:
-    """What a song is made of; `tonic` is a pitch class, 0 for C. Each song has its own mix."""
+class Song(Artist):
+    """An artist's sound in one song: its own tempo and mix, and its chords.
 
-    artist: Artist
+    `tonic` is a pitch class, 0 for C.
+    """
+
     tonic: int
-    tempo: float
     progression: list[str]
     rng: np.random.Generator
-    levels: np.ndarray
-    tilt: float
-    cutoff: float
 
     @property
     def beat(self) -> float:
@@ -118,13 +116,12 @@ def draw_song(genre: str, artist_number: int, song_number: int, *, seed: int) ->
     rng = np.random.default_rng([seed, 2, song_number])
     artist = draw_artist(genre, artist_number, seed=seed)
     progressions = artist.recipe.progressions
-    return Song(
-        artist=artist,
-        tonic=int(rng.integers(12)),
-        tempo=float(np.clip(artist.tempo * _spread(0.06, rng), *artist.recipe.tempo)),
-        progression=progressions[rng.integers(len(progressions))].split(),
-        rng=rng,
-        levels=artist.levels * np.exp(rng.normal(0, SONG_SPREAD, 4)),
-        tilt=artist.tilt + rng.normal(0, 5 * SONG_SPREAD),
-        cutoff=artist.cutoff * _spread(0.5 * SONG_SPREAD, rng),
-    )
+    drawn = {
+        "tonic": int(rng.integers(12)),
+        "tempo": float(np.clip(artist.tempo * _spread(0.06, rng), *artist.recipe.tempo)),
+        "progression": progressions[rng.integers(len(progressions))].split(),
+        "levels": artist.levels * np.exp(rng.normal(0, SONG_SPREAD, 4)),
+        "tilt": artist.tilt + rng.normal(0, 5 * SONG_SPREAD),
+        "cutoff": artist.cutoff * _spread(0.5 * SONG_SPREAD, rng),
+    }
+    return Song(**vars(artist) | drawn, rng=rng)

@@ -51,11 +51,8 @@ def make_plan(n_tracks: int, *, seed: int) -> pd.DataFrame:
     tracks.insert(0, "track_id", tracks.genre + ".s" + number.astype(str).str.zfill(4))
     per_genre = tracks.genre.value_counts()
     n_artists = tracks.genre.map(per_genre.floordiv(TRACKS_PER_ARTIST).clip(*ARTISTS))
-    tracks["true_genre"] = tracks.genre
-    tracks["artist"] = number % n_artists
-    tracks["song"] = np.arange(n_tracks)
-    tracks["duplicate_of"] = pd.Series(pd.NA, index=tracks.index, dtype="string")
-    tracks["replica"] = "none"
+    tracks = tracks.assign(true_genre=tracks.genre, artist=number % n_artists, song=tracks.index)
+    tracks = tracks.assign(duplicate_of=pd.NA, replica="none")
     _plant_faults(tracks, rng)
     artists = tracks.true_genre + "/" + tracks.artist.astype(str)
     tracks["artist_group"] = pd.factorize(artists)[0]

@@ -1,13 +1,14 @@
 """How songs are played: notes, drums, mix, room, recording."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
+from itertools import compress
 
 import numpy as np
 import scipy.fft
 
 from gtzan_helpers import config
-from gtzan_helpers.datasets.embedded.artists import Artist, Song
+from gtzan_helpers.datasets.embedded.artists import Song
 from gtzan_helpers.datasets.embedded.recipes import CHORDS, SCALES, Timbre
 
 # Sampling rate of the embedded dataset in Hz.
@@ -35,41 +36,30 @@ def play(song: Song, seconds: float) -> np.ndarray:
     ndarray, shape (round(seconds * SR),), float32
         Audio at `SR` Hz, with a peak below 1.
     """
-    artist, beats = song.artist, song.artist.recipe.beats
-    n_samples = round(seconds * SR)
+    n_samples, beats = round(seconds * SR), song.recipe.beats
     buses = np.zeros((4, n_samples), dtype=np.float32)
-    kit = _drum_kit(artist)
-    degree = 0
+    kit = _drum_kit(song)
+    steps = np.arange(4 * beats)
+    # Sixteenths in beats; swing moves the second half of each beat.
+    swung = steps // 4 + np.interp(steps % 4, [0, 2, 4], [0, song.swing, 1])
+    degrees = [0]
     for bar in range(int(n_samples / (song.beat * beats)) + 1):
         if bar % 4 == 0:  # a new section, in which some may rest
             resting = song.rng.random(4) < (0.10, 0.05, 0.12, 0.25)
         root, quality = song.progression[bar % len(song.progression)].split(":")
-        start = bar * song.beat * beats
-        times = [start + _swung(step, artist.swing) * song.beat for step in range(4 * beats)]
-        if not resting[0]:
-            _add(buses[0], _drums(song, kit, times))
-        if not resting[1]:
-            _add(buses[1], _bass(song, int(root), times))
-        if not resting[2]:
-            _add(buses[2], _chords(song, int(root), CHORDS[quality], times))
-        if not resting[3]:
-            melody, degree = _lead(song, times, degree)
-            _add(buses[3], melody)
+        times = bar * song.beat * beats + swung * song.beat
+        parts = [
+            _drums(song, kit, times),
+            _bass(song, int(root), times),
+            _chords(song, int(root), CHORDS[quality], times),
+            _lead(song, times, degrees),
+        ]
+        for bus, part in compress(zip(buses, parts, strict=True), ~resting):
+            for sound, time, gain in part:
+                first = max(0, int(time))
+                audible = sound[: max(0, n_samples - first)]
+                bus[first : first + audible.size] += np.float32(gain) * audible
     return _produce(buses, song)
-
-
-def _swung(step: int, swing: float) -> float:
-    """Time of a sixteenth in beats; swing moves the second half of each beat."""
-    beat, part = divmod(step, 4)
-    return beat + (part / 2 * swing if part <= 2 else swing + (part - 2) / 2 * (1 - swing))
-
-
-def _add(bus: np.ndarray, sounds: Iterable[Sound]) -> None:
-    for sound, time, gain in sounds:
-        first = max(0, int(time))
-        if first < bus.size:
-            audible = sound[: bus.size - first]
-            bus[first : first + audible.size] += np.float32(gain) * audible
 
 
 @lru_cache(maxsize=512)
@@ -103,17 +93,16 @@ def _note(timbre: Timbre, pitch: int, length: int) -> np.ndarray:
     return wave[phase] * envelope
 
 
-def _drums(song: Song, kit: dict[str, np.ndarray], times: list[float]) -> Iterator[Sound]:
-    for drum, pattern in song.artist.recipe.drums.items():
+def _drums(song: Song, kit: dict[str, np.ndarray], times: np.ndarray) -> Iterator[Sound]:
+    for drum, pattern in song.recipe.drums.items():
         for time, sign in zip(times, pattern, strict=False):
             if sign != ".":
                 gain = (0.45 if sign == "o" else 0.9) * song.rng.uniform(0.8, 1.1)
                 yield kit[drum], time + song.rng.normal(0, 0.003) * SR + 200, gain
 
 
-def _bass(song: Song, root: int, times: list[float]) -> Iterator[Sound]:
-    pattern = song.artist.recipe.bass
-    scale = SCALES[song.artist.recipe.scale]
+def _bass(song: Song, root: int, times: np.ndarray) -> Iterator[Sound]:
+    pattern, scale = song.recipe.bass, SCALES[song.recipe.scale]
     steps = [step for step in range(len(times)) if pattern[step] != "."]
     for step, until in zip(steps, [*steps[1:], len(times)], strict=True):
         up = {"r": 0, "f": 7, "o": 12}.get(pattern[step])
@@ -121,13 +110,13 @@ def _bass(song: Song, root: int, times: list[float]) -> Iterator[Sound]:
             up = scale[song.rng.integers(1, len(scale))] - root
         pitch = 28 + (song.tonic + root + up - 28) % 12 + (12 if pattern[step] == "o" else 0)
         length = int(min(until - step, 6) * song.beat / 4 * 0.95)
-        yield _note(song.artist.bass_timbre, pitch, length), times[step], 0.5
+        yield _note(song.bass_timbre, pitch, length), times[step], 0.5
 
 
-def _chords(song: Song, root: int, chord: list[int], times: list[float]) -> Iterator[Sound]:
-    timbre = song.artist.comp_timbre
+def _chords(song: Song, root: int, chord: list[int], times: np.ndarray) -> Iterator[Sound]:
+    timbre = song.comp_timbre
     strum = 0.012 * SR * (timbre.attack < 0.005)
-    for time, sign in zip(times, song.artist.comp, strict=False):
+    for time, sign in zip(times, song.comp, strict=False):
         if sign == ".":
             continue
         length = int(song.beat * (2.0 if sign == "p" else 0.45))
@@ -137,29 +126,25 @@ def _chords(song: Song, root: int, chord: list[int], times: list[float]) -> Iter
             yield _note(timbre, pitch, length), time + k * strum, gain
 
 
-def _lead(song: Song, times: list[float], degree: int) -> tuple[list[Sound], int]:
-    """Walk up and down the scale from a degree; return the notes and the last degree."""
-    artist, rng = song.artist, song.rng
-    scale = SCALES[artist.recipe.scale]
-    n_notes = max(1, rng.poisson(artist.recipe.lead))
+def _lead(song: Song, times: np.ndarray, degrees: list[int]) -> Iterator[Sound]:
+    """Walk up and down the scale from the last of the melody's `degrees`, and add to them."""
+    rng, scale = song.rng, SCALES[song.recipe.scale]
+    n_notes = max(1, rng.poisson(song.recipe.lead))
     steps = np.sort(rng.permutation(len(times))[:n_notes])
-    sounds = []
     for step, until in zip(steps, [*steps[1:], len(times)], strict=True):
-        degree = int(np.clip(degree + rng.integers(-2, 3), -3, 9))
-        octave, index = divmod(degree, len(scale))
+        degrees.append(int(np.clip(degrees[-1] + rng.integers(-2, 3), -3, 9)))
+        octave, index = divmod(degrees[-1], len(scale))
         # Around middle C, whatever the key.
-        pitch = 54 + (song.tonic + 6) % 12 + scale[index]
-        pitch += 12 * (octave + artist.lead_octave)
+        pitch = 54 + (song.tonic + 6) % 12 + scale[index] + 12 * (octave + song.lead_octave)
         pitch -= 12 * (pitch > 84)
         length = int(min(until - step, 6) * song.beat / 4)
-        note = _note(artist.lead_timbre, pitch, length)
-        sounds.append((note, times[step], 0.35 * rng.uniform(0.7, 1.2)))
-    return sounds, degree
+        note = _note(song.lead_timbre, pitch, length)
+        yield note, times[step], 0.35 * rng.uniform(0.7, 1.2)
 
 
-def _drum_kit(artist: Artist) -> dict[str, np.ndarray]:
-    """Synthesise an artist's drums."""
-    tuning, decay = artist.drum_tuning, artist.drum_decay
+def _drum_kit(song: Song) -> dict[str, np.ndarray]:
+    """Synthesise the drums."""
+    tuning, decay = song.drum_tuning, song.drum_decay
     rng = np.random.default_rng(int(1e6 * tuning))
     t = np.arange(int(0.5 * SR)) / SR
     noise = rng.standard_normal(t.size)
@@ -186,19 +171,19 @@ def _drum_kit(artist: Artist) -> dict[str, np.ndarray]:
 
 def _produce(buses: np.ndarray, song: Song) -> np.ndarray:
     """Mix, distort, add a room, and record; room and recording are one filter."""
-    artist, rng = song.artist, song.rng
+    rng = song.rng
     drums, bass, comp, lead = buses * song.levels.astype(np.float32)[:, None]
-    guitars = np.tanh(np.float32(artist.drive) * (comp + 0.5 * lead))
-    guitars *= np.float32(0.5 / np.tanh(max(artist.drive, 0.5)))
+    guitars = np.tanh(np.float32(song.drive) * (comp + 0.5 * lead))
+    guitars *= np.float32(0.5 / np.tanh(max(song.drive, 0.5)))
     mix = 0.7 * drums + 0.8 * bass + guitars + 0.5 * lead
-    mix += np.float32(artist.hiss) * rng.standard_normal(mix.size, dtype=np.float32)
-    echo_length = int(0.7 * artist.room * SR)
+    mix += np.float32(song.hiss) * rng.standard_normal(mix.size, dtype=np.float32)
+    echo_length = int(0.7 * song.room * SR)
     size = scipy.fft.next_fast_len(mix.size + echo_length, real=True)
     # A generator of its own, so that the room does not depend on the track's duration.
     echo = rng.spawn(1)[0].standard_normal(echo_length)
     echo *= np.exp(-5 * np.arange(echo_length) / echo_length)
     echo[0] = 0
-    echo *= 0.35 * np.sqrt(artist.room) / np.linalg.norm(echo)
+    echo *= 0.35 * np.sqrt(song.room) / np.linalg.norm(echo)
     echo[0] = 1
     response = np.fft.rfft(echo, size) * _recording(size, song)
     y = scipy.fft.irfft(scipy.fft.rfft(mix, size) * response.astype(np.complex64), size)

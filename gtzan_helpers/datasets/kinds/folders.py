@@ -2,9 +2,9 @@
 
 import re
 import warnings
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,12 +12,13 @@ import threadpoolctl
 
 from gtzan_helpers import config
 from gtzan_helpers.audio import feature_sets, reading
-from gtzan_helpers.audio.feature_sets import PICTURE_SIZE, SegmentFeatures
+from gtzan_helpers.audio.feature_sets import PICTURE_SIZE, FeatureSet, SegmentFeatures
 from gtzan_helpers.datasets import facts
-from gtzan_helpers.datasets.extraction import Features, Request, assemble, extract
-from gtzan_helpers.datasets.sources import Source, file_state
+from gtzan_helpers.datasets.extraction import Features, Settings, assemble, extract
+from gtzan_helpers.datasets.sources import Source
 from gtzan_helpers.errors import AudioError, reason
 from gtzan_helpers.files import file_hash
+from gtzan_helpers.workers import Workers
 
 _RELEASES = ("genres", "genres_original", "images_original")
 # Where a dataset's labelled folders may lie below the folder that the user names.
@@ -27,21 +28,15 @@ INNER_FOLDERS = ("", *_RELEASES, *(f"Data/{name}" for name in _RELEASES))
 class LabelledFolder(Source):
     """Tracks as files in folders that are named by their labels."""
 
-    suffixes: ClassVar[tuple[str, ...]]
-
     @classmethod
     def find(cls, path: Path) -> Path | None:
         """The folder of labelled folders; see `INNER_FOLDERS`."""
         places = (path / inner for inner in INNER_FOLDERS)
-        return next((place for place in places if any(cls._files(place))), None)
+        return next((place for place in places if any(cls.files(place))), None)
 
     @classmethod
-    def state(cls, place: Path) -> Hashable:
-        """Names, sizes and times of change of all files."""
-        return tuple(file_state(path) for path in cls._files(place))
-
-    @classmethod
-    def _files(cls, place: Path) -> Iterator[Path]:
+    def files(cls, place: Path) -> Iterator[Path]:
+        """The tracks' files, sorted."""
         for path in sorted(place.glob("*/*")):
             # Hidden ones, such as the `._*.wav` that macOS leaves in archives, are not the user's.
             shown = path.name[0] != "." and path.parent.name[0] != "."
@@ -49,16 +44,12 @@ class LabelledFolder(Source):
                 yield path
 
     def read_tracks(self) -> pd.DataFrame:
-        """Tracks by their files, with what is known of them."""
-        paths = list(self._files(self.path))
+        """Tracks by their files."""
+        paths = list(self.files(self.path))
         tracks = pd.DataFrame({"track_id": _track_ids(paths), "path": [str(p) for p in paths]})
         tracks["genre"] = [path.parent.name for path in paths]
         tracks["md5"] = pd.array([_md5(path) for path in paths], dtype="string")
-        return self.add_facts(tracks)
-
-    def add_facts(self, tracks: pd.DataFrame) -> pd.DataFrame:
-        """Add the columns `facts.FACTS`."""
-        return facts.add_by_name(tracks)
+        return tracks
 
 
 class AudioFolder(LabelledFolder):
@@ -85,11 +76,11 @@ class AudioFolder(LabelledFolder):
             return ""
         return f"{feature_set!r} needs a folder of ready-made pictures; {self.name} holds audio"
 
-    def compute(self, request: Request) -> Features:
+    def compute(self, feature_set: FeatureSet, settings: Settings, workers: Workers) -> Features:
         """Compute features of every recording."""
-        settings = {"sr": config.SR, "seconds_limit": self.profile.seconds_limit}
-        paths = self.tracks.path
-        return extract(self.name, self.tracks, paths, _describe_file, request, settings)
+        settings |= {"sr": config.SR, "seconds_limit": self.profile.seconds_limit}
+        name, tracks, paths = self.name, self.tracks, self.tracks.path
+        return extract(name, tracks, paths, _describe_file, feature_set, settings, workers)
 
 
 class PictureFolder(LabelledFolder):
@@ -104,10 +95,10 @@ class PictureFolder(LabelledFolder):
             return ""
         return f"{feature_set!r} needs audio; {self.name} holds pictures, for notebook 06 alone"
 
-    def compute(self, request: Request) -> Features:
+    def compute(self, feature_set: FeatureSet, settings: Settings, workers: Workers) -> Features:
         """Read every picture, brought to `PICTURE_SIZE`: values of shape (n, size, size, 3)."""
         pictures = [_picture(path) for path in self.tracks.path]
-        return assemble(self.name, self.tracks, pictures, request.feature_set)
+        return assemble(self.name, self.tracks, pictures, feature_set)
 
 
 def _picture(path: str) -> SegmentFeatures | str:
@@ -124,7 +115,7 @@ def _picture(path: str) -> SegmentFeatures | str:
 
 
 def _describe_file(
-    path: str, request: Request, *, sr: int, seconds_limit: float | None
+    path: str, feature_set: FeatureSet, *, sr: int, seconds_limit: float | None, **asked: Any
 ) -> SegmentFeatures:
     y, sr = read_start(path, sr=sr, seconds=seconds_limit)
     # One thread a process: the cores are shared out already, and the sums of several threads
@@ -134,9 +125,7 @@ def _describe_file(
         warnings.filterwarnings("ignore", message="n_fft=.* is too large", module="librosa")
         # Music without any pitch counts as in tune.
         warnings.filterwarnings("ignore", message="Trying to estimate tuning from empty")
-        return request.feature_set.from_audio(
-            y, sr=sr, segment_seconds=request.segment_seconds, change=request.change
-        )
+        return feature_set.from_audio(y, sr=sr, **asked)
 
 
 def read_start(path: str, *, sr: int, seconds: float | None) -> tuple[np.ndarray, int]:

@@ -5,7 +5,7 @@ A pack may be shared where audio may not. It is written by ``gtzan extract SOURC
 
 import hashlib
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,10 @@ import numpy as np
 import pandas as pd
 
 from gtzan_helpers import config
-from gtzan_helpers.audio import spectra
-from gtzan_helpers.audio.feature_sets import FEATURE_SETS, SegmentFeatures
-from gtzan_helpers.audio.patches import PATCH_SR
-from gtzan_helpers.audio.reading import MAX_RATE, MIN_RATE
-from gtzan_helpers.audio.segments import kept_frames
+from gtzan_helpers.audio import FEATURE_SETS, patches, reading, segments, spectra
+from gtzan_helpers.audio.feature_sets import FeatureSet, SegmentFeatures
 from gtzan_helpers.audio.spectra import DB_RANGE, HOP_LENGTH, N_FFT, N_MELS, decode
-from gtzan_helpers.datasets.extraction import Features, Request, extract
+from gtzan_helpers.datasets.extraction import Features, Settings, extract
 from gtzan_helpers.datasets.kinds.folders import read_start
 from gtzan_helpers.datasets.sources import FileSource, Source, open_source
 from gtzan_helpers.errors import DAMAGED_FILE, NotPossibleError, SettingError, SourceError, reason
@@ -29,7 +26,7 @@ from gtzan_helpers.files import replacing
 from gtzan_helpers.workers import Workers
 
 # Attribute of `Pack`, and type, of each number in the file.
-NUMBERS: dict[str, tuple[str, Callable]] = {
+NUMBERS: dict[str, tuple[str, type]] = {
     "mel_db_min": ("db_min", float),
     "mel_db_max": ("db_max", float),
     "sr": ("sr", int),
@@ -88,16 +85,13 @@ class PackSource(FileSource):
     """A feature pack as a source."""
 
     kind = "pack"
-    suffix = ".npz"
+    suffixes = (".npz",)
 
     def read(self) -> pd.DataFrame:
-        """Read the pack; see `read_pack`."""
-        self.pack = read_pack(self.path)
-        return pd.DataFrame({"track_id": self.pack.track_id, "genre": self.pack.genre})
-
-    def hashes(self) -> list[str]:
-        """MD5 of each stored spectrogram."""
-        return [hashlib.md5(stored.tobytes()).hexdigest() for stored in self.pack.stored]
+        """Read the pack (see `read_pack`), and hash each stored spectrogram."""
+        self.pack = pack = read_pack(self.path)
+        hashes = [hashlib.md5(stored.tobytes()).hexdigest() for stored in pack.stored]
+        return pd.DataFrame({"track_id": pack.track_id, "genre": pack.genre, "md5": hashes})
 
     def _rows(self) -> np.ndarray:
         return pd.Index(self.pack.track_id).get_indexer(self.tracks.track_id)
@@ -116,43 +110,34 @@ class PackSource(FileSource):
             need = f"segments of two frames; {segment_seconds:g} s are too short"
         elif pack.n_mels != N_MELS:
             need = f"{N_MELS} mel bands, not {pack.n_mels}"
-        elif feature_set == "patches" and pack.sr < PATCH_SR:
-            need = f"{PATCH_SR} samples per second, not {pack.sr}"
+        elif feature_set == "patches" and pack.sr < patches.PATCH_SR:
+            need = f"{patches.PATCH_SR} samples per second, not {pack.sr}"
         else:
             return ""
         return f"the pack {self.name}: {feature_set!r} needs {need}"
 
-    def compute(self, request: Request) -> Features:
-        """Compute features of every spectrogram."""
+    def compute(self, feature_set: FeatureSet, settings: Settings, workers: Workers) -> Features:
+        """Compute features of every stored spectrogram."""
         pack = self.pack
-        settings = {"sr": pack.sr, "n_fft": pack.n_fft, "frame_period": pack.frame_period}
+        stored = [pack.stored[row] for row in self._rows()]
+        settings |= {"sr": pack.sr, "n_fft": pack.n_fft, "frame_period": pack.frame_period}
+        settings["db_range"] = pack.db_min, pack.db_max
         return extract(
-            self.name,
-            self.tracks,
-            [pack.stored[row] for row in self._rows()],
-            _describe_stored,
-            request,
-            settings | {"db_range": (pack.db_min, pack.db_max)},
-            log_mel_period=pack.frame_period,
+            self.name, self.tracks, stored, _describe_stored, feature_set, settings, workers
         )
 
 
 def _describe_stored(
     stored: np.ndarray,
-    request: Request,
+    feature_set: FeatureSet,
     *,
     frame_period: float,
     db_range: tuple[float, float],
-    **made: int,
+    **settings: Any,
 ) -> SegmentFeatures:
-    return request.feature_set.from_log_mel(
-        decode(stored, *db_range),
-        frame_rate=1 / frame_period,
-        segment_seconds=request.segment_seconds,
-        change=request.change,
-        seed=zlib.crc32(stored.tobytes() + request.change.encode()),
-        **made,
-    )
+    log_mel = decode(stored, *db_range)
+    seed = zlib.crc32(stored.tobytes() + settings["change"].encode())
+    return feature_set.from_log_mel(log_mel, frame_rate=1 / frame_period, seed=seed, **settings)
 
 
 def read_pack(path: str | Path) -> Pack:
@@ -185,40 +170,35 @@ def read_pack(path: str | Path) -> Pack:
 
 def _fault(pack: Pack, n_mels: int) -> str:
     """What does not fit together in a pack; empty where everything does."""
-    ids, stored = pack.track_id, pack.stored
-    n_tracks, shape = len(ids), stored.shape
-    if ids.ndim != 1 or pack.genre.shape != ids.shape or len(set(ids)) != n_tracks:
-        return "track_id and genre are not one word a track, or ids repeat"
+    ids, genre, stored = pack.track_id, pack.genre, pack.stored
+    words = {word.strip() for word in (*ids.flat, *genre.flat)}
     # Beside words, numpy has made "nan" of what was missing.
-    if not all(word.strip() and word != "nan" for word in (*ids, *pack.genre)):
-        return "a track has no id, or no genre"
+    if ids.ndim != 1 or genre.shape != ids.shape or len(set(ids)) < len(ids) or words & {"", "nan"}:
+        return "not one word a track: ids repeat, or a track has no id, or no genre"
+    n_tracks, shape = len(ids), stored.shape
     if stored.ndim != 3 or shape[:2] != (n_tracks, n_mels) or n_tracks == 0 or shape[2] < 2:
         return f"log_mel has shape {shape}, not ({n_tracks} tracks, {n_mels} bands, frames)"
-    if stored.dtype != np.uint8 and not (
-        np.issubdtype(stored.dtype, np.floating) and np.abs(stored).max() <= MOST_DB
-    ):
+    in_db = np.issubdtype(stored.dtype, np.floating) and np.abs(stored).max() <= MOST_DB
+    if stored.dtype != np.uint8 and not in_db:
         return f"log_mel is {stored.dtype}, not uint8 or floats within {MOST_DB:g} dB"
-    if not (0 < pack.frame_period <= 1 and -MOST_DB <= pack.db_min < pack.db_max <= MOST_DB):
-        return f"frame_period_s={pack.frame_period}, dB from {pack.db_min} to {pack.db_max}"
-    if not (MIN_RATE <= pack.sr <= MAX_RATE and pack.hop_length > 0 and 0 < pack.n_fft <= pack.sr):
-        return f"sr={pack.sr}, n_fft={pack.n_fft}, hop_length={pack.hop_length} cannot be"
+    frames = 0 < pack.frame_period <= 1 and -MOST_DB <= pack.db_min < pack.db_max <= MOST_DB
+    rates = reading.MIN_RATE <= pack.sr <= reading.MAX_RATE and 0 < pack.n_fft <= pack.sr
+    if not (frames and rates and pack.hop_length > 0):
+        return (
+            f"sr={pack.sr}, n_fft={pack.n_fft}, hop_length={pack.hop_length}, frame_period_s="
+            f"{pack.frame_period}, dB from {pack.db_min} to {pack.db_max}: one of these cannot be"
+        )
     return ""
 
 
 def save_pack(path: str | Path, pack: Pack) -> Path:
     """Save a feature pack, whole or not at all."""
-    numbers: dict[str, Any] = {
-        field: (np.int32 if kind is int else np.float32)(getattr(pack, attribute))
-        for field, (attribute, kind) in NUMBERS.items()
-    }
+    fields: dict[str, Any] = {"log_mel": pack.stored}
+    fields |= {"track_id": pack.track_id.astype(str), "genre": pack.genre.astype(str)}
+    for field, (attribute, kind) in NUMBERS.items():
+        fields[field] = (np.int32 if kind is int else np.float32)(getattr(pack, attribute))
     with replacing(path) as temporary:
-        np.savez_compressed(
-            temporary,
-            track_id=pack.track_id.astype(str),
-            genre=pack.genre.astype(str),
-            log_mel=pack.stored,
-            **numbers,
-        )
+        np.savez_compressed(temporary, **fields)
     return Path(path)
 
 
@@ -264,18 +244,18 @@ def write_pack(
     period = frame_period or hop_seconds
     if not hop_seconds <= period <= 1:
         raise SettingError(f"frame_period={period:g} is not possible: {hop_seconds:.4f} to 1 s")
-    tracks, request = source.tracks, Request(FEATURE_SETS["log_mel"], 0.0, "", workers)
     settings = {"hops": period / hop_seconds, "seconds_limit": source.profile.seconds_limit}
-    features = extract(source.name, tracks, tracks.path, _encode_file, request, settings)
+    log_mel, paths = FEATURE_SETS["log_mel"], source.tracks.path
+    features = extract(source.name, source.tracks, paths, _encode_file, log_mel, settings, workers)
     track_id, genre = features.tracks[["track_id", "genre"]].to_numpy(str).T
     save_pack(path, Pack(track_id, genre, features.values, period))
     return features.failures
 
 
 def _encode_file(
-    path: str, request: Request, *, hops: float, seconds_limit: float | None
+    path: str, feature_set: FeatureSet, *, hops: float, seconds_limit: float | None
 ) -> SegmentFeatures:
     y, sr = read_start(path, sr=config.SR, seconds=seconds_limit)
     log_mel = spectra.track_log_mel(y, sr=sr)
-    stored = spectra.encode(log_mel[:, kept_frames(log_mel.shape[1], hops)])
+    stored = spectra.encode(log_mel[:, segments.kept_frames(log_mel.shape[1], hops)])
     return SegmentFeatures(np.zeros(1), stored[None], repeated=False)

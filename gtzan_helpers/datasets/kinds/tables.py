@@ -10,11 +10,13 @@ import pandas as pd
 
 from gtzan_helpers import config
 from gtzan_helpers.audio import tables as feature_tables
-from gtzan_helpers.datasets.extraction import Features, Request
+from gtzan_helpers.audio.feature_sets import FeatureSet
+from gtzan_helpers.datasets.extraction import Features, Settings
 from gtzan_helpers.datasets.kinds.folders import n_samples
 from gtzan_helpers.datasets.sources import FileSource
 from gtzan_helpers.errors import SourceError, reason
 from gtzan_helpers.files import replacing
+from gtzan_helpers.workers import Workers
 
 _SEGMENT = re.compile(r"(?P<track>.+)\.(?P<segment>\d{1,4})\.\w+")
 
@@ -23,19 +25,18 @@ class TableSource(FileSource):
     """A feature table as a source."""
 
     kind = "table"
-    suffix = ".csv"
+    suffixes = (".csv",)
 
     def read(self) -> pd.DataFrame:
-        """Read the table; see `read_table`."""
+        """Read the table (see `read_table`), and hash each track's rows."""
         self._lines, self.table = read_table(self.path)
-        return self._lines[["track_id", "genre"]].drop_duplicates("track_id", ignore_index=True)
-
-    def hashes(self) -> list[str]:
-        """MD5 of each track's rows, in single precision: parsers differ in the last digit."""
         columns = ["segment", "length", *feature_tables.columns(self.table)]
+        # In single precision: parsers differ in the last digit.
         values = self._lines[columns].to_numpy(np.float32)
+        tracks = self._lines[["track_id", "genre"]].drop_duplicates("track_id", ignore_index=True)
         rows = self._lines.groupby("track_id").indices
-        return [hashlib.md5(values[rows[t]].tobytes()).hexdigest() for t in self.listed.track_id]
+        hashes = [hashlib.md5(values[rows[i]].tobytes()).hexdigest() for i in tracks.track_id]
+        return tracks.assign(md5=hashes)
 
     @cached_property
     def rows(self) -> pd.DataFrame:
@@ -77,11 +78,11 @@ class TableSource(FileSource):
         rows = f"segments of {own:g} s" if own else "whole tracks"
         return f"the table {self.name} holds {rows} only (--segment-seconds {own:g})"
 
-    def compute(self, request: Request) -> Features:
+    def compute(self, feature_set: FeatureSet, settings: Settings, workers: Workers) -> Features:
         """Return the table's own values."""
         segments = self.rows[["track_id", "segment", "start_s", "genre"]].assign(repeated=False)
         failures = pd.DataFrame(columns=["track_id", "path", "reason"])
-        columns = request.feature_set.columns
+        columns = feature_set.columns
         values = self.rows[list(columns)].to_numpy()
         return Features(segments, values, columns, failures, self.tracks, self.table)
 
@@ -151,19 +152,14 @@ def _refuse_lines(path: str | Path, bad: pd.Series, fault: str) -> None:
 
 
 def _table_index(raw: pd.DataFrame) -> pd.DataFrame:
-    names = raw.filename.astype(str)
-    parts = names.str.extract(_SEGMENT)
-    whole = pd.DataFrame({"track_id": names.str.replace(r"\.\w+$", "", regex=True), "segment": 0})
-    index = whole
-    if parts.notna().all(axis=None):
-        numbers = parts.segment.astype(int)
-        # Songs that are numbered from 1 are no segments.
-        if (numbers.groupby(parts.track).min() == 0).all():
-            index = pd.DataFrame({"track_id": parts.track, "segment": numbers})
-    index["length"] = raw["length"]
-    index["start_s"] = index.segment * index["length"] / config.SR
-    index["genre"] = raw.label.astype(str)
-    return index
+    parts = raw.filename.str.extract(_SEGMENT)
+    numbers = pd.to_numeric(parts.segment)
+    tracks = parts.track
+    # Songs that are numbered from 1 are no segments.
+    if parts.isna().any(axis=None) or (numbers.groupby(tracks).min() != 0).any():
+        tracks, numbers = raw.filename.str.replace(r"\.\w+$", "", regex=True), 0
+    index = pd.DataFrame({"track_id": tracks, "segment": numbers, "length": raw["length"]})
+    return index.assign(start_s=index.segment * index.length / config.SR, genre=raw.label)
 
 
 def write_csv(
