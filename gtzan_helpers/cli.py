@@ -4,16 +4,12 @@ import io
 import os
 import sys
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from gtzan_helpers.errors import GtzanError, SettingError
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from gtzan_helpers.datasets.sources import Source
+from gtzan_helpers import datasets, experiments, report
+from gtzan_helpers.errors import AudioError, GtzanError, SettingError
 
 PROFILE = click.option(
     "--profile",
@@ -69,17 +65,15 @@ def _show_warning(
         click.echo(f"warning: {message}", err=True)
 
 
-def _open(source: str, *, profile: str = "quick", jobs: int | None = None) -> "Source":
+def _open(source: str, *, profile: str = "quick", jobs: int | None = None) -> "datasets.Source":
     """Open a source, and show its remarks."""
-    from gtzan_helpers.datasets.sources import open_source
-
-    opened = open_source(source, profile=profile, jobs=jobs or os.cpu_count() or 1)
+    opened = datasets.open_source(source, profile=profile, jobs=jobs or os.cpu_count() or 1)
     for remark in opened.remarks:
         click.echo(f"warning: {remark}", err=True)
     return opened
 
 
-def _list_failures(failures: "pd.DataFrame") -> int:
+def _list_failures(failures: Any) -> int:
     """Show what could not be used; returns the exit code."""
     for failure in failures.itertuples():
         click.echo(_flat(f"failed: {failure.path}: {failure.reason}"), err=True)
@@ -118,9 +112,7 @@ def run(source: str, profile: str, only: str, out: str, jobs: int | None, resume
 @click.option("--to", default="", help="Folder for downloads; GTZAN_DATA by default.")
 def fetch(name: str, to: str) -> None:
     """Download, check and unpack a dataset (mini 132 MB, gtzan 1.2 GB)."""
-    from gtzan_helpers.datasets import download
-
-    click.echo(f"{name} is in {download.fetch(name, to=to or None)}")
+    click.echo(f"{name} is in {datasets.download.fetch(name, to=to or None)}")
 
 
 @commands.command()
@@ -128,21 +120,20 @@ def fetch(name: str, to: str) -> None:
 @JOBS
 def check(source: str, jobs: int | None) -> int:
     """Look for unreadable, odd, duplicate, near-replica and missing tracks; exit code 1 if any."""
-    from gtzan_helpers.audio import reading
-    from gtzan_helpers.datasets import audit
+    from gtzan_helpers.audio.reading import SUFFIXES
 
-    report = audit.check(_open(source), jobs=jobs)
-    for fault, track_id, words in report.findings.itertuples(index=False):
+    audit = datasets.audit.check(_open(source), jobs=jobs)
+    for fault, track_id, words in audit.findings.itertuples(index=False):
         click.echo(_flat(f"{fault:12} {track_id}: {words}"))
-    for path in report.skipped:
-        is_audio = path.suffix.lower() in reading.SUFFIXES
+    for path in audit.skipped:
+        is_audio = path.suffix.lower() in SUFFIXES
         reason = "not directly in a label's folder" if is_audio else "no audio by its name"
         click.echo(f"{'skipped':12} {path}: {reason}")
-    if report.left_out:
-        click.echo(f"{'left out':12} {report.left_out}")
-    faults = report.findings.fault.tolist()
-    summary = ", ".join(f"{faults.count(fault)} {fault}" for fault in audit.FAULTS)
-    click.echo(f"{report.n_tracks} tracks: {summary}")
+    if audit.left_out:
+        click.echo(f"{'left out':12} {audit.left_out}")
+    faults = audit.findings.fault.tolist()
+    summary = ", ".join(f"{faults.count(fault)} {fault}" for fault in datasets.audit.FAULTS)
+    click.echo(f"{audit.n_tracks} tracks: {summary}")
     return int(bool(faults))
 
 
@@ -159,7 +150,6 @@ def predict(paths: tuple[str, ...], model: str, timeline: bool, as_json: bool) -
 
     from gtzan_helpers import predict as prediction
     from gtzan_helpers.audio import spectra
-    from gtzan_helpers.errors import AudioError
 
     loaded, failed = prediction.load(model), 0
     if not spectra.kernels_compiled():
@@ -189,24 +179,22 @@ def predict(paths: tuple[str, ...], model: str, timeline: bool, as_json: bool) -
 @JOBS
 def evaluate(model: str, source: str, profile: str, jobs: int | None) -> int:
     """Evaluate a model of a run (.keras, .skops) on another labelled source; 1 on failures."""
-    from gtzan_helpers import experiments
-
     opened = _open(source, profile=profile, jobs=jobs)
-    report = experiments.evaluate_model(model, opened, profile=profile, jobs=jobs)
-    scores = report.scores
+    evaluation = experiments.evaluate_model(model, opened, profile=profile, jobs=jobs)
+    scores = evaluation.scores
     click.echo(
-        f"{report.n_tracks} tracks: {100 * scores.track_accuracy:.1f} % classified correctly "
+        f"{evaluation.n_tracks} tracks: {100 * scores.track_accuracy:.1f} % classified correctly "
         f"(95 % interval {100 * scores.track_ci_low:.1f} to {100 * scores.track_ci_high:.1f})"
     )
-    for genre, shares in report.confusion.iterrows():
+    for genre, shares in evaluation.confusion.iterrows():
         predicted = shares[shares > 0].sort_values(ascending=False)
         parts = ", ".join(f"{100 * share:.0f} % {label}" for label, share in predicted.items())
         click.echo(f"{genre}: {parts}")
-    for genre, tracks in report.unknown.groupby("genre"):
+    for genre, tracks in evaluation.unknown.groupby("genre"):
         click.echo(f"{genre}: {len(tracks)} tracks left out; the model does not know this label")
-    for failure in report.failures.itertuples():
+    for failure in evaluation.failures.itertuples():
         click.echo(f"failed {failure.track_id}: {failure.reason}")
-    return int(len(report.failures) > 0)
+    return int(len(evaluation.failures) > 0)
 
 
 @commands.command()
@@ -249,26 +237,20 @@ def extract(
     jobs: int | None,
 ) -> int:
     """Compute features, in parallel, once; exit code 1 if a track could not be used."""
-    from gtzan_helpers.datasets.kinds import packs, tables
-
     if pack_path and pack_path == csv_path:
         raise SettingError(f"{csv_path}: --csv and --pack name the same file")
     opened = _open(source, profile=profile, jobs=jobs)
     workers: dict[str, Any] = {"jobs": jobs, "scheduler": scheduler}
     if pack_path:
-        failures = packs.write_pack(pack_path, opened, frame_period=frame_period, **workers)
+        failures = datasets.write_pack(pack_path, opened, frame_period=frame_period, **workers)
         click.echo(f"pack -> {pack_path}; {len(failures)} failed")
         code = _list_failures(failures)
         if not csv_path:
             return code
     features = opened.features(table, segment_seconds=segment_seconds, **workers)
     if csv_path:
-        tables.write_csv(
-            csv_path,
-            features,
-            segment_seconds=segment_seconds,
-            seconds_limit=opened.profile.seconds_limit,
-        )
+        limit = opened.profile.seconds_limit
+        datasets.write_csv(csv_path, features, segment_seconds=segment_seconds, seconds_limit=limit)
     click.echo(
         f"{len(features.tracks)} tracks, {len(features.segments)} rows of "
         f"{len(features.columns)} features{f' -> {csv_path}' if csv_path else ''}; "
@@ -283,13 +265,10 @@ def extract(
 @click.option("--json", "as_json", is_flag=True, help="Rows as JSON.")
 def scoreboard(runs: tuple[str, ...], write: bool, as_json: bool) -> None:
     """Show the results of runs (by default those in figures/) side by side."""
-    from gtzan_helpers.experiments.scoreboard import comparison
-    from gtzan_helpers.report import publish
-
-    rows = publish.gather(runs)
+    rows = report.publish.gather(runs)
     if write:
-        rows = publish.write(rows, runs)
-    text = publish.markdown(comparison(rows))
+        rows = report.publish.write(rows, runs)
+    text = report.publish.markdown(experiments.scoreboard.comparison(rows))
     click.echo(rows.to_json(orient="records", indent=1) if as_json else text)
 
 

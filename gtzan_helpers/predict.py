@@ -12,13 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gtzan_helpers import config
-from gtzan_helpers.audio import reading
-from gtzan_helpers.audio.feature_sets import FEATURE_SETS, FRAME_PERIOD
-from gtzan_helpers.audio.segments import repeat_or_cut
+from gtzan_helpers.audio import FEATURE_SETS, feature_sets, reading, segments
 from gtzan_helpers.errors import AudioError, SettingError
-from gtzan_helpers.evaluation.calibration import tempered
-from gtzan_helpers.models import fitted
-from gtzan_helpers.models.fitted import Fitted
+from gtzan_helpers.evaluation import tempered
+from gtzan_helpers.models import Fitted, fitted
 from gtzan_helpers.workers import keep_memory
 
 if TYPE_CHECKING:
@@ -90,10 +87,11 @@ def load(path: str | Path = "") -> Fitted:
     inputs = model.inputs
     if inputs.features not in FEATURE_SETS or not FEATURE_SETS[inputs.features].can_use_audio:
         raise SettingError(f"{path}: it was trained on {inputs.features}, not on sound")
-    if inputs.frame_period and abs(inputs.frame_period / FRAME_PERIOD - 1) > 0.01:
+    period, of_songs = inputs.frame_period, feature_sets.FRAME_PERIOD
+    if period and abs(period / of_songs - 1) > 0.01:
         raise SettingError(
-            f"{path}: it was trained on a frame every {inputs.frame_period:g} s; songs give one "
-            f"every {FRAME_PERIOD:g} s"
+            f"{path}: it was trained on a frame every {period:g} s; songs give one every "
+            f"{of_songs:g} s"
         )
     return model
 
@@ -129,28 +127,19 @@ def predict(path: str | Path, model: Fitted | None = None) -> Prediction:
         seconds += y.size / config.SR
     if not pieces:
         raise AudioError(f"{path}: silent: every sample is zero; there is nothing to classify")
-    return Prediction(
-        model.inputs.labels,
-        np.concatenate(starts),
-        np.concatenate(pieces),
-        seconds,
-        model.inputs.threshold,
-    )
+    parts = (np.concatenate(starts), np.concatenate(pieces))
+    return Prediction(model.inputs.labels, *parts, seconds, model.inputs.threshold)
 
 
 def _windows(path: str | Path, seconds: float) -> Iterator[np.ndarray]:
     """Windows of a file at `config.SR`; a short last one is joined to the one before."""
-    waiting = None
+    waiting: list[np.ndarray] = []
     for y in reading.stream(path, sr=config.SR, seconds=seconds):
-        if waiting is not None and y.size < seconds / 2 * config.SR:
-            yield np.concatenate([waiting, y])
-            waiting = None
-            continue
-        if waiting is not None:
-            yield waiting
-        waiting = y
-    if waiting is not None:
-        yield waiting
+        if waiting and y.size >= seconds / 2 * config.SR:
+            yield waiting.pop()
+        waiting.append(y)
+    if waiting:
+        yield np.concatenate(waiting)
 
 
 def _classify(y: np.ndarray, model: Fitted) -> tuple[np.ndarray, np.ndarray]:
@@ -159,15 +148,15 @@ def _classify(y: np.ndarray, model: Fitted) -> tuple[np.ndarray, np.ndarray]:
     feature_set = FEATURE_SETS[inputs.features]
     if inputs.columns:
         feature_set = replace(feature_set, columns=inputs.columns)
-    segments = feature_set.from_audio(y, sr=config.SR, segment_seconds=inputs.segment_seconds)
-    values = segments.values
+    parts = feature_set.from_audio(y, sr=config.SR, segment_seconds=inputs.segment_seconds)
+    values = parts.values
     if inputs.frame_period:
-        values = repeat_or_cut(values, inputs.shape[-1])
+        values = segments.repeat_or_cut(values, inputs.shape[-1])
     inputs.refuse_other(replace(inputs, shape=tuple(values.shape[1:])))
     probabilities = model.probabilities(values).astype(float)
     if inputs.temperature != 1:
         probabilities = tempered(probabilities, inputs.temperature)
-    return segments.starts_s, probabilities
+    return parts.starts_s, probabilities
 
 
 def song(path: str | Path, model: Fitted | None = None) -> "Figure":

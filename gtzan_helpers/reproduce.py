@@ -23,10 +23,10 @@ from typing import Any
 from tqdm import tqdm
 
 from gtzan_helpers import config, files
-from gtzan_helpers.datasets.sources import Source, open_source
+from gtzan_helpers.datasets import Source, open_source
 from gtzan_helpers.errors import NotebookError, NotPossibleError, SettingError, SourceError
 from gtzan_helpers.experiments import results
-from gtzan_helpers.models import systems
+from gtzan_helpers.models import System, systems
 from gtzan_helpers.report import pages
 
 KERNEL = "python3"
@@ -75,7 +75,7 @@ class Notebook:
         return self.path.stem.replace("_", " ")
 
     @property
-    def systems(self) -> list[systems.System]:
+    def systems(self) -> list[System]:
         """The systems that it measures."""
         return systems.of_notebook(self.number)
 
@@ -157,7 +157,11 @@ def run(
     if source == "synthetic":
         say("making the embedded dataset, where it is not there yet")
     opened = open_source(source, profile=profile, jobs=jobs or os.cpu_count() or 1)
-    _require_two_labels(opened)
+    if len(opened.labels) < 2:
+        raise SourceError(
+            f"{opened.name}: its only label is {opened.labels[0]!r}; classification needs two, "
+            "each a folder of its own"
+        )
     for remark in opened.remarks:
         say(f"warning: {remark}")
     folder = Path(out or config.run_dir(opened.name, profile)).expanduser().resolve()
@@ -183,14 +187,6 @@ def run(
     if stopped:
         raise stopped
     return record.write()
-
-
-def _require_two_labels(source: Source) -> None:
-    if len(source.labels) < 2:
-        raise SourceError(
-            f"{source.name}: its only label is {source.labels[0]!r}; classification needs two, "
-            "each a folder of its own"
-        )
 
 
 def _divide(

@@ -80,7 +80,7 @@ def ablate(
     Parameters
     ----------
     run : Run
-        Its honest protocol splits the features.
+        Its seed is used; the split is the honest one of the features' tracks.
     features : Features
         A feature table.
     groups : mapping
@@ -97,7 +97,8 @@ def ablate(
         return pd.DataFrame()
     labels, y = np.unique(features.segments.genre.to_numpy(str), return_inverse=True)
     ids = features.segments.track_id.to_numpy(str)
-    parts = splits.make(run.honest, features.segments, features.tracks, seed=run.seed)
+    protocol = splits.honest(features.tracks)
+    parts = splits.make(protocol, features.segments, features.tracks, seed=run.seed)
     valid = np.concatenate([part.valid for part in parts])
     learner, table = systems.get(system_id).learner, features.frame()
     lines = []

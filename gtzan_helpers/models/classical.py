@@ -107,7 +107,8 @@ class ClassMixtures(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Label of the most likely class, shape (n_examples,)."""
-        return self.classes_[self.decision_function(X).argmax(axis=1)]
+        likelihoods = self.decision_function(X)
+        return self.classes_[likelihoods.argmax(axis=1)]
 
 
 class LogVariances(TransformerMixin, BaseEstimator):
