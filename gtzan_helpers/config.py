@@ -9,17 +9,8 @@ import platformdirs
 
 from gtzan_helpers.errors import choose
 
-GENRES = (
-    "blues",
-    "classical",
-    "country",
-    "disco",
-    "hiphop",
-    "jazz",
-    "metal",
-    "pop",
-    "reggae",
-    "rock",
+GENRES = tuple(
+    "blues classical country disco hiphop jazz metal pop reggae rock".split()  # noqa: SIM905
 )
 
 # Sampling rate in Hz at which features are computed; other recordings are resampled to it.

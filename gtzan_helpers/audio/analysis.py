@@ -16,8 +16,7 @@ import librosa
 import numpy as np
 import scipy.fft
 
-from gtzan_helpers.audio import spectra
-from gtzan_helpers.audio.median import sliding_median
+from gtzan_helpers.audio import median, spectra
 from gtzan_helpers.audio.spectra import HOP_LENGTH, N_FFT, decibels, mel_of_power
 
 N_MFCC = 20
@@ -83,9 +82,8 @@ class MelAnalysis:
         window is 8.9 s (384 frames of 23 ms), librosa's default, at any frame rate.
         """
         n_lags = max(2, round(384 * self.frame_rate * 512 / 22_050))
-        n_frames = self.onset_envelope.size
         ramped = np.pad(self.onset_envelope, n_lags // 2, mode="linear_ramp").astype(np.float32)
-        around = np.lib.stride_tricks.sliding_window_view(ramped, n_lags)[:n_frames]
+        around = np.lib.stride_tricks.sliding_window_view(ramped, n_lags)[: self.log_mel.shape[1]]
         size = scipy.fft.next_fast_len(2 * n_lags - 1, real=True)
         spectrum = scipy.fft.rfft(around * spectra.hann(n_lags), size, axis=1)
         matches = scipy.fft.irfft(spectrum.real**2 + spectrum.imag**2, size, axis=1)[:, :n_lags]
@@ -100,11 +98,10 @@ class MelAnalysis:
         Bands are equally wide in octaves; each is the mean over its lags, or the nearest lag
         if it contains none.
         """
-        edges = np.geomspace(30, 300, TEMPO_BANDS + 1)
         lags = np.arange(1, self.tempogram.shape[0])
         tempi = 60 * self.frame_rate / lags
         rows = []
-        for low, high in pairwise(edges):
+        for low, high in pairwise(np.geomspace(30, 300, TEMPO_BANDS + 1)):
             inside = lags[(tempi >= low) & (tempi < high)]
             if inside.size == 0:
                 inside = lags[[np.argmin(np.abs(np.log(tempi / np.sqrt(low * high))))]]
@@ -117,8 +114,7 @@ class MelAnalysis:
         20 MFCC, 57 mel bands (averages of neighbouring bands) and 10 tempogram bands, at the
         source's own frame rate.
         """
-        groups = np.array_split(self.log_mel, 57, axis=0)
-        mel = np.stack([group.mean(axis=0) for group in groups])
+        mel = np.stack([group.mean(axis=0) for group in np.array_split(self.log_mel, 57)])
         return np.concatenate([self.mfcc, mel, self.tempogram_bands]).astype(np.float32)
 
 
@@ -235,8 +231,7 @@ class Analysis(MelAnalysis):
         strong spectral peaks between 150 and 4000 Hz. Only the peaks are interpolated here, not
         every bin.
         """
-        inside = np.flatnonzero((self._frequencies >= 150) & (self._frequencies < 4000))
-        low, high = inside[0], inside[-1] + 1
+        low, high = np.searchsorted(self._frequencies, (150, 4000))
         below, here, above = (self.power[low + d : high + d] for d in (-1, 0, 1))
         floor = np.float32(0.1) * self.power.max(axis=0)
         bins, frames = np.nonzero((here > below) & (here >= above) & (here > floor))
@@ -304,11 +299,10 @@ class Analysis(MelAnalysis):
         keeps one and removes the other (Fitzgerald, "Harmonic/percussive separation using
         median filtering", DAFx 2010).
         """
-        harmonic = sliding_median(self.magnitude.T, HPSS_SIZE)
-        percussive = sliding_median(self.magnitude, HPSS_SIZE)
+        harmonic = median.sliding_median(self.magnitude.T, HPSS_SIZE) ** 2
+        percussive = median.sliding_median(self.magnitude, HPSS_SIZE) ** 2
         # In the same memory order, which makes the sums below fast.
-        harmonic, percussive = harmonic**2, np.ascontiguousarray(percussive.T) ** 2
-        total = harmonic + percussive
+        total = harmonic + np.ascontiguousarray(percussive.T)
         silent = total < TINY
         total[silent] = 1
         harmonic[silent] = 0.5
@@ -348,8 +342,6 @@ class Analysis(MelAnalysis):
         """
         mel = decibels(mel_of_power(self.power, sr=self.sr, n_mels=32))
         tonnetz = librosa.feature.tonnetz(chroma=self.chroma_stft, sr=self.sr)
-        rows = np.concatenate(
-            [self.mfcc, mel, self.tempogram_bands, self.chroma_stft, self.contrast, tonnetz]
-        )[:, :STACKED_FRAMES]
-        missing = STACKED_FRAMES - rows.shape[1]
-        return np.pad(rows, ((0, 0), (0, missing)), mode="edge").astype(np.float32)
+        parts = [self.mfcc, mel, self.tempogram_bands, self.chroma_stft, self.contrast, tonnetz]
+        rows = librosa.util.fix_length(np.concatenate(parts), size=STACKED_FRAMES, mode="edge")
+        return rows.astype(np.float32)

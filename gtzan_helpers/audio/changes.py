@@ -148,16 +148,14 @@ def _noise(log_mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _stretch(log_mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Play faster (and repeat the beginning at the end) or slower (and lose the end)."""
-    n_frames = log_mel.shape[1]
-    frames = (np.arange(n_frames) * rng.uniform(*RATES)).astype(int)
-    return log_mel[:, frames % n_frames]
+    frames = np.arange(log_mel.shape[1]) * rng.uniform(*RATES)
+    return log_mel.take(frames.astype(int), axis=1, mode="wrap")
 
 
 def _equalize(log_mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Apply a six-band equalizer: another studio, another microphone."""
     centres = np.linspace(0, len(log_mel) - 1, 6)
-    gains = rng.normal(0, EQUALIZER_DB, centres.size)
-    curve = np.interp(np.arange(len(log_mel)), centres, gains)
+    curve = np.interp(np.arange(len(log_mel)), centres, rng.normal(0, EQUALIZER_DB, 6))
     return log_mel + curve[:, None]
 
 
@@ -242,13 +240,9 @@ def corrupt(y: np.ndarray, *, sr: int, kind: str, severity: float, seed: int = 0
     import librosa
     from scipy import signal
 
-    def add_noise() -> np.ndarray:
-        level = np.sqrt(np.mean(y**2)) * 10 ** (-severity / 20)
-        return y + level * np.random.default_rng(seed).standard_normal(y.size)
-
-    peak = np.abs(y).max()
+    peak, rms, rng = np.abs(y).max(), np.sqrt(np.mean(y**2)), np.random.default_rng(seed)
     functions = {
-        "noise": add_noise,
+        "noise": lambda: y + rms * 10 ** (-severity / 20) * rng.standard_normal(y.size),
         "gain": lambda: np.clip(y * 10 ** (severity / 20), -1, 1),
         "pitch": lambda: librosa.effects.pitch_shift(y, sr=sr, n_steps=severity),
         "speed": lambda: librosa.effects.time_stretch(y, rate=severity),

@@ -13,7 +13,6 @@ import numpy as np
 
 from gtzan_helpers.audio import changes, patches, reading, segments, spectra, tables
 from gtzan_helpers.audio.analysis import Analysis, MelAnalysis
-from gtzan_helpers.audio.patches import PATCH_SECONDS, PATCH_SR
 from gtzan_helpers.audio.spectra import HOP_LENGTH, track_log_mel
 from gtzan_helpers.errors import NotPossibleError, SettingError, choose
 from gtzan_helpers.workers import keep_memory
@@ -118,9 +117,9 @@ class FeatureSet:
         return self._from_audio(y, sr, segment_seconds, change)
 
     def _from_audio(self, y: np.ndarray, sr: int, seconds: float, change: str) -> SegmentFeatures:
-        starts_s, pieces, repeated = segments.split(y, sr=sr, segment_seconds=seconds)
-        values = [self._of_audio(piece, sr) for piece in pieces]
-        return SegmentFeatures(starts_s, np.stack(values), repeated)
+        starts_s, pieces, repeated = segments.split(y, sr=sr, seconds=seconds)
+        values = np.stack([self._of_audio(piece, sr) for piece in pieces])
+        return SegmentFeatures(starts_s, values, repeated)
 
     def _of_audio(self, y: np.ndarray, sr: int) -> np.ndarray:
         raise NotPossibleError(f"{self.name!r} cannot be computed from audio")
@@ -156,9 +155,7 @@ class FeatureSet:
             See `from_audio`.
         """
         self.check(segment_seconds, change)
-        starts_s, pieces, repeated = segments.split(
-            log_mel, sr=frame_rate, segment_seconds=segment_seconds
-        )
+        starts_s, pieces, repeated = segments.split(log_mel, sr=frame_rate, seconds=segment_seconds)
         if change:
             rng = np.random.default_rng(seed)
             # Rounded to bytes first, as the unchanged segments are.
@@ -212,11 +209,9 @@ class LogMelArray(FeatureSet):
 
     def _augmented(self, y: np.ndarray, sr: int, seconds: float, change: str) -> SegmentFeatures:
         """Change each segment on its own, so that nothing of its neighbours gets into it."""
-        whole, frame_rate = spectra.log_mel(y, sr=sr), 1 / FRAME_PERIOD
+        whole, rate = spectra.log_mel(y, sr=sr), 1 / FRAME_PERIOD
         # Cut in frames, as the originals are, so that each segment has its copy.
-        starts_s, originals, repeated = segments.split(
-            _thinned(whole, sr), sr=frame_rate, segment_seconds=seconds
-        )
+        starts_s, pieces, repeated = segments.split(_thinned(whole, sr), sr=rate, seconds=seconds)
         length, reference = round(seconds * sr) or y.size, float(whole.max())
         seed = zlib.crc32(y.tobytes())
         values = []
@@ -224,8 +219,8 @@ class LogMelArray(FeatureSet):
             piece = segments.cut(y, min(round(start_s * sr), max(0, y.size - length)), length)
             changed = changes.augment(piece, sr=sr, change=change, seed=seed + number)
             log_mel = _thinned(track_log_mel(changed, sr=sr, reference=reference), sr)
-            log_mel = segments.repeat_or_cut(log_mel, originals[0].shape[1])
-            values.append(self._of_log_mel(log_mel, frame_rate))
+            log_mel = segments.repeat_or_cut(log_mel, pieces[0].shape[1])
+            values.append(self._of_log_mel(log_mel, rate))
         return SegmentFeatures(starts_s, np.stack(values), repeated)
 
     def _of_log_mel(self, log_mel: np.ndarray, frame_rate: float) -> np.ndarray:
@@ -262,11 +257,11 @@ class Stacked(FeatureSet):
 class Patches(FeatureSet):
     """The input of MusiCNN."""
 
-    only_segment_seconds = PATCH_SECONDS
+    only_segment_seconds = patches.PATCH_SECONDS
 
     def _from_audio(self, y: np.ndarray, sr: int, seconds: float, change: str) -> SegmentFeatures:
-        y = reading.resample(y, sr=sr, target_sr=PATCH_SR)
-        starts_s, _, repeated = segments.split(y, sr=PATCH_SR, segment_seconds=seconds)
+        y = reading.resample(y, sr=sr, target_sr=patches.PATCH_SR)
+        starts_s, _, repeated = segments.split(y, sr=patches.PATCH_SR, seconds=seconds)
         return SegmentFeatures(starts_s, patches.patches(y, starts_s), repeated)
 
     def _of_pieces(

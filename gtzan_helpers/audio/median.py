@@ -65,9 +65,8 @@ def _program(size: int) -> np.ndarray:
     """
     block = size // 2 + 1
     core = range(block)
-    steps = [(LOAD, block - 1 + row, row) for row in core]
-    steps += [*_sort(core), *_halve(core, 0, block, size)]
-    return np.array(steps, dtype=np.uint16)
+    load = [(LOAD, block - 1 + row, row) for row in core]
+    return np.array([*load, *_sort(core), *_halve(core, 0, block, size)], dtype=np.uint16)
 
 
 def _halve(shared: Sequence[int], first: int, free: int, size: int) -> Iterator[Step]:

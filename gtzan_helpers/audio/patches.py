@@ -29,10 +29,8 @@ def patches(y: np.ndarray, starts_s: np.ndarray) -> np.ndarray:
     ndarray, shape (n_patches, *PATCH_SHAPE), float16
         ``log10(1 + 10000 mel)``, the compression that the network was trained with.
     """
-    bands = spectra.mel(
-        y, sr=PATCH_SR, n_fft=PATCH_FFT, hop_length=PATCH_HOP, n_mels=PATCH_SHAPE[1]
-    )
-    compressed = np.log10(1 + 10_000 * bands.T).astype(np.float16)
+    mel = spectra.mel(y, sr=PATCH_SR, n_fft=PATCH_FFT, hop=PATCH_HOP, n_mels=PATCH_SHAPE[1])
+    compressed = np.log10(1 + 10_000 * mel.T).astype(np.float16)
     first = np.round(np.asarray(starts_s) * PATCH_SR / PATCH_HOP).astype(int)
     frames = (first[:, None] + np.arange(PATCH_SHAPE[0])) % len(compressed)
     return compressed[frames]
@@ -66,9 +64,8 @@ def patches_from_log_mel(
     from scipy.ndimage import map_coordinates
 
     n_frames, n_bands = PATCH_SHAPE
-    bands = np.interp(
-        _mel_centres(PATCH_SR, n_bands), _mel_centres(sr, len(log_mel)), np.arange(len(log_mel))
-    )
+    centres = _mel_centres(sr, len(log_mel))
+    bands = np.interp(_mel_centres(PATCH_SR, n_bands), centres, np.arange(len(log_mel)))
     times = np.asarray(starts_s)[:, None] + np.arange(n_frames) * PATCH_HOP / PATCH_SR
     frames = np.minimum(times * frame_rate, log_mel.shape[1] - 1)
     places = np.broadcast_arrays(bands, frames[..., None])

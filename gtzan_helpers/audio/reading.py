@@ -154,9 +154,8 @@ def _opened(path: str | Path) -> Iterator[soundfile.SoundFile]:
         raise AudioError(f"{path}: {error}") from error
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError for .raw files
         reason = getattr(error, "error_string", str(error)).strip(" .")
-        raise AudioError(
-            f"{path}: not audio that libsndfile can read ({reason}); convert it to WAV or FLAC"
-        ) from error
+        fault = f"not audio that libsndfile can read ({reason}); convert it to WAV or FLAC"
+        raise AudioError(f"{path}: {fault}") from error
     except OSError as error:
         raise AudioError(f"{path}: cannot be opened ({error.strerror})") from error
 
@@ -210,11 +209,10 @@ def _pieces(file: soundfile.SoundFile, length: int) -> Iterator[np.ndarray]:
 
 
 def _whole(file: soundfile.SoundFile) -> np.ndarray:
-    blocks, total = [], 0
+    blocks = []
     for block in _blocks(file):
         blocks.append(block)
-        total += block.size
-        if total > MAX_SAMPLES:
+        if len(blocks) * BLOCK > MAX_SAMPLES:
             hours = MAX_SAMPLES / file.samplerate / 3600
             raise AudioError(f"lasts more than {hours:.1f} h; cut it into pieces")
     return np.concatenate(blocks)

@@ -59,7 +59,7 @@ def cut(values: np.ndarray, start: int, length: int) -> np.ndarray:
 
 
 def split(
-    values: np.ndarray, *, sr: float, segment_seconds: float
+    values: np.ndarray, *, sr: float, seconds: float
 ) -> tuple[np.ndarray, list[np.ndarray], bool]:
     """Cut audio or a spectrogram into segments.
 
@@ -68,8 +68,8 @@ def split(
     values : ndarray, shape (..., n_samples)
     sr : float
         Samples (or frames) per second.
-    segment_seconds : float
-        Length of a segment in seconds; 0 for the whole recording.
+    seconds : float
+        Length of a segment; 0 for the whole recording.
 
     Returns
     -------
@@ -79,8 +79,8 @@ def split(
     repeated : bool
         Whether the recording is shorter than a segment and was repeated to its length.
     """
-    n_samples, length = values.shape[-1], round(segment_seconds * sr)
-    starts = segment_starts(n_samples, sr=sr, segment_seconds=segment_seconds)
+    n_samples, length = values.shape[-1], round(seconds * sr)
+    starts = segment_starts(n_samples, sr=sr, segment_seconds=seconds)
     return starts / sr, [cut(values, start, length) for start in starts], n_samples < length
 
 

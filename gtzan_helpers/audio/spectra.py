@@ -43,9 +43,8 @@ def stft(y: np.ndarray) -> np.ndarray:
     return scipy.fft.rfft(_frames(y, N_FFT, HOP_LENGTH) * hann(N_FFT), axis=1).T
 
 
-def _frames(y: np.ndarray, n_fft: int, hop_length: int) -> np.ndarray:
-    padded = np.pad(y, n_fft // 2)
-    return np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_length]
+def _frames(y: np.ndarray, n_fft: int, hop: int) -> np.ndarray:
+    return np.lib.stride_tricks.sliding_window_view(np.pad(y, n_fft // 2), n_fft)[::hop]
 
 
 def istft(spectrum: np.ndarray, length: int) -> np.ndarray:
@@ -63,8 +62,7 @@ def istft(spectrum: np.ndarray, length: int) -> np.ndarray:
     """
     window, n_frames, n_hops = hann(N_FFT), spectrum.shape[1], N_FFT // HOP_LENGTH
     # The overlapping frames are added hop by hop, for all frames at once.
-    frames = scipy.fft.irfft(spectrum.T, axis=1) * window
-    parts = frames.reshape(n_frames, n_hops, HOP_LENGTH)
+    parts = (scipy.fft.irfft(spectrum.T, axis=1) * window).reshape(-1, n_hops, HOP_LENGTH)
     weights = (window**2).reshape(n_hops, HOP_LENGTH)
     y = np.zeros((n_frames - 1 + n_hops, HOP_LENGTH), dtype=np.float32)
     weight = np.full_like(y, np.finfo(np.float32).tiny)
@@ -75,12 +73,7 @@ def istft(spectrum: np.ndarray, length: int) -> np.ndarray:
 
 
 def mel(
-    y: np.ndarray,
-    *,
-    sr: int,
-    n_fft: int = N_FFT,
-    hop_length: int = HOP_LENGTH,
-    n_mels: int = N_MELS,
+    y: np.ndarray, *, sr: int, n_fft: int = N_FFT, hop: int = HOP_LENGTH, n_mels: int = N_MELS
 ) -> np.ndarray:
     """Mel power spectrogram of audio, as `librosa.feature.melspectrogram`.
 
@@ -93,16 +86,16 @@ def mel(
         Mono audio.
     sr : int
         Sampling rate in Hz.
-    n_fft, hop_length : int
+    n_fft, hop : int
         Length and step of the frames in samples.
     n_mels : int
         Number of mel bands.
 
     Returns
     -------
-    ndarray, shape (n_mels, 1 + n_samples // hop_length), float32
+    ndarray, shape (n_mels, 1 + n_samples // hop), float32
     """
-    frames = _frames(np.asarray(y, dtype=np.float32), n_fft, hop_length)
+    frames = _frames(np.asarray(y, dtype=np.float32), n_fft, hop)
     bands = []
     for first in range(0, len(frames), _BLOCK):
         power = _windowed_power(scipy.fft.rfft(frames[first : first + _BLOCK], axis=1))
@@ -132,10 +125,9 @@ def _mel_filters(sr: int, n_fft: int, n_mels: int) -> list[tuple[int, int, np.nd
     """The mel filters, sixteen at a time, with the bins that these cover: most bins are zero."""
     # In double precision first: librosa's single one is off in the last digit.
     filters = librosa.filters.mel(sr=sr, n_fft=n_fft, n_mels=n_mels, dtype=np.float64)
-    filters = filters.astype(np.float32)
     parts = []
     for first in range(0, n_mels, 16):
-        bands = filters[first : first + 16]
+        bands = filters[first : first + 16].astype(np.float32)
         covered = np.flatnonzero(bands.any(axis=0))
         low, high = covered.min(initial=n_fft // 2), covered.max(initial=0) + 1
         parts.append((int(low), int(high), bands[:, low:high].T))

@@ -50,9 +50,7 @@ class Block:
             return np.array([value], dtype=np.float64)
         rows = np.asarray(value, dtype=np.float64)
         rows = rows[: self.n_rows] if self.n_rows else rows.reshape(1, -1)
-        summaries = [
-            _skew(rows) if stat == "skew" else getattr(rows, stat)(axis=1) for stat in self.stats
-        ]
+        summaries = [_skew(rows) if s == "skew" else getattr(rows, s)(axis=1) for s in self.stats]
         return np.stack(summaries, axis=1).ravel()
 
 
@@ -61,9 +59,8 @@ def _skew(rows: np.ndarray) -> np.ndarray:
     # Written out because scipy.stats takes seconds to import.
     centred = rows - rows.mean(axis=1, keepdims=True)
     deviation = np.sqrt((centred**2).mean(axis=1))
-    constant = deviation <= 1e-7 * np.abs(rows).max(axis=1)
-    cubed = np.where(constant, 1, deviation) ** 3
-    return np.where(constant, 0.0, (centred**3).mean(axis=1) / cubed)
+    deviation[deviation <= 1e-7 * np.abs(rows).max(axis=1)] = np.inf
+    return (centred**3).mean(axis=1) / deviation**3
 
 
 _MV = ("mean", "var")
@@ -213,13 +210,9 @@ def data_dictionary() -> pd.DataFrame:
     )
     features = parts.explode("stats").groupby("name", sort=False)
     counts = parts.explode("of").pivot_table("of", "name", "table", "nunique", fill_value=0)
-    lines = pd.DataFrame(
-        {
-            "meaning": features.meaning.first(),
-            "rows": features.n_rows.max().clip(lower=1),
-            "summaries": features.stats.unique().map(", ".join),
-        }
-    )
+    lines = features.agg({"meaning": "first", "n_rows": "max", "stats": "unique"})
+    lines = lines.set_axis(["meaning", "rows", "summaries"], axis=1)
+    lines["rows"], lines["summaries"] = lines.rows.clip(lower=1), lines.summaries.map(", ".join)
     return lines.join(counts[list(TABLES)]).rename_axis("feature").reset_index()
 
 

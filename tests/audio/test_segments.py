@@ -59,11 +59,11 @@ def test_cut_takes_a_piece_repeats_a_short_one_and_takes_everything_without_a_le
 
 
 def test_split_gives_the_segments_with_their_starts():
-    starts_s, pieces, repeated = split(np.arange(100), sr=10, segment_seconds=3)
+    starts_s, pieces, repeated = split(np.arange(100), sr=10, seconds=3)
     assert starts_s.tolist() == [0.0, 3.5, 7.0] and not repeated
     assert [piece[0] for piece in pieces] == [0, 35, 70]
-    assert split(np.arange(20), sr=10, segment_seconds=3)[2]
-    assert [piece.size for piece in split(np.arange(20), sr=10, segment_seconds=0)[1]] == [20]
+    assert split(np.arange(20), sr=10, seconds=3)[2]
+    assert [piece.size for piece in split(np.arange(20), sr=10, seconds=0)[1]] == [20]
 
 
 def test_kept_frames_are_spread_over_the_track():
