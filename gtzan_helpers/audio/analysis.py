@@ -244,8 +244,7 @@ class Analysis(MelAnalysis):
         shift = np.where(bent, -slope / np.where(bent, curvature, 1), np.float32(0))
         height = here + np.float32(0.5) * slope * shift
         pitches = ((bins + low + shift) * float(self.sr) / N_FFT).astype(np.float32)
-        strong = pitches[height >= np.median(height)]
-        deviations = (12 * np.log2(strong / 440) + 0.5) % 1 - 0.5
+        deviations = (12 * np.log2(pitches[height >= np.median(height)] / 440) + 0.5) % 1 - 0.5
         edges = np.linspace(-0.5, 0.5, 101)
         return float(edges[np.histogram(deviations, edges)[0].argmax()])
 

@@ -278,20 +278,19 @@ class Pictures(FeatureSet):
     can_use_log_mel = False
 
 
-FEATURE_SETS: Mapping[str, FeatureSet] = {
-    each.name: each
-    for each in (
-        AudioStatistics("kaggle", columns=tables.columns("kaggle")),
-        AudioStatistics("capstone", columns=tables.columns("capstone")),
-        MelStatistics("logmel", columns=tables.columns("logmel")),
-        AudioStatistics("full", columns=tables.columns("full")),
-        LogMelArray("log_mel"),
-        MfccArray("mfcc"),
-        Stacked("stacked"),
-        Patches("patches"),
-        Pictures("pictures"),
-    )
-}
+_ALL = (
+    AudioStatistics("kaggle", columns=tables.columns("kaggle")),
+    AudioStatistics("capstone", columns=tables.columns("capstone")),
+    MelStatistics("logmel", columns=tables.columns("logmel")),
+    AudioStatistics("full", columns=tables.columns("full")),
+    LogMelArray("log_mel"),
+    MfccArray("mfcc"),
+    Stacked("stacked"),
+    Patches("patches"),
+    Pictures("pictures"),
+)
+
+FEATURE_SETS: Mapping[str, FeatureSet] = {each.name: each for each in _ALL}
 
 # The feature tables, in the order in which a source's default is chosen.
 TABLE_SETS = ("kaggle", "logmel", "capstone", "full")

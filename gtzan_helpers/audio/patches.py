@@ -67,9 +67,8 @@ def patches_from_log_mel(
     centres = _mel_centres(sr, len(log_mel))
     bands = np.interp(_mel_centres(PATCH_SR, n_bands), centres, np.arange(len(log_mel)))
     times = np.asarray(starts_s)[:, None] + np.arange(n_frames) * PATCH_HOP / PATCH_SR
-    frames = np.minimum(times * frame_rate, log_mel.shape[1] - 1)
-    places = np.broadcast_arrays(bands, frames[..., None])
-    level = map_coordinates(log_mel, places, order=1, mode="nearest")
+    frames = np.minimum(times * frame_rate, log_mel.shape[1] - 1)[..., None]
+    level = map_coordinates(log_mel, np.broadcast_arrays(bands, frames), order=1, mode="nearest")
     # A frame's power grows with the square of its length, for tones and for noise.
     level += LOUDEST_DB + 20 * np.log10(PATCH_FFT / n_fft)
     return np.log10(1 + 10_000 * 10 ** (level / 10)).astype(np.float16)

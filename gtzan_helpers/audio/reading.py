@@ -139,10 +139,9 @@ def _opened(path: str | Path) -> Iterator[soundfile.SoundFile]:
         if path.stat().st_size == 0:
             raise AudioError("an empty file (0 bytes); copy or fetch it again")
         _check_complete(*_data_bytes(path), "bytes")
-        # As bytes, a name need not be UTF-8; on Windows it always is.
-        name = os.fsencode(path) if os.name == "posix" else path
         with _muted():
-            file = soundfile.SoundFile(name)
+            # As bytes, a name need not be UTF-8; on Windows it always is.
+            file = soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path)
         with file:
             if not MIN_RATE <= file.samplerate <= MAX_RATE:
                 bounds = f"{MIN_RATE:,} to {MAX_RATE:,} Hz"

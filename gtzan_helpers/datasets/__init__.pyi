@@ -4,6 +4,9 @@ from . import embedded as embedded
 from . import fingerprints as fingerprints
 from . import splits as splits
 from .extraction import Features as Features
+from .extraction import Settings as Settings
+from .extraction import assemble as assemble
+from .extraction import extract as extract
 from .facts import gtzan_facts as gtzan_facts
 from .kinds.folders import AudioFolder as AudioFolder
 from .kinds.folders import PictureFolder as PictureFolder
@@ -16,6 +19,7 @@ from .kinds.tables import TableSource as TableSource
 from .kinds.tables import read_table as read_table
 from .kinds.tables import write_csv as write_csv
 from .sources import COLUMNS as COLUMNS
+from .sources import FileSource as FileSource
 from .sources import LostSource as LostSource
 from .sources import Source as Source
 from .sources import open_source as open_source

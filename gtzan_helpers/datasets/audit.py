@@ -3,15 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pandas as pd
 
 from gtzan_helpers import config
 from gtzan_helpers.audio import reading
-from gtzan_helpers.datasets import fingerprints
-from gtzan_helpers.datasets.facts import gtzan_facts
-from gtzan_helpers.datasets.sources import Source, open_source
+from gtzan_helpers.datasets import Source, fingerprints, gtzan_facts, open_source
 from gtzan_helpers.errors import AudioError, NotPossibleError
 from gtzan_helpers.workers import Workers, progress_bar
 
@@ -84,15 +81,12 @@ def check(source: str | Path | Source, *, jobs: int | None = None) -> Audit:
     left_out = ""
     findings: list[Finding] = []
     bits: dict[str, np.ndarray] = {}
-    skipped: list[Path] = []
     if source.has_audio:
-        tasks = [(path,) for path in tracks.path]
-        results = Workers(jobs or joblib.cpu_count()).map(_examine, tasks)
-        examined = progress_bar(results, total=len(tasks), description="check", unit="track")
+        results = Workers(jobs or -1).map(_examine, [(path,) for path in tracks.path])
+        examined = progress_bar(results, total=len(tracks), description="check", unit="track")
         for track_id, (faults, fingerprint) in zip(tracks.track_id, examined, strict=True):
             bits[track_id] = fingerprint
             findings += [(fault, track_id, text) for fault, text in faults]
-        skipped = _skipped(source.path, set(tracks.path))
     elif source.gives("log_mel"):
         for track_id, log_mel, frame_rate in source.log_mels():
             bits[track_id] = fingerprints.from_log_mel(log_mel, frame_rate=frame_rate)
@@ -100,6 +94,7 @@ def check(source: str | Path | Source, *, jobs: int | None = None) -> Audit:
     else:
         raise NotPossibleError(f"{source.name} ({source.kind}): only audio and packs are checked")
     findings += _duplicates(tracks) + _near_duplicates(tracks, bits) + _missing(source)
+    skipped = _skipped(source.path, set(tracks.path)) if source.has_audio else []
     table = pd.DataFrame(findings, columns=["fault", "track_id", "what"])
     return Audit(len(tracks), table, skipped, left_out, bits)
 
@@ -140,10 +135,9 @@ def _originals(tracks: pd.DataFrame) -> pd.Series:
 
 
 def _duplicates(tracks: pd.DataFrame) -> list[Finding]:
-    pairs = zip(tracks.track_id, _originals(tracks), strict=True)
     return [
         ("duplicate", one, f"the same music as {other}{_other_label(tracks, one, other)}")
-        for one, other in pairs
+        for one, other in zip(tracks.track_id, _originals(tracks), strict=True)
         if one != other
     ]
 
@@ -151,11 +145,9 @@ def _duplicates(tracks: pd.DataFrame) -> list[Finding]:
 def _near_duplicates(tracks: pd.DataFrame, bits: dict[str, np.ndarray]) -> list[Finding]:
     """Tracks that sound like an earlier one, each with the most similar of these."""
     ids = tracks.track_id[_originals(tracks) == tracks.track_id].tolist()
-    nearest: dict[int, fingerprints.Match] = {}
-    for match in fingerprints.search([bits[track_id] for track_id in ids]):
-        known = nearest.get(match.other, match)
-        if match.error_rate <= min(known.error_rate, DUPLICATE_ERROR_RATE):
-            nearest[match.other] = match
+    matches = fingerprints.search([bits[track_id] for track_id in ids])
+    matches.sort(key=lambda match: match.error_rate, reverse=True)  # the last one counts
+    nearest = {match.other: match for match in matches if match.error_rate <= DUPLICATE_ERROR_RATE}
     findings = []
     for place, match in sorted(nearest.items()):
         track, original = ids[place], ids[match.one]
@@ -166,8 +158,8 @@ def _near_duplicates(tracks: pd.DataFrame, bits: dict[str, np.ndarray]) -> list[
 
 
 def _other_label(tracks: pd.DataFrame, *ids: str) -> str:
-    n_labels = tracks.genre[tracks.track_id.isin(ids)].nunique()
-    return ", under another label" if n_labels > 1 else ""
+    labels = set(tracks.genre[tracks.track_id.isin(ids)])
+    return ", under another label" if len(labels) > 1 else ""
 
 
 def _missing(source: Source) -> list[Finding]:
@@ -187,5 +179,4 @@ def _skipped(folder: Path, used: set[str]) -> list[Path]:
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and str(path) not in used]
     shown = [path for path in paths if "/." not in f"/{path.relative_to(folder).as_posix()}"]
     # Beside the labels' folders any file may lie, except audio.
-    audio = reading.SUFFIXES
-    return [path for path in shown if path.parent.parent == folder or path.suffix.lower() in audio]
+    return [p for p in shown if p.parent.parent == folder or p.suffix.lower() in reading.SUFFIXES]

@@ -38,11 +38,11 @@ BLOCK = 1 << 18
 
 @dataclass(frozen=True)
 class Archive:
-    """Where to download an archive; size and hash are None if they may change."""
+    """Where to download an archive; size and hash are 0 and empty if they may change."""
 
     address: str
-    n_bytes: int | None = None
-    sha256: str | None = None
+    n_bytes: int = 0
+    sha256: str = ""
 
     @property
     def host(self) -> str:
@@ -64,8 +64,7 @@ def archives(name: str) -> list[Archive]:
     text = (config.facts_dir() / "archives.csv").read_text(encoding="utf-8")
     options: dict[str, list[Archive]] = {}
     for dataset, address, n_bytes, sha256 in list(csv.reader(text.splitlines()))[1:]:
-        archive = Archive(address, int(n_bytes or 0) or None, sha256 or None)
-        options.setdefault(dataset, []).append(archive)
+        options.setdefault(dataset, []).append(Archive(address, int(n_bytes or 0), sha256))
     return choose(options, name, "dataset")
 
 
@@ -94,14 +93,14 @@ def fetch(
         nothing is partly unpacked.
     """
     root = Path(to).expanduser() if to else config.data_dir()
-    target = root / name
+    target, temporary = root / name, root / f".{name}.unpacking"
     options = archives(name) if sources is None else sources
     parts = {archive: _part(archive, root / "downloads") for archive in options}
     if target.exists():
         if not (target.is_dir() and any(target.iterdir())):
             raise DownloadError(f"{target}: there is something without music; remove it first")
         # What an earlier call that was killed at its very end could not remove.
-        shutil.rmtree(_unpacking(target), ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         for part in parts.values():
             part.unlink(missing_ok=True)
         return target
@@ -109,7 +108,7 @@ def fetch(
     for archive, part in parts.items():
         try:
             _download(archive, part)
-            _unpack(part, target)
+            _unpack(part, temporary, target)
             part.unlink()
             return target
         except DownloadError as error:
@@ -129,7 +128,7 @@ def _part(archive: Archive, folder: Path) -> Path:
 def _download(archive: Archive, part: Path) -> None:
     """Download an archive, resuming an earlier attempt, and verify its size and hash."""
     part.parent.mkdir(parents=True, exist_ok=True)
-    if archive.n_bytes is None or not part.exists() or part.stat().st_size < archive.n_bytes:
+    if not archive.n_bytes or not part.exists() or part.stat().st_size < archive.n_bytes:
         try:
             _transfer(archive, part)
         except requests.Timeout as error:
@@ -143,7 +142,7 @@ def _download(archive: Archive, part: Path) -> None:
     if not fault and archive.sha256 and file_hash(part, "sha256") != archive.sha256:
         fault = f"sent another file (its sha256 is not {archive.sha256[:12]}...)"
     if fault:
-        if size >= (archive.n_bytes or 0):  # a shorter one is resumed
+        if size >= archive.n_bytes:  # a shorter one is resumed
             part.unlink()
         raise DownloadError(f"{archive.host} {fault}")
 
@@ -161,9 +160,7 @@ def _transfer(archive: Archive, part: Path) -> None:
         # A login page, say, must not be taken for the beginning of the archive.
         if total and (fault := _wrong_size(archive, total)):
             raise DownloadError(f"{archive.host} {fault}")
-        bar = tqdm(
-            total=total, initial=size, unit="B", unit_scale=True, desc=part.stem, disable=None
-        )
+        bar = tqdm(None, part.stem, total, initial=size, unit="B", unit_scale=True, disable=None)
         with part.open("ab" if resumed else "wb") as file, bar:
             for block in response.iter_content(BLOCK):
                 file.write(block)
@@ -174,7 +171,7 @@ def _transfer(archive: Archive, part: Path) -> None:
 
 def _wrong_size(archive: Archive, n_bytes: int) -> str:
     """What is wrong with a size that was declared or received; empty where nothing is."""
-    if n_bytes < (archive.n_bytes or 0):
+    if n_bytes < archive.n_bytes:
         return f"sent {n_bytes:,} of {archive.n_bytes:,} bytes"
     return f"sent more than {archive.max_bytes:,} bytes" if n_bytes > archive.max_bytes else ""
 
@@ -182,13 +179,8 @@ def _wrong_size(archive: Archive, n_bytes: int) -> str:
 # Unpacking
 
 
-def _unpacking(target: Path) -> Path:
-    return target.with_name(f".{target.name}.unpacking")
-
-
-def _unpack(path: Path, target: Path) -> None:
+def _unpack(path: Path, temporary: Path, target: Path) -> None:
     """Unpack the labelled folders of an archive, all or nothing."""
-    temporary = _unpacking(target)
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         if tarfile.is_tarfile(path):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gtzan_helpers import config
+from gtzan_helpers import config, datasets
 from gtzan_helpers.audio.feature_sets import FRAME_PERIOD, FeatureSet, SegmentFeatures
 from gtzan_helpers.audio.segments import repeat_or_cut
 from gtzan_helpers.errors import AudioError, GtzanError, NotPossibleError, WriteError
@@ -69,22 +69,19 @@ class Features:
 
 
 def extract(
-    name: str,
-    tracks: pd.DataFrame,
+    source: "datasets.Source",
     inputs: Sequence[Any],
     describe: Describe,
     feature_set: FeatureSet,
     settings: Settings,
     workers: Workers,
 ) -> Features:
-    """Compute features of tracks, or load them where they are in the cache.
+    """Compute features of a source's tracks, or load them where they are in the cache.
 
     Parameters
     ----------
-    name : str
-        Of the source, for messages.
-    tracks : DataFrame
-        Entries of the cache are named after their `md5`.
+    source : Source
+        Entries of the cache are named after the `md5` of its tracks.
     inputs : sequence
         What each track is made of: a path, or a stored spectrogram.
     describe : callable
@@ -107,18 +104,14 @@ def extract(
     """
     describe = partial(describe, feature_set=feature_set, **settings)
     folder = config.cache_dir() / "features" / _key(feature_set, settings)
-    entries = [_entry(folder, md5) for md5 in tracks.md5]
+    entries = [_entry(folder, md5) for md5 in source.tracks.md5]
+    tasks = [(entry, describe, track) for entry, track in zip(entries, inputs, strict=True)]
     missing = [row for row, entry in enumerate(entries) if not entry.exists()]
-    tasks = [(entries[row], describe, inputs[row]) for row in missing]
-    results = progress_bar(
-        workers.map(_compute, tasks), total=len(tasks), description="extract", unit="track"
-    )
+    computed = workers.map(_compute, [tasks[row] for row in missing])
+    results = progress_bar(computed, total=len(missing), description="extract", unit="track")
     reasons = dict(zip(missing, results, strict=True))
-    parts = [
-        reasons.get(row) or _load_or_make(entry, describe, inputs[row])
-        for row, entry in enumerate(entries)
-    ]
-    features = assemble(name, tracks, parts, feature_set)
+    parts = [reasons.get(row) or _load_or_make(*task) for row, task in enumerate(tasks)]
+    features = assemble(source, parts, feature_set)
     of_log_mel = "frame_period" in settings
     period = settings.get("frame_period", FRAME_PERIOD) if feature_set.framed(of_log_mel) else None
     return replace(features, frame_period=period, of_log_mel=of_log_mel)
@@ -168,23 +161,20 @@ def _load(path: Path) -> SegmentFeatures:
 
 
 def assemble(
-    name: str,
-    tracks: pd.DataFrame,
-    parts: Sequence[SegmentFeatures | str],
-    feature_set: FeatureSet,
+    source: "datasets.Source", parts: Sequence[SegmentFeatures | str], feature_set: FeatureSet
 ) -> Features:
     """Put together what each track gave: features, or the reason why it cannot be used."""
+    tracks = source.tracks
     of_tracks = [part for part in parts if isinstance(part, SegmentFeatures)]
     if not of_tracks:
-        none = f"not one of {len(tracks)} tracks could be used"
-        raise NotPossibleError(f"{name}: {none}; the first: {parts[0]}")
+        none = f"{source.name}: not one of {len(tracks)} tracks could be used"
+        raise NotPossibleError(f"{none}; the first: {parts[0]}")
     failed = np.array([isinstance(part, str) for part in parts])
     failures = tracks.loc[failed, ["track_id", "path"]].reset_index(drop=True)
     failures["reason"] = [part for part in parts if isinstance(part, str)]
     usable = tracks[~failed].reset_index(drop=True)
     counts = [len(part.starts_s) for part in of_tracks]
-    segments = usable.loc[np.repeat(usable.index, counts), ["track_id", "genre"]]
-    segments = segments.reset_index(drop=True)
+    segments = usable[["track_id", "genre"]].loc[usable.index.repeat(counts)].reset_index(drop=True)
     segments.insert(1, "segment", np.concatenate([np.arange(count) for count in counts]))
     segments.insert(2, "start_s", np.concatenate([part.starts_s for part in of_tracks]))
     segments["repeated"] = np.repeat([part.repeated for part in of_tracks], counts)

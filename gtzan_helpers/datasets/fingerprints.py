@@ -128,11 +128,9 @@ def from_audio(y: np.ndarray, *, sr: int) -> np.ndarray:
     """
     from gtzan_helpers.audio import reading, spectra  # librosa takes long to import
 
-    y = y[: round(LONGEST_SECONDS * sr)]
-    if sr != config.SR:
-        y = reading.resample(y, sr=sr, target_sr=config.SR)
-    log_mel = spectra.log_mel(y, sr=config.SR)
-    return from_log_mel(log_mel, frame_rate=config.SR / spectra.HOP_LENGTH)
+    y = reading.resample(y[: round(LONGEST_SECONDS * sr)], sr=sr, target_sr=config.SR)
+    frame_rate = config.SR / spectra.HOP_LENGTH
+    return from_log_mel(spectra.log_mel(y, sr=config.SR), frame_rate=frame_rate)
 
 
 def _averaged(bands: np.ndarray, frame_rate: float) -> np.ndarray:
@@ -179,8 +177,7 @@ def compare(one: np.ndarray, other: np.ndarray, lag: int) -> tuple[float, float]
     """
     products = np.multiply(*overlap(one, other, lag))
     n_bits = np.count_nonzero(products)
-    error_rate = np.count_nonzero(products < 0) / n_bits if n_bits else 0.5
-    return float(error_rate), n_bits / BITS
+    return np.count_nonzero(products < 0) / n_bits if n_bits else 0.5, n_bits / BITS
 
 
 def search(fingerprints: Sequence[np.ndarray]) -> list[Match]:

@@ -13,17 +13,14 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import ClassVar
 
-import joblib
 import numpy as np
 import pandas as pd
 
 from gtzan_helpers import config
-from gtzan_helpers.audio import feature_sets
+from gtzan_helpers.audio import feature_sets, reading
 from gtzan_helpers.audio.feature_sets import FeatureSet
-from gtzan_helpers.audio.reading import SUFFIXES
-from gtzan_helpers.datasets import facts
+from gtzan_helpers.datasets import Features, Settings, facts
 from gtzan_helpers.datasets.embedded.plan import planned_facts
-from gtzan_helpers.datasets.extraction import Features, Settings
 from gtzan_helpers.errors import NotPossibleError, SourceError, reason
 from gtzan_helpers.workers import Workers
 
@@ -206,7 +203,7 @@ class Source(ABC):
         if refusal := self.refusal(feature_set, segment_seconds):
             raise NotPossibleError(refusal)
         settings = {"segment_seconds": float(segment_seconds), "change": change}
-        return self.compute(chosen, settings, Workers(jobs or joblib.cpu_count(), scheduler))
+        return self.compute(chosen, settings, Workers(jobs or -1, scheduler))
 
     def log_mels(self) -> Iterator[tuple[str, np.ndarray, float]]:
         """Yield id, log-mel spectrogram (dB) and frames per second of each track, as stored.
@@ -347,7 +344,7 @@ def open_source(source: str | Path | Source, *, profile: str = "quick", jobs: in
         if place := kind.find(path):
             return _open(kind, place, name, settings)
     if path.is_dir():
-        endings = f"{path.name}/<label>/*{{{','.join(suffix[1:] for suffix in SUFFIXES)}}}"
+        endings = f"{path.name}/<label>/*{{{','.join(suffix[1:] for suffix in reading.SUFFIXES)}}}"
         raise SourceError(f"{path}: no audio in labelled folders; expected {endings}")
     raise SourceError(f"{source}: neither a folder nor a .npz pack nor a .csv table")
 
@@ -383,11 +380,8 @@ def _locate(source: str | Path) -> tuple[Path, str]:
 
 
 def _state(path: Path) -> tuple[str, int, int]:
-    """Absolute path, size and time of change of a file; a broken link has neither."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return str(path.absolute()), 0, 0
+    """Absolute path, size and time of change of a file; of a broken link its own."""
+    stat = path.stat() if path.exists() else path.lstat()
     return str(path.absolute()), stat.st_size, stat.st_mtime_ns
 
 

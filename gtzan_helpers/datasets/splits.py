@@ -121,9 +121,8 @@ def _hold_out(labels: pd.Series, sizes: Sizes, seed: int) -> Division:
 
 
 def _check_labels(protocol: str, split: Split, segments: pd.DataFrame) -> None:
-    for name in ("train", "test"):
-        missing = sorted(set(segments.genre) - set(segments.genre.iloc[getattr(split, name)]))
-        if missing:
+    for name, rows in (("train", split.train), ("test", split.test)):
+        if missing := sorted(set(segments.genre) - set(segments.genre.iloc[rows])):
             raise NotPossibleError(f"{protocol}: {name} would hold no {', '.join(missing)}")
     if not len(split.valid):
         raise NotPossibleError(f"{protocol}: valid would be empty")

@@ -54,12 +54,17 @@ def _pool(x: Tensor, size: tuple[int, int]) -> Tensor:
 # Dense networks
 
 
-def dense(x: Tensor, units: Sequence[int] = (512, 256, 128, 64), dropout: float = 0.0) -> Tensor:
-    """Fully connected layers of ReLU units."""
+def dense(
+    x: Tensor,
+    units: Sequence[int] = (512, 256, 128, 64),
+    dropout: float = 0.0,
+    norm: bool = False,
+) -> Tensor:
+    """Fully connected layers of ReLU units; `norm` and `dropout` regularise."""
     for n_units in units:
-        x = layers.Activation("relu")(layers.Dense(n_units)(x))
-        if dropout:
-            x = layers.Dropout(dropout)(x)
+        x = layers.Dense(n_units, use_bias=not norm)(x)
+        x = layers.Activation("relu")(layers.BatchNormalization()(x) if norm else x)
+        x = layers.Dropout(dropout)(x) if dropout else x
     return x
 
 

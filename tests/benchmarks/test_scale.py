@@ -89,7 +89,6 @@ def seconds_for(paths, jobs, folder):
     shutil.rmtree(folder, ignore_errors=True)
     settings = {"segment_seconds": 3.0, "change": "", "sr": SR, "seconds_limit": None}
     describe = partial(folders._describe_file, feature_set=feature_set("kaggle"), **settings)
-    describe = partial(extraction._described, describe)
     tasks = [(folder / f"{path.stem}.npz", describe, str(path)) for path in paths]
     compute = joblib.delayed(extraction._compute)
     started = time.perf_counter()

@@ -57,7 +57,7 @@ class Host:
         self.sent = 0
         self.requests = []
 
-    def offer(self, path, content, *, n_bytes=None, sha256=None, checked=True):
+    def offer(self, path, content, *, n_bytes=0, sha256="", checked=True):
         """Offer a file; return its archive, with its true size and hash by default."""
         self.files[path] = content
         if checked:

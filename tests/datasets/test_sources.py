@@ -33,7 +33,7 @@ def write_tracks(root, *names):
 def write_pack(path, ids, *, n_mels=128, frame_period=0.08, sr=SR):
     stored = np.arange(len(ids) * n_mels * 100, dtype=np.uint8).reshape(len(ids), n_mels, 100)
     genres = np.array([track_id.split(".")[0] for track_id in ids])
-    pack = datasets.Pack(np.array(ids), genres, stored, frame_period=frame_period, sr=sr)
+    pack = datasets.Pack(np.array(ids), genres, stored, frame_period_s=frame_period, sr=sr)
     return datasets.save_pack(path, pack)
 
 

@@ -27,7 +27,7 @@ def write_tracks(root, *names):
 
 def write_pack(path, ids, genres):
     stored = np.arange(len(ids) * 8 * 30, dtype=np.uint8).reshape(len(ids), 8, 30)
-    pack = datasets.Pack(np.array(ids), np.array(genres), stored, frame_period=0.08)
+    pack = datasets.Pack(np.array(ids), np.array(genres), stored, frame_period_s=0.08)
     return datasets.save_pack(path, pack)
 
 

@@ -273,7 +273,7 @@ def test_extract_writes_a_pack_at_a_frame_period(gtzan, songs, tmp_path):
     assert process.returncode == 0
     pack = packs.read_pack(tmp_path / "p.npz")
     assert pack.track_id.tolist() == ["p1", "p2", "w1"]
-    assert pack.frame_period == pytest.approx(0.1)
+    assert pack.frame_period_s == pytest.approx(0.1)
     assert pack.stored.shape[2] == pytest.approx(35, abs=1)
 
 

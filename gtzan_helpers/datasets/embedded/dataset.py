@@ -97,7 +97,6 @@ def _path(folder: Path, track: pd.Series) -> Path:
 def _write(folder: Path, track: pd.Series, seconds: float, seed: int) -> None:
     # Encoded in memory, because libsndfile does not report a full disk.
     encoded = io.BytesIO()
-    y = render(track, seconds, seed=seed)
-    soundfile.write(encoded, y, SR, subtype="PCM_16", format="WAV")
+    soundfile.write(encoded, render(track, seconds, seed=seed), SR, subtype="PCM_16", format="WAV")
     with files.replacing(_path(folder, track)) as temporary:
         temporary.write_bytes(encoded.getvalue())

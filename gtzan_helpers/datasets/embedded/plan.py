@@ -54,8 +54,7 @@ def make_plan(n_tracks: int, *, seed: int) -> pd.DataFrame:
     tracks = tracks.assign(true_genre=tracks.genre, artist=number % n_artists, song=tracks.index)
     tracks = tracks.assign(duplicate_of=pd.NA, replica="none")
     _plant_faults(tracks, rng)
-    artists = tracks.true_genre + "/" + tracks.artist.astype(str)
-    tracks["artist_group"] = pd.factorize(artists)[0]
+    tracks["artist_group"] = tracks.groupby(["true_genre", "artist"], sort=False).ngroup()
     tracks["sturm_removed"] = tracks.duplicate_of.notna()
     tracks["fault_filtered"] = _partition(tracks, rng)
     return tracks.astype(FACTS)
@@ -85,9 +84,8 @@ def _partition(tracks: pd.DataFrame, rng: np.random.Generator) -> pd.Series:
     for _, group in sound.groupby("genre"):
         artists = rng.permutation(group.artist_group.unique())
         n_valid, n_test = (max(1, round(share * len(artists))) for share in HELD_OUT_SHARES)
-        n_train = len(artists) - n_test - n_valid
-        parts = np.repeat(["test", "valid", "train"], [n_test, n_valid, n_train])
-        partition[group.index] = group.artist_group.map(dict(zip(artists, parts, strict=True)))
+        parts = ["test"] * n_test + ["valid"] * n_valid + ["train"] * len(artists)
+        partition[group.index] = group.artist_group.map(dict(zip(artists, parts, strict=False)))
     return partition
 
 

@@ -114,8 +114,7 @@ def _bass(song: Song, root: int, times: np.ndarray) -> Iterator[Sound]:
 
 
 def _chords(song: Song, root: int, chord: list[int], times: np.ndarray) -> Iterator[Sound]:
-    timbre = song.comp_timbre
-    strum = 0.012 * SR * (timbre.attack < 0.005)
+    strum = 0.012 * SR * (song.comp_timbre.attack < 0.005)
     for time, sign in zip(times, song.comp, strict=False):
         if sign == ".":
             continue
@@ -123,7 +122,7 @@ def _chords(song: Song, root: int, chord: list[int], times: np.ndarray) -> Itera
         gain = (0.12 if sign == "o" else 0.2) * song.rng.uniform(0.8, 1.2)
         for k, interval in enumerate(chord):
             pitch = 48 + (song.tonic + root) % 12 + interval
-            yield _note(timbre, pitch, length), time + k * strum, gain
+            yield _note(song.comp_timbre, pitch, length), time + k * strum, gain
 
 
 def _lead(song: Song, times: np.ndarray, degrees: list[int]) -> Iterator[Sound]:
@@ -138,8 +137,7 @@ def _lead(song: Song, times: np.ndarray, degrees: list[int]) -> Iterator[Sound]:
         pitch = 54 + (song.tonic + 6) % 12 + scale[index] + 12 * (octave + song.lead_octave)
         pitch -= 12 * (pitch > 84)
         length = int(min(until - step, 6) * song.beat / 4)
-        note = _note(song.lead_timbre, pitch, length)
-        yield note, times[step], 0.35 * rng.uniform(0.7, 1.2)
+        yield _note(song.lead_timbre, pitch, length), times[step], 0.35 * rng.uniform(0.7, 1.2)
 
 
 def _drum_kit(song: Song) -> dict[str, np.ndarray]:
@@ -171,30 +169,27 @@ def _drum_kit(song: Song) -> dict[str, np.ndarray]:
 
 def _produce(buses: np.ndarray, song: Song) -> np.ndarray:
     """Mix, distort, add a room, and record; room and recording are one filter."""
-    rng = song.rng
     drums, bass, comp, lead = buses * song.levels.astype(np.float32)[:, None]
     guitars = np.tanh(np.float32(song.drive) * (comp + 0.5 * lead))
     guitars *= np.float32(0.5 / np.tanh(max(song.drive, 0.5)))
     mix = 0.7 * drums + 0.8 * bass + guitars + 0.5 * lead
-    mix += np.float32(song.hiss) * rng.standard_normal(mix.size, dtype=np.float32)
+    mix += np.float32(song.hiss) * song.rng.standard_normal(mix.size, dtype=np.float32)
     echo_length = int(0.7 * song.room * SR)
     size = scipy.fft.next_fast_len(mix.size + echo_length, real=True)
     # A generator of its own, so that the room does not depend on the track's duration.
-    echo = rng.spawn(1)[0].standard_normal(echo_length)
+    echo = song.rng.spawn(1)[0].standard_normal(echo_length)
     echo *= np.exp(-5 * np.arange(echo_length) / echo_length)
     echo[0] = 0
     echo *= 0.35 * np.sqrt(song.room) / np.linalg.norm(echo)
     echo[0] = 1
-    response = np.fft.rfft(echo, size) * _recording(size, song)
-    y = scipy.fft.irfft(scipy.fft.rfft(mix, size) * response.astype(np.complex64), size)
-    y = y[: mix.size]
+    response = (np.fft.rfft(echo, size) * _recording(size, song)).astype(np.complex64)
+    y = scipy.fft.irfft(scipy.fft.rfft(mix, size) * response, size)[: mix.size]
     return (y * (0.8 / max(1e-9, np.abs(y).max()))).astype(np.float32)
 
 
 def _recording(size: int, song: Song) -> np.ndarray:
     """Frequency response of the recording: tilted, and without the lowest bass and the treble."""
     frequency = np.fft.rfftfreq(size, 1 / SR)
-    octaves = np.log2(np.maximum(frequency, 20) / 1000)
-    tilt = 10 ** (song.tilt * octaves / 60)
+    tilt = 10 ** (song.tilt * np.log2(np.maximum(frequency, 20) / 1000) / 60)
     low_cut = frequency / np.hypot(frequency, 40)
     return tilt * low_cut / np.sqrt(1 + (frequency / song.cutoff) ** 6)

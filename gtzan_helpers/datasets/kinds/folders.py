@@ -13,9 +13,7 @@ import threadpoolctl
 from gtzan_helpers import config
 from gtzan_helpers.audio import feature_sets, reading
 from gtzan_helpers.audio.feature_sets import PICTURE_SIZE, FeatureSet, SegmentFeatures
-from gtzan_helpers.datasets import facts
-from gtzan_helpers.datasets.extraction import Features, Settings, assemble, extract
-from gtzan_helpers.datasets.sources import Source
+from gtzan_helpers.datasets import Features, Settings, Source, assemble, extract, facts
 from gtzan_helpers.errors import AudioError, reason
 from gtzan_helpers.files import file_hash
 from gtzan_helpers.workers import Workers
@@ -48,8 +46,7 @@ class LabelledFolder(Source):
         paths = list(self.files(self.path))
         tracks = pd.DataFrame({"track_id": _track_ids(paths), "path": [str(p) for p in paths]})
         tracks["genre"] = [path.parent.name for path in paths]
-        tracks["md5"] = pd.array([_md5(path) for path in paths], dtype="string")
-        return tracks
+        return tracks.assign(md5=pd.array([_md5(path) for path in paths], dtype="string"))
 
 
 class AudioFolder(LabelledFolder):
@@ -79,8 +76,7 @@ class AudioFolder(LabelledFolder):
     def compute(self, feature_set: FeatureSet, settings: Settings, workers: Workers) -> Features:
         """Compute features of every recording."""
         settings |= {"sr": config.SR, "seconds_limit": self.profile.seconds_limit}
-        name, tracks, paths = self.name, self.tracks, self.tracks.path
-        return extract(name, tracks, paths, _describe_file, feature_set, settings, workers)
+        return extract(self, self.tracks.path, _describe_file, feature_set, settings, workers)
 
 
 class PictureFolder(LabelledFolder):
@@ -97,8 +93,7 @@ class PictureFolder(LabelledFolder):
 
     def compute(self, feature_set: FeatureSet, settings: Settings, workers: Workers) -> Features:
         """Read every picture, brought to `PICTURE_SIZE`: values of shape (n, size, size, 3)."""
-        pictures = [_picture(path) for path in self.tracks.path]
-        return assemble(self.name, self.tracks, pictures, feature_set)
+        return assemble(self, [_picture(path) for path in self.tracks.path], feature_set)
 
 
 def _picture(path: str) -> SegmentFeatures | str:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 
@@ -18,30 +17,22 @@ from gtzan_helpers import config
 from gtzan_helpers.audio import FEATURE_SETS, patches, reading, segments, spectra
 from gtzan_helpers.audio.feature_sets import FeatureSet, SegmentFeatures
 from gtzan_helpers.audio.spectra import DB_RANGE, HOP_LENGTH, N_FFT, N_MELS, decode
-from gtzan_helpers.datasets.extraction import Features, Settings, extract
+from gtzan_helpers.datasets import Features, FileSource, Settings, Source, extract, open_source
 from gtzan_helpers.datasets.kinds.folders import read_start
-from gtzan_helpers.datasets.sources import FileSource, Source, open_source
 from gtzan_helpers.errors import DAMAGED_FILE, NotPossibleError, SettingError, SourceError, reason
 from gtzan_helpers.files import replacing
 from gtzan_helpers.workers import Workers
 
-# Attribute of `Pack`, and type, of each number in the file.
-NUMBERS: dict[str, tuple[str, type]] = {
-    "mel_db_min": ("db_min", float),
-    "mel_db_max": ("db_max", float),
-    "sr": ("sr", int),
-    "n_fft": ("n_fft", int),
-    "n_mels": ("n_mels", int),
-    "hop_length": ("hop_length", int),
-    "frame_period_s": ("frame_period", float),
-}
+# The numbers in the file, whole ones and others; attributes of `Pack` have the same names.
+WHOLE = ("sr", "n_fft", "n_mels", "hop_length")
+REAL = ("mel_db_min", "mel_db_max", "frame_period_s")
 
 # No level of music lies beyond, up or down.
 MOST_DB = 300.0
 
 REMEDY = "`gtzan extract SOURCE --pack F` writes one"
 
-FIELDS = ("track_id", "genre", "log_mel", *NUMBERS)
+FIELDS = ("track_id", "genre", "log_mel", *WHOLE, *REAL)
 
 
 @dataclass(frozen=True)
@@ -52,10 +43,10 @@ class Pack:
     ----------
     track_id, genre : ndarray of str, shape (n_tracks,)
     stored : ndarray, shape (n_tracks, n_mels, n_frames), uint8 or float
-        uint8 runs linearly from `db_min` to `db_max`; floats are dB.
-    frame_period : float
+        uint8 runs linearly from `mel_db_min` to `mel_db_max`; floats are dB.
+    frame_period_s : float
         Seconds from one frame to the next.
-    db_min, db_max : float
+    mel_db_min, mel_db_max : float
         Range in dB, relative to each track's maximum.
     sr, n_fft, hop_length : int
         How the frames were made: Hz, samples, samples.
@@ -64,9 +55,9 @@ class Pack:
     track_id: np.ndarray
     genre: np.ndarray
     stored: np.ndarray
-    frame_period: float
-    db_min: float = DB_RANGE[0]
-    db_max: float = DB_RANGE[1]
+    frame_period_s: float
+    mel_db_min: float = DB_RANGE[0]
+    mel_db_max: float = DB_RANGE[1]
     sr: int = config.SR
     n_fft: int = N_FFT
     hop_length: int = HOP_LENGTH
@@ -78,7 +69,7 @@ class Pack:
 
     def log_mel(self, index: int) -> np.ndarray:
         """Log-mel spectrogram of one track in dB, shape (n_mels, n_frames), float32."""
-        return decode(self.stored[index], self.db_min, self.db_max)
+        return decode(self.stored[index], self.mel_db_min, self.mel_db_max)
 
 
 class PackSource(FileSource):
@@ -98,15 +89,16 @@ class PackSource(FileSource):
 
     def log_mels(self) -> Iterator[tuple[str, np.ndarray, float]]:
         """Yield id, log-mel spectrogram (dB) and frames per second of each track."""
+        pack = self.pack
         for row in self._rows():
-            yield str(self.pack.track_id[row]), self.pack.log_mel(row), 1 / self.pack.frame_period
+            yield str(pack.track_id[row]), pack.log_mel(row), 1 / pack.frame_period_s
 
     def refusal(self, feature_set: str, segment_seconds: float) -> str:
         """A pack gives what a log-mel of our 128 bands allows."""
         pack, possible = self.pack, [n for n, s in FEATURE_SETS.items() if s.can_use_log_mel]
         if feature_set not in possible:
             need = f"audio; log-mel spectrograms give {', '.join(possible)}"
-        elif segment_seconds and segment_seconds < 2 * pack.frame_period:
+        elif segment_seconds and segment_seconds < 2 * pack.frame_period_s:
             need = f"segments of two frames; {segment_seconds:g} s are too short"
         elif pack.n_mels != N_MELS:
             need = f"{N_MELS} mel bands, not {pack.n_mels}"
@@ -120,11 +112,9 @@ class PackSource(FileSource):
         """Compute features of every stored spectrogram."""
         pack = self.pack
         stored = [pack.stored[row] for row in self._rows()]
-        settings |= {"sr": pack.sr, "n_fft": pack.n_fft, "frame_period": pack.frame_period}
-        settings["db_range"] = pack.db_min, pack.db_max
-        return extract(
-            self.name, self.tracks, stored, _describe_stored, feature_set, settings, workers
-        )
+        settings |= {"sr": pack.sr, "n_fft": pack.n_fft, "frame_period": pack.frame_period_s}
+        settings["db_range"] = pack.mel_db_min, pack.mel_db_max
+        return extract(self, stored, _describe_stored, feature_set, settings, workers)
 
 
 def _describe_stored(
@@ -132,12 +122,12 @@ def _describe_stored(
     feature_set: FeatureSet,
     *,
     frame_period: float,
-    db_range: tuple[float, float],
-    **settings: Any,
+    db_range: tuple,
+    **rest: Any,
 ) -> SegmentFeatures:
     log_mel = decode(stored, *db_range)
-    seed = zlib.crc32(stored.tobytes() + settings["change"].encode())
-    return feature_set.from_log_mel(log_mel, frame_rate=1 / frame_period, seed=seed, **settings)
+    seed = zlib.crc32(stored.tobytes() + rest["change"].encode())
+    return feature_set.from_log_mel(log_mel, frame_rate=1 / frame_period, seed=seed, **rest)
 
 
 def read_pack(path: str | Path) -> Pack:
@@ -156,9 +146,8 @@ def read_pack(path: str | Path) -> Pack:
         if any(column.dtype.kind not in "US" for column in words):
             raise ValueError("track_id and genre are no words")
         track_id, genre = (column.astype(str) for column in words)
-        numbers: dict[str, Any] = {
-            attribute: kind(fields[field].item()) for field, (attribute, kind) in NUMBERS.items()
-        }
+        numbers: dict[str, Any] = {field: int(fields[field].item()) for field in WHOLE}
+        numbers |= {field: float(fields[field].item()) for field in REAL}
     except DAMAGED_FILE as error:
         raise SourceError(f"{path}: not a feature pack ({reason(error)}); {REMEDY}") from error
     n_mels = numbers.pop("n_mels")
@@ -181,24 +170,23 @@ def _fault(pack: Pack, n_mels: int) -> str:
     in_db = np.issubdtype(stored.dtype, np.floating) and np.abs(stored).max() <= MOST_DB
     if stored.dtype != np.uint8 and not in_db:
         return f"log_mel is {stored.dtype}, not uint8 or floats within {MOST_DB:g} dB"
-    frames = 0 < pack.frame_period <= 1 and -MOST_DB <= pack.db_min < pack.db_max <= MOST_DB
+    frames = 0 < pack.frame_period_s <= 1
+    levels = -MOST_DB <= pack.mel_db_min < pack.mel_db_max <= MOST_DB
     rates = reading.MIN_RATE <= pack.sr <= reading.MAX_RATE and 0 < pack.n_fft <= pack.sr
-    if not (frames and rates and pack.hop_length > 0):
-        return (
-            f"sr={pack.sr}, n_fft={pack.n_fft}, hop_length={pack.hop_length}, frame_period_s="
-            f"{pack.frame_period}, dB from {pack.db_min} to {pack.db_max}: one of these cannot be"
-        )
-    return ""
+    if frames and levels and rates and pack.hop_length > 0:
+        return ""
+    numbers = ", ".join(f"{name}={getattr(pack, name)}" for name in (*WHOLE, *REAL))
+    return f"{numbers}: one of these cannot be"
 
 
 def save_pack(path: str | Path, pack: Pack) -> Path:
     """Save a feature pack, whole or not at all."""
-    fields: dict[str, Any] = {"log_mel": pack.stored}
-    fields |= {"track_id": pack.track_id.astype(str), "genre": pack.genre.astype(str)}
-    for field, (attribute, kind) in NUMBERS.items():
-        fields[field] = (np.int32 if kind is int else np.float32)(getattr(pack, attribute))
+    fields: dict[str, Any] = {"track_id": pack.track_id.astype(str)}
+    fields["genre"] = pack.genre.astype(str)
+    fields |= {field: np.int32(getattr(pack, field)) for field in WHOLE}
+    fields |= {field: np.float32(getattr(pack, field)) for field in REAL}
     with replacing(path) as temporary:
-        np.savez_compressed(temporary, **fields)
+        np.savez_compressed(temporary, log_mel=pack.stored, **fields)
     return Path(path)
 
 
@@ -234,7 +222,7 @@ def write_pack(
     DataFrame
         The failures: `track_id`, `path`, `reason`.
     """
-    workers = Workers(jobs or joblib.cpu_count(), scheduler)
+    workers = Workers(jobs or -1, scheduler)
     source = open_source(source, profile=profile, jobs=workers.jobs)
     if not source.has_audio:
         raise NotPossibleError(f"a pack is made from audio; {source.name} is a {source.kind}")
@@ -245,8 +233,8 @@ def write_pack(
     if not hop_seconds <= period <= 1:
         raise SettingError(f"frame_period={period:g} is not possible: {hop_seconds:.4f} to 1 s")
     settings = {"hops": period / hop_seconds, "seconds_limit": source.profile.seconds_limit}
-    log_mel, paths = FEATURE_SETS["log_mel"], source.tracks.path
-    features = extract(source.name, source.tracks, paths, _encode_file, log_mel, settings, workers)
+    log_mel = FEATURE_SETS["log_mel"]
+    features = extract(source, source.tracks.path, _encode_file, log_mel, settings, workers)
     track_id, genre = features.tracks[["track_id", "genre"]].to_numpy(str).T
     save_pack(path, Pack(track_id, genre, features.values, period))
     return features.failures

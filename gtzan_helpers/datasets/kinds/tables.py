@@ -11,9 +11,8 @@ import pandas as pd
 from gtzan_helpers import config
 from gtzan_helpers.audio import tables as feature_tables
 from gtzan_helpers.audio.feature_sets import FeatureSet
-from gtzan_helpers.datasets.extraction import Features, Settings
+from gtzan_helpers.datasets import Features, FileSource, Settings
 from gtzan_helpers.datasets.kinds.folders import n_samples
-from gtzan_helpers.datasets.sources import FileSource
 from gtzan_helpers.errors import SourceError, reason
 from gtzan_helpers.files import replacing
 from gtzan_helpers.workers import Workers
@@ -110,8 +109,7 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, str]:
     """
     try:
         # Words stay words: a label may be 01, or NA.
-        words = {"filename": str, "label": str}
-        raw = pd.read_csv(path, dtype=words, keep_default_na=False)
+        raw = pd.read_csv(path, dtype={"filename": str, "label": str}, keep_default_na=False)
     except (ValueError, OSError) as error:
         raise SourceError(f"{path}: not a table that pandas can read ({reason(error)})") from error
     table = _table_of(path, raw)
@@ -129,8 +127,7 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, str]:
     _refuse_lines(path, other, "another label than the track's first line")
     again = rows.duplicated(["track_id", "segment"])
     _refuse_lines(path, again, "a track or segment for the second time")
-    rows = pd.concat([rows, values], axis=1)
-    return rows.sort_values(["track_id", "segment"], ignore_index=True), table
+    return rows.join(values).sort_values(["track_id", "segment"], ignore_index=True), table
 
 
 def _table_of(path: str | Path, raw: pd.DataFrame) -> str:
