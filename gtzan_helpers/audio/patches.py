@@ -29,7 +29,8 @@ def patches(y: np.ndarray, starts_s: np.ndarray) -> np.ndarray:
     ndarray, shape (n_patches, *PATCH_SHAPE), float16
         ``log10(1 + 10000 mel)``, the compression that the network was trained with.
     """
-    mel = spectra.mel(y, sr=PATCH_SR, n_fft=PATCH_FFT, hop=PATCH_HOP, n_mels=PATCH_SHAPE[1])
+    settings = {"n_fft": PATCH_FFT, "hop_length": PATCH_HOP, "n_mels": PATCH_SHAPE[1]}
+    mel = spectra.mel(y, sr=PATCH_SR, **settings)
     compressed = np.log10(1 + 10_000 * mel.T).astype(np.float16)
     first = np.round(np.asarray(starts_s) * PATCH_SR / PATCH_HOP).astype(int)
     frames = (first[:, None] + np.arange(PATCH_SHAPE[0])) % len(compressed)

@@ -43,8 +43,8 @@ def stft(y: np.ndarray) -> np.ndarray:
     return scipy.fft.rfft(_frames(y, N_FFT, HOP_LENGTH) * hann(N_FFT), axis=1).T
 
 
-def _frames(y: np.ndarray, n_fft: int, hop: int) -> np.ndarray:
-    return np.lib.stride_tricks.sliding_window_view(np.pad(y, n_fft // 2), n_fft)[::hop]
+def _frames(y: np.ndarray, n_fft: int, hop_length: int) -> np.ndarray:
+    return np.lib.stride_tricks.sliding_window_view(np.pad(y, n_fft // 2), n_fft)[::hop_length]
 
 
 def istft(spectrum: np.ndarray, length: int) -> np.ndarray:
@@ -73,7 +73,12 @@ def istft(spectrum: np.ndarray, length: int) -> np.ndarray:
 
 
 def mel(
-    y: np.ndarray, *, sr: int, n_fft: int = N_FFT, hop: int = HOP_LENGTH, n_mels: int = N_MELS
+    y: np.ndarray,
+    *,
+    sr: int,
+    n_fft: int = N_FFT,
+    hop_length: int = HOP_LENGTH,
+    n_mels: int = N_MELS,
 ) -> np.ndarray:
     """Mel power spectrogram of audio, as `librosa.feature.melspectrogram`.
 
@@ -86,16 +91,16 @@ def mel(
         Mono audio.
     sr : int
         Sampling rate in Hz.
-    n_fft, hop : int
+    n_fft, hop_length : int
         Length and step of the frames in samples.
     n_mels : int
         Number of mel bands.
 
     Returns
     -------
-    ndarray, shape (n_mels, 1 + n_samples // hop), float32
+    ndarray, shape (n_mels, 1 + n_samples // hop_length), float32
     """
-    frames = _frames(np.asarray(y, dtype=np.float32), n_fft, hop)
+    frames = _frames(np.asarray(y, dtype=np.float32), n_fft, hop_length)
     bands = []
     for first in range(0, len(frames), _BLOCK):
         power = _windowed_power(scipy.fft.rfft(frames[first : first + _BLOCK], axis=1))

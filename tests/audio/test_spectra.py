@@ -31,7 +31,7 @@ def test_a_mel_spectrogram_in_one_pass_equals_that_of_an_analysis(rng, n_samples
 def test_a_mel_spectrogram_of_other_frames_and_bands_is_librosas(song):
     settings = {"sr": SR, "n_fft": 1024, "n_mels": 40}
     expected = librosa.feature.melspectrogram(y=song, hop_length=256, **settings)
-    mel = spectra.mel(song, hop=256, **settings)
+    mel = spectra.mel(song, hop_length=256, **settings)
     np.testing.assert_allclose(mel, expected, rtol=1e-4, atol=1e-6)
 
 
