@@ -14,12 +14,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from gtzan_helpers import files, predict
-from gtzan_helpers.datasets import splits
-from gtzan_helpers.datasets.sources import open_source
-from gtzan_helpers.evaluation.calibration import temperature, tempered
-from gtzan_helpers.evaluation.scores import Scores, score
+from gtzan_helpers.datasets import open_source, splits
+from gtzan_helpers.evaluation import Scores, score, temperature, tempered
+from gtzan_helpers.models import Fitted, Inputs
 from gtzan_helpers.models.classical import FittedClassical, LogVariances
-from gtzan_helpers.models.fitted import Fitted, Inputs
 
 # Columns of the Kaggle release's table that we could not reproduce.
 LEFT_OUT = ("tempo", "harmony_mean", "perceptr_mean")
@@ -86,18 +84,14 @@ CARD = Path(__file__).with_name("song_model_card.md")
 
 def card(model: Fitted, scores: dict[str, Scores]) -> str:
     """The model card as Markdown."""
-    accuracy = {
-        protocol: f"{100 * of.track_accuracy:.1f} % "
-        f"({100 * of.track_ci_low:.1f} to {100 * of.track_ci_high:.1f})"
-        for protocol, of in scores.items()
-    }
+    names = ("track_accuracy", "track_ci_low", "track_ci_high")
+    percent = {p: [100 * getattr(scores[p], name) for name in names] for p in scores}
+    accuracy = {p: "{:.1f} % ({:.1f} to {:.1f})".format(*three) for p, three in percent.items()}
     return CARD.read_text(encoding="utf-8").format(
         n_columns=len(model.inputs.columns),
         left_out=", ".join(f"`{name}`" for name in LEFT_OUT),
-        honest=accuracy["fault_filtered"],
-        leaky=accuracy["track_random"],
-        temperature=model.inputs.temperature,
-        threshold=model.inputs.threshold,
+        inputs=model.inputs,
+        **accuracy,
     )
 
 

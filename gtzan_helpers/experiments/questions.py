@@ -344,15 +344,9 @@ def costs(run: Run, system_ids: Iterable[str], *, quick: int | None = None) -> p
         predict = partial(model.predict_on_batch, values)
         predict()  # the first pass compiles
         seconds = min(timeit.repeat(predict, number=1, repeat=3))
-        line = {
-            "system_id": system_id,
-            "n_parameters": model.count_params(),
-            "megabytes": 4e-6 * model.count_params(),
-            "ms a song": 1000 * seconds,
-            "accuracy": reached.get(system_id, systems.get(system_id).published.test),
-            "measured": system_id in reached,
-        }
-        lines.append(line)
+        accuracy = reached.get(system_id, systems.get(system_id).published.test)
+        size, measured = model.count_params(), system_id in reached
+        lines.append((system_id, size, 4e-6 * size, 1000 * seconds, accuracy, measured))
     names = ["system_id", "n_parameters", "megabytes", "ms a song", "accuracy", "measured"]
     table = pd.DataFrame(lines, columns=names).astype({"accuracy": float})
     return table.dropna(subset=["accuracy"])

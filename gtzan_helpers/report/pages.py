@@ -71,7 +71,9 @@ def index(folder: Path, state: Mapping[str, Any]) -> str:
     source, profile = html.escape(state["source"]), state["profile"]
     executed, left_out = state["notebooks"], state["left_out"]
     entries = {name: _executed_line(name, entry) for name, entry in executed.items()}
-    entries |= {name: _left_out_line(*entry) for name, entry in left_out.items()}
+    for name, (notebook, reason) in left_out.items():
+        words = f"<span class='small'>left out: {html.escape(reason)}</span>"
+        entries[name] = f"<li>{html.escape(notebook)} {words}</li>"
     return _template("index.html").format(
         title=f"Music genres: {source}, {profile}",
         n_tracks=state["n_tracks"],
@@ -90,11 +92,6 @@ def _executed_line(name: str, entry: Mapping[str, Any]) -> str:
     if entry["error"]:
         state = f"<strong>stopped: {html.escape(entry['error'])}</strong>"
     return f"<li>{link} <span class='small'>{state}</span></li>"
-
-
-def _left_out_line(title: str, reason: str) -> str:
-    state = f"left out: {html.escape(reason)}"
-    return f"<li>{html.escape(title)} <span class='small'>{state}</span></li>"
 
 
 def _scoreboard(folder: Path, executed: list[str]) -> str:
