@@ -58,7 +58,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         cause = error.strerror or error
-        raise WriteError(f"{path}: cannot be written ({cause}); choose another folder") from error
+        raise WriteError(
+            f"{path}: cannot be written ({cause}); make room, or choose another place "
+            "(GTZAN_CACHE, GTZAN_DATA, or the option that named it)"
+        ) from error
 
 
 def write_text(path: str | Path, text: str) -> Path:

@@ -39,7 +39,7 @@ class Workers:
     Attributes
     ----------
     jobs : int
-        Number of processes on this machine.
+        Number of processes on this machine; -1 for one per core.
     scheduler : str
         Address of a Dask scheduler, ``tcp://...``, whose workers are used instead; empty for
         none. They must see the same files under the same names.

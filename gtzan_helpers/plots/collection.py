@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gtzan_helpers.plots import style
-from gtzan_helpers.plots.style import plain
 
 
 @style.picture(height=4)
@@ -31,7 +30,7 @@ def artist_shares(ax: Axes, tracks: pd.DataFrame) -> None:
         sizes = artists.value_counts().to_numpy()
         ax.barh(row, sizes, left=np.cumsum(sizes) - sizes, color=colours, edgecolor="white")
         ax.text(sizes.sum() * 1.01, row, sizes.size, va="center", fontsize=9)
-    ax.set_yticks(range(len(groups)), [plain(genre) for genre in groups.groups])
+    ax.set_yticks(range(len(groups)), [style.plain(genre) for genre in groups.groups])
     ax.invert_yaxis()
     ax.set(xlabel="tracks, one block per artist, and the number of blocks")
     ax.grid(False)
@@ -48,8 +47,8 @@ def lengths(ax: Axes, tracks: pd.DataFrame) -> None:
     """
     if tracks.seconds.isna().all():
         return style.notice_axes(ax, "the lengths of the clips are not known")
-    shown = tracks.assign(genre=tracks.genre.map(plain))
-    sns.stripplot(shown, x="seconds", y="genre", size=3, ax=ax, color=style.BLUE)
+    genres = tracks.genre.map(style.plain)
+    sns.stripplot(x=tracks.seconds, y=genres, size=3, ax=ax, color=style.BLUE)
     ax.set(xlabel="length of the clip (s)", ylabel="")
     ax.ticklabel_format(axis="x", useOffset=False)
 
@@ -58,7 +57,7 @@ def by_genre(table: pd.DataFrame, columns: list[str]) -> Figure:
     """Box plots of some features, one row of boxes per genre."""
     figure, axes = style.grid(len(columns), 9, 3.4, 4.1)
     for ax, column in zip(axes, columns, strict=True):
-        _boxes(ax, table, column, sorted(table.genre.unique()), [])
+        _boxes(ax, table, column, dict.fromkeys(sorted(table.genre.unique()), style.SKY))
         ax.tick_params(axis="x", labelrotation=45)
         ax.label_outer()
     return figure
@@ -68,37 +67,34 @@ def by_genre(table: pd.DataFrame, columns: list[str]) -> Figure:
 def claim(ax: Axes, table: pd.DataFrame, column: str, highlighted: list[str]) -> None:
     """A feature's distribution by genre, in order of the medians, some genres highlighted."""
     order = table.groupby("genre")[column].median().sort_values().index
-    _boxes(ax, table, column, list(order), highlighted)
+    _boxes(ax, table, column, {g: style.ORANGE if g in highlighted else style.SKY for g in order})
 
 
-def _boxes(
-    ax: Axes, table: pd.DataFrame, column: str, order: list[str], highlighted: list[str]
-) -> None:
-    colours = {plain(g): style.ORANGE if g in highlighted else style.SKY for g in order}
+def _boxes(ax: Axes, table: pd.DataFrame, column: str, colours: dict[str, str]) -> None:
+    names, palette = table.genre.map(style.plain), {style.plain(g): c for g, c in colours.items()}
     sns.boxplot(
-        x=table[column], y=table.genre.map(plain), hue=table.genre.map(plain), palette=colours,
-        order=list(colours), legend=False, fliersize=2, linewidth=1, ax=ax,
+        x=table[column], y=names, hue=names, palette=palette, order=list(palette), legend=False,
+        fliersize=2, linewidth=1, ax=ax,
     )  # fmt: skip
-    ax.set(xlabel=plain(column), ylabel="")
+    ax.set(xlabel=style.plain(column), ylabel="")
 
 
 def pairs(table: pd.DataFrame, columns: list[str], genres: list[str]) -> Figure:
     """Scatter plots of every pair of some features for a few genres."""
-    names = table.genre.map(plain)
-    chosen = table[columns].rename(columns=plain).assign(genre=names)[table.genre.isin(genres)]
+    names = table.genre.map(style.plain)
+    chosen = table[columns].rename(columns=style.plain).assign(genre=names)[table.genre.isin(genres)]
     # seaborn lays these out itself.
     with plt.rc_context({"figure.constrained_layout.use": False}):
-        grid = sns.pairplot(
-            chosen, hue="genre", palette=style.colours_of(list(map(plain, genres))), height=2.1,
+        return sns.pairplot(
+            chosen, hue="genre", palette=style.colours_of(list(map(style.plain, genres))), height=2.1,
             corner=True, plot_kws={"s": 12, "alpha": 0.6, "linewidth": 0, "rasterized": True},
-        )  # fmt: skip
-    return grid.figure
+        ).figure  # fmt: skip
 
 
 @style.picture("no features", height=8)
 def correlations(ax: Axes, table: pd.DataFrame) -> None:
     """Correlation of every feature with every other."""
-    values = table.loc[:, table.std() > 0].rename(columns=plain).corr()
+    values = table.loc[:, table.std() > 0].rename(columns=style.plain).corr()
     ticks = 1 if len(values) < 70 else "auto"
     sns.heatmap(
         values, cmap="coolwarm", vmin=-1, vmax=1, square=True, ax=ax, rasterized=True,
@@ -119,7 +115,7 @@ def scatter(ax: Axes, points: np.ndarray, genres: np.ndarray, *, labels: tuple[s
         Names of the two axes.
     """
     order = np.random.default_rng(0).permutation(len(points))  # else the last genre covers all
-    names = np.array([plain(genre) for genre in genres])[order]
+    names = np.array([style.plain(genre) for genre in genres])[order]
     genre_order, many = sorted(set(names)), len(points) > 2000
     markers = dict(zip(genre_order, "os^DvPX<>" * len(genre_order), strict=False))
     sns.scatterplot(

@@ -3,7 +3,6 @@
 Taught in notebooks 04 to 07.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,9 +15,7 @@ from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from gtzan_helpers.audio import MelAnalysis
-from gtzan_helpers.plots import style
-from gtzan_helpers.plots.sound import mel_spectrogram
-from gtzan_helpers.plots.style import name_of, per_cent
+from gtzan_helpers.plots import sound, style
 
 # Colour of a layer by a word in its kind; other layers are grey.
 COLOURS = {"Conv": style.BLUE, "GRU": style.PURPLE, "Dense": style.VERMILLION, "Pool": style.GREEN}
@@ -53,10 +50,10 @@ def architecture(model: Any, *, title: str = "", ax: Axes | None = None) -> Axes
         ax.text(place, 0.08, "×".join(map(str, shape[1:])), ha="center", va="top", fontsize=8)
         ax.text(place, 0.92, "\n".join(extras), ha="center", fontsize=7.5, color=style.GREY)
     ax.set(xlim=(-0.6, len(steps) - 0.4), ylim=(-0.25, 1.45))
-    n_trained = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+    n_trained = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     branches = any(isinstance(layer.input, list) and layer.input for layer in model.layers)
     words = " (branches one after the other)" * branches
-    ax.set_title(f"{name_of(title)}: {n_trained:,} trainable weights{words}", loc="left")
+    ax.set_title(f"{style.name_of(title)}: {n_trained:,} trainable weights{words}", loc="left")
     ax.axis("off")
     return ax
 
@@ -101,7 +98,7 @@ def history(ax: Axes, table: pd.DataFrame, *, chance: float = 0.1) -> None:
         ax.axvline(begins, color=style.INK, linestyle="--", label="fine-tuning begins")
     ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     ax.set(xlabel="epoch", ylim=(0, 1.02))
-    per_cent(ax.yaxis, "accuracy (%)")
+    style.per_cent(ax.yaxis, "accuracy (%)")
     style.legend_beside(ax)
 
 
@@ -111,7 +108,7 @@ def histories(tables: Mapping[str, pd.DataFrame], *, chance: float = 0.1) -> Fig
     legend: dict[str, Any] = {}
     for place, (ax, (name, table)) in enumerate(zip(axes, tables.items(), strict=True)):
         history(table, chance=chance, ax=ax)
-        ax.set_title(name_of(name, 36), fontsize=10)
+        ax.set_title(style.name_of(name, 36), fontsize=10)
         handles, names = ax.get_legend_handles_labels()
         legend |= dict(zip(names, handles, strict=True))
         ax.legend_ = None  # one for all
@@ -135,14 +132,14 @@ def costs(ax: Axes, table: pd.DataFrame) -> None:
     faces = np.where(table.measured.astype(bool), style.ORANGE, "none")
     ax.scatter(ms, table.accuracy, s=40 + 60 * millions, facecolor=faces, edgecolor=style.INK)
     for x, y, n, name in zip(ms, table.accuracy, millions, table.system_id, strict=True):
-        ax.annotate(f"{name_of(name, 20)}\n{n:.1f} M weights", (x, y),
+        ax.annotate(f"{style.name_of(name, 20)}\n{n:.1f} M weights", (x, y),
                     (0, np.sqrt(40 + 60 * n) / 2 + 4), textcoords="offset points",
                     ha="center", fontsize=8)  # fmt: skip
     limits = (ms.min() / 2.5, ms.max() * 2.5)
     ax.set(xscale="log", xlabel="time per song (ms)", xlim=limits, ylim=(0, 1))
     ax.xaxis.set_major_formatter(LogFormatter())
     ax.xaxis.set_minor_formatter(LogFormatter())
-    per_cent(ax.yaxis, "accuracy by track (%)")
+    style.per_cent(ax.yaxis, "accuracy by track (%)")
 
 
 def filters(kernels: np.ndarray) -> Figure:
@@ -173,16 +170,14 @@ def seen(ax: Axes, image: np.ndarray, *, frame_period: float = 1.0) -> None:
         Seconds from one frame of a spectrogram to the next.
     """
     if image.ndim == 2:
-        mel_spectrogram(MelAnalysis(image, frame_rate=1 / frame_period), ax=ax)
+        sound.mel_spectrogram(MelAnalysis(image, frame_rate=1 / frame_period), ax=ax)
     else:
         ax.imshow(image)
         ax.axis("off")
 
 
 @style.picture("no picture", width=4, height=3)
-def relevance(
-    ax: Axes, log_mel: np.ndarray, drops: np.ndarray, *, frame_period: float = 1.0
-) -> None:
+def relevance(ax: Axes, log_mel: np.ndarray, drops: np.ndarray, *, frame_period: float) -> None:
     """A log-mel spectrogram, and where hiding it lowers the probability most.
 
     Parameters

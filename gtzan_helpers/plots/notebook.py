@@ -12,9 +12,8 @@ import pandas as pd
 from IPython.display import HTML, Audio, Code, display
 
 from gtzan_helpers import config
-from gtzan_helpers.audio.analysis import Analysis
-from gtzan_helpers.audio.reading import read
-from gtzan_helpers.datasets.sources import Source
+from gtzan_helpers.audio import Analysis, read
+from gtzan_helpers.datasets import Source
 from gtzan_helpers.plots.sound import mel_spectrogram, waveform
 from gtzan_helpers.plots.style import BLUE, ORANGE, plain
 
@@ -46,10 +45,8 @@ def bounded(table: pd.DataFrame) -> pd.DataFrame:
     """
     shown = table.copy()
     for name in [name for name in table if f"{name}_low" in table]:
-        bounds = shown.pop(f"{name}_low"), shown.pop(f"{name}_high")
-        three = zip(table[name], *bounds, strict=True)
-        text = (f"{a:.0%} ({b:.0%} to {c:.0%})" for a, b, c in three)
-        shown[name] = np.where(bounds[0].isna(), "–", list(text))
+        three = zip(table[name], shown.pop(f"{name}_low"), shown.pop(f"{name}_high"), strict=True)
+        shown[name] = ["–" if np.isnan(b) else f"{a:.0%} ({b:.0%} to {c:.0%})" for a, b, c in three]
     return shown
 
 
@@ -96,14 +93,14 @@ def browse(tracks: pd.DataFrame) -> Any:
         return _one_track(paths.index[0], paths)
     import ipywidgets
 
-    menu = ipywidgets.Dropdown(options=list(paths.index), description="track")
-    return ipywidgets.interactive(lambda track_id: _one_track(track_id, paths), track_id=menu)
+    known = ipywidgets.fixed(paths)
+    return ipywidgets.interactive(_one_track, track=list(paths.index), paths=known)
 
 
-def _one_track(track_id: str, paths: pd.Series) -> None:
-    y, sr = read(paths[track_id])
+def _one_track(track: str, paths: pd.Series) -> None:
+    y, sr = read(paths[track])
     figure, axes = plt.subplots(2, 1, figsize=(9, 4.5), sharex=True)
-    waveform(y, sr, ax=axes[0]).set(title=plain(track_id), xlabel="")
+    waveform(y, sr, ax=axes[0]).set(title=plain(track), xlabel="")
     mel_spectrogram(Analysis(y, sr=sr), ax=axes[1])
     display(figure, player(y, sr))
     plt.close(figure)

@@ -14,7 +14,6 @@ from scipy.stats import binom
 
 from gtzan_helpers.audio.changes import UNITS
 from gtzan_helpers.plots import style
-from gtzan_helpers.plots.style import name_of, per_cent, plain
 
 # What a perfect listener would score, given GTZAN's wrong labels (Sturm 2013).
 CEILING = 0.945
@@ -25,12 +24,7 @@ VALIDATION = ["valid_accuracy", "valid_low", "valid_high"]
 
 @style.picture("no accuracy was measured", height=lambda rows: 0.5 * len(_shown(rows)) + 1.2)
 def accuracies(
-    ax: Axes,
-    rows: pd.DataFrame,
-    *,
-    names: str = "system_id",
-    colours: Sequence[str] | None = None,
-    chance: float = 0.1,
+    ax: Axes, rows: pd.DataFrame, *, names: str = "system_id", chance: float = 0.1
 ) -> None:
     """Track accuracies as bars with their 95 % intervals.
 
@@ -39,23 +33,22 @@ def accuracies(
     rows : DataFrame
         `track_accuracy`, `track_ci_low`, `track_ci_high`, and the column `names`; or variants
         compared on the validation set, of which the best epochs are shown; see
-        `experiments.compare`.
+        `experiments.compare`. The bars are in the colours of the protocols, else blue, or as the
+        column `colour` says.
     names : str
         Column that names the bars.
-    colours : sequence of str or None
-        One per bar; None for those of the protocols, or blue.
     chance : float
         Chance level.
     """
     rows, title = _shown(rows), "accuracy by track (%), with 95 % interval"
     validation = "valid_low" in rows
     shares = rows[VALIDATION if validation else ACCURACY]
-    colours = colours or [style.PROTOCOL_COLOURS.get(name, style.BLUE) for name in rows[names]]
+    colours = [style.PROTOCOL_COLOURS.get(name, style.BLUE) for name in rows[names]]
     labels = rows[names]
     ax.axvline(chance, **style.CHANCE)
     if "status" in rows:
         labels = labels + np.where(rows.status == "control", "\n(control)", "")
-    _bars(ax, labels, {"": shares}, [colours], "validation " * validation + title)
+    _bars(ax, labels, {"": shares}, [rows.get("colour", colours)], "validation " * validation + title)
     for place, (share, _, high) in enumerate(shares.to_numpy()):
         ax.text(max(share, high) + 0.015, place, f"{100 * share:.0f}", va="center",
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
@@ -85,13 +78,11 @@ def _bars(
         error = np.abs([share - low, high - share])
         ax.barh(place, share, height, xerr=error, color=colour, ecolor=style.INK, label=label)
         for level in chance:
-            named = "_" * number + "chance level"  # once in the legend
-            ax.vlines(
-                level, place - height / 2, place + height / 2, **style.CHANCE | {"label": named}
-            )
-    ax.set_yticks(range(len(names)), [name_of(name, 30) for name in names])
+            look = style.CHANCE | {"label": "_" * number + "chance level"}  # once in the legend
+            ax.vlines(level, place - height / 2, place + height / 2, **look)
+    ax.set_yticks(range(len(names)), [style.name_of(name, 30) for name in names])
     ax.set(xlim=(0, 1.06), ylim=(len(names) - 0.4, -0.6))
-    per_cent(ax.xaxis, title)
+    style.per_cent(ax.xaxis, title)
     style.legend_beside(ax)
 
 
@@ -99,9 +90,7 @@ def _shown(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows.best.astype(bool)] if "valid_low" in rows else rows
 
 
-@style.picture(
-    "no accuracy on corrupted songs was measured", height=lambda table: 0.5 * len(table) + 1.2
-)
+@style.picture("no corrupted songs were measured", height=lambda table: 0.5 * len(table) + 1.2)
 def robustness(ax: Axes, table: pd.DataFrame, *, chance: float = 0.1) -> None:
     """Accuracy on corrupted songs.
 
@@ -148,12 +137,12 @@ def by_seconds(ax: Axes, table: pd.DataFrame, *, chance: float = 0.1) -> None:
         Chance level.
     """
     for name, rows in table.groupby("system_id", sort=False):
-        (line,) = ax.plot(rows.seconds, rows.track_accuracy, "o-", label=name_of(name, 30))
+        (line,) = ax.plot(rows.seconds, rows.track_accuracy, "o-", label=style.name_of(name, 30))
         bounds = rows.track_ci_low, rows.track_ci_high
         ax.fill_between(rows.seconds, *bounds, alpha=0.15, color=line.get_color())
     ax.axhline(chance, **style.CHANCE)
     ax.set(xlabel="seconds of each song", ylim=(0, 1))
-    per_cent(ax.yaxis, "accuracy by track (%),\nwith 95 % interval")
+    style.per_cent(ax.yaxis, "accuracy by track (%),\nwith 95 % interval")
     style.legend_beside(ax)
 
 
@@ -162,7 +151,7 @@ def confusion(ax: Axes, matrix: pd.DataFrame) -> None:
     """A confusion matrix in per cent of the true label's tracks; see `evaluation.confusion`."""
     if not matrix.to_numpy().any():
         return style.notice_axes(ax, "no predictions")
-    shown = matrix.rename(index=plain, columns=plain)
+    shown = matrix.rename(index=style.plain, columns=style.plain)
     text = (100 * shown).round().astype(int).astype(str).replace("0", "")
     sns.heatmap(
         shown, annot=text, fmt="", cmap="Blues", vmin=0, vmax=1, square=True, cbar=False, ax=ax,
@@ -173,9 +162,7 @@ def confusion(ax: Axes, matrix: pd.DataFrame) -> None:
     ax.tick_params(axis="y", labelrotation=0)
 
 
-@style.picture(
-    "no predictions", height=lambda reports: 0.12 * sum(map(len, reports.values())) + 1.4
-)
+@style.picture("no predictions", height=lambda tables: 0.12 * sum(map(len, tables.values())) + 1.4)
 def by_label(ax: Axes, reports: Mapping[str, pd.DataFrame]) -> None:
     """F1 of each label with its interval, by several systems.
 
@@ -185,7 +172,7 @@ def by_label(ax: Axes, reports: Mapping[str, pd.DataFrame]) -> None:
         For each system its `evaluation.report`.
     """
     columns = ["f1", "f1_low", "f1_high"]
-    parts = {name_of(name, 30): table[columns].drop("mean") for name, table in reports.items()}
+    parts = {style.name_of(name, 30): table[columns].drop("mean") for name, table in reports.items()}
     *_, labels = (table.index for table in parts.values())
     _bars(ax, labels, parts, style.PALETTE, "F1 (%), with 95 % interval")
 
@@ -193,7 +180,7 @@ def by_label(ax: Axes, reports: Mapping[str, pd.DataFrame]) -> None:
 @style.picture("no features", height=lambda values: 0.3 * len(values) + 1)
 def importances(ax: Axes, values: pd.Series) -> None:
     """The most important features, longest bar first; `values` are indexed by feature."""
-    values.rename(plain).sort_values().plot.barh(ax=ax, color=style.BLUE, width=0.8)
+    values.rename(style.plain).sort_values().plot.barh(ax=ax, color=style.BLUE, width=0.8)
     ax.set(xlabel="importance", ylabel="")
 
 
@@ -212,8 +199,8 @@ def reliability(ax: Axes, bins: pd.DataFrame) -> None:
     sizes = 10 + 200 * bins.n / bins.n.sum()
     ax.scatter(bins.confidence, bins.accuracy, s=sizes, color=style.ORANGE, zorder=3, clip_on=False)
     ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    per_cent(ax.xaxis, "confidence (%)")
-    per_cent(ax.yaxis, "accuracy (%)")
+    style.per_cent(ax.xaxis, "confidence (%)")
+    style.per_cent(ax.yaxis, "accuracy (%)")
 
 
 @style.picture("no predictions", height=2.5)
@@ -228,7 +215,7 @@ def timeline(ax: Axes, probs: np.ndarray, edges_s: np.ndarray, labels: Sequence[
     labels : sequence of str
         Those that are nowhere above a tenth are drawn together, in grey.
     """
-    shares = pd.DataFrame(probs, columns=[plain(label) for label in labels])
+    shares = pd.DataFrame(probs, columns=[style.plain(label) for label in labels])
     colours = {**style.colours_of(shares.columns), "others": style.LIGHT}
     small = shares.columns[shares.max() <= 0.1]
     if len(small):
@@ -237,7 +224,7 @@ def timeline(ax: Axes, probs: np.ndarray, edges_s: np.ndarray, labels: Sequence[
     ax.stackplot(edges_s, steps.T, step="post", labels=shares.columns,
                  colors=[colours[label] for label in shares])  # fmt: skip
     ax.set(xlabel="time (s)", xlim=(edges_s[0], edges_s[-1]), ylim=(0, 1))
-    per_cent(ax.yaxis, "probability (%)")
+    style.per_cent(ax.yaxis, "probability (%)")
     ax.grid(visible=False)
     style.legend_beside(ax)
 
@@ -261,9 +248,9 @@ def prices(ax: Axes, compared: pd.DataFrame, *, chance: float = 0.1) -> None:
     colours = {"published": style.VERMILLION, "reproduced": style.SKY, "honest": style.BLUE}
     for (name, colour), marker in zip(colours.items(), "Dos", strict=True):
         ax.scatter(rows[name], place, s=45, color=colour, marker=marker, label=name, zorder=3)
-    ax.set_yticks(place, [name_of(name) for name in rows.system_id], fontsize=8)
+    ax.set_yticks(place, [style.name_of(name) for name in rows.system_id], fontsize=8)
     ax.set(xlim=(0, 1.02), ylim=(len(rows) - 0.4, -0.6))
-    per_cent(ax.xaxis, "accuracy (%)")
+    style.per_cent(ax.xaxis, "accuracy (%)")
     ax.axvline(chance, **style.CHANCE)
     ax.axvline(CEILING, color=style.GREY, linestyle="--", label="ceiling")
     style.legend_beside(ax)
@@ -280,7 +267,7 @@ def dendrogram(ax: Axes, linkage: np.ndarray, labels: Sequence[str]) -> None:
     labels : sequence of str
     """
     hierarchy.dendrogram(
-        linkage, labels=[plain(label) for label in labels], orientation="left", ax=ax,
+        linkage, labels=[style.plain(label) for label in labels], orientation="left", ax=ax,
         color_threshold=0.0, above_threshold_color=style.BLUE,
     )  # fmt: skip
     ax.grid(visible=False)

@@ -33,15 +33,15 @@ def waveform(ax: Axes, y: np.ndarray, sr: int) -> None:
         Sampling rate in Hz.
     """
     librosa.display.waveshow(y, sr=sr, ax=ax, color=style.BLUE, rasterized=True)
-    _in_seconds(ax)
-    ax.set(ylabel="amplitude", xlim=(0, y.size / sr))
+    _in_seconds(ax, "amplitude")
+    ax.set(xlim=(0, y.size / sr))
 
 
-def _in_seconds(ax: Axes) -> None:
+def _in_seconds(ax: Axes, label: str) -> None:
     # librosa's own formatter rounds 10.5 s to 10.
     ax.xaxis.set_major_locator(AutoLocator())
     ax.xaxis.set_major_formatter(ScalarFormatter())
-    ax.set_xlabel("time (s)")
+    ax.set(xlabel="time (s)", ylabel=label)
 
 
 def _image(
@@ -52,8 +52,7 @@ def _image(
     look = {"cmap": "magma", "x_axis": "time", "hop_length": sr / analysis.frame_rate} | look
     look["x_coords"] = np.arange(values.shape[1]) / analysis.frame_rate
     image = librosa.display.specshow(values, sr=sr, ax=ax, **look)
-    _in_seconds(ax)
-    ax.set(ylabel=label)
+    _in_seconds(ax, label)
     if bar:
         ax.figure.colorbar(image, ax=ax, label=bar)
 
@@ -68,8 +67,7 @@ def spectrogram(ax: Axes, analysis: Analysis) -> None:
 @style.picture()
 def mel_spectrogram(ax: Axes, analysis: MelAnalysis) -> None:
     """Log-mel spectrogram, from its loudest point down, without a colour bar."""
-    level = analysis.log_mel - analysis.log_mel.max()
-    _image(ax, level, analysis, "frequency (Hz, mel)", y_axis="mel")
+    _image(ax, analysis.log_mel - analysis.log_mel.max(), analysis, "frequency (Hz, mel)", y_axis="mel")
 
 
 def waterfall(analysis: MelAnalysis, *, ax: Axes3D | None = None) -> Axes3D:
@@ -79,10 +77,9 @@ def waterfall(analysis: MelAnalysis, *, ax: Axes3D | None = None) -> Axes3D:
     n_bands, n_frames = level.shape
     grid = np.meshgrid(np.arange(n_frames) / analysis.frame_rate, np.arange(n_bands))
     ax.plot_surface(*grid, level, cmap="magma", rcount=64, ccount=120, rasterized=True)
-    sr = getattr(analysis, "sr", config.SR)
-    centres = librosa.mel_frequencies(n_bands + 2, fmin=0, fmax=sr / 2)[1:-1]
+    mels = librosa.mel_frequencies(n_bands + 2, fmax=getattr(analysis, "sr", config.SR) / 2)[1:-1]
     hz = [512, 1024, 2048, 4096, 8192]
-    ax.set_yticks(np.interp(hz, centres, np.arange(centres.size)), hz)
+    ax.set_yticks(np.interp(hz, mels, np.arange(mels.size)), hz)
     ax.set(xlabel="time (s)")
     ax.set_ylabel("frequency (Hz, mel)", labelpad=10)
     ax.set_zlabel("level (dB)", labelpad=8)
@@ -134,9 +131,7 @@ def tempogram(ax: Axes, analysis: Analysis) -> None:
 
 
 @style.picture()
-def over_waveform(
-    ax: Axes, values: np.ndarray, analysis: Analysis, *, label: str, top: float
-) -> None:
+def over_waveform(ax: Axes, values: np.ndarray, analysis: Analysis, label: str, top: float) -> None:
     """A feature over time, drawn over the waveform that it was computed from.
 
     Parameters

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from inspect import Parameter, Signature, signature
+from inspect import Signature, signature
 from itertools import cycle
 from pathlib import Path
 from textwrap import fill
@@ -34,15 +34,10 @@ PROTOCOL_COLOURS = dict(zip(PROTOCOLS, (VERMILLION, PURPLE, ORANGE, SKY, BLUE), 
 def use_style() -> None:
     """Set the look of all pictures and tables; called once at the top of a notebook."""
     plt.style.use("seaborn-v0_8-whitegrid")
-    plt.rcParams.update(
-        {
-            "axes.prop_cycle": plt.cycler(color=PALETTE),
-            "axes.titlesize": 12,
-            "figure.constrained_layout.use": True,
-            "figure.figsize": (9, 3.5),
-            "svg.hashsalt": "gtzan",  # the same picture gives the same file
-        }
-    )
+    plt.rc("axes", prop_cycle=plt.cycler(color=PALETTE), titlesize=12)
+    plt.rc("figure", figsize=(9, 3.5))
+    plt.rc("figure.constrained_layout", use=True)
+    plt.rc("svg", hashsalt="gtzan")  # the same picture gives the same file
     pd.set_option("display.precision", 3, "display.max_columns", 30)
 
 
@@ -103,9 +98,9 @@ def picture(
             return ax
 
         _, *own = signature(draw).parameters.values()
-        for name, default in {"title": "", "ax": None}.items():
-            own.append(Parameter(name, Parameter.KEYWORD_ONLY, default=default))
-        drawn.__signature__ = Signature(own, return_annotation=Axes)  # type: ignore[attr-defined]
+        _, title, ax, _ = signature(drawn, follow_wrapped=False).parameters.values()
+        shown = Signature([*own, title, ax], return_annotation=Axes)
+        drawn.__signature__ = shown  # type: ignore[attr-defined]
         return drawn
 
     return decorate

@@ -441,7 +441,7 @@ def test_a_damaged_archive_is_refused_in_one_line(tmp_path, rng, name):
             damaged[position] = rng.integers(256)
         (tmp_path / name).write_bytes(damaged[: rng.integers(len(damaged) // 2, 2 * len(damaged))])
         try:
-            download._unpack(tmp_path / name, tmp_path / "mini")
+            download._unpack(tmp_path / name, tmp_path / ".mini", tmp_path / "mini")
             shutil.rmtree(tmp_path / "mini")
         except DownloadError as error:
             lines.append(str(error))

@@ -122,12 +122,12 @@ def _describe_stored(
     feature_set: FeatureSet,
     *,
     frame_period: float,
-    db_range: tuple,
-    **rest: Any,
+    db_range: tuple[float, float],
+    **asked: Any,
 ) -> SegmentFeatures:
     log_mel = decode(stored, *db_range)
-    seed = zlib.crc32(stored.tobytes() + rest["change"].encode())
-    return feature_set.from_log_mel(log_mel, frame_rate=1 / frame_period, seed=seed, **rest)
+    seed = zlib.crc32(stored.tobytes() + asked["change"].encode())
+    return feature_set.from_log_mel(log_mel, frame_rate=1 / frame_period, seed=seed, **asked)
 
 
 def read_pack(path: str | Path) -> Pack:
