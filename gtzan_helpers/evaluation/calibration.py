@@ -52,8 +52,7 @@ def temperature(probs: np.ndarray, y_true: np.ndarray) -> float:
     def loss(power: float) -> float:
         return log_loss(tempered(probs, np.exp(power)), y_true)
 
-    best = minimize_scalar(loss, bounds=(np.log(0.1), np.log(10)), method="bounded")
-    return float(np.exp(best.x))
+    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.1), np.log(10))).x))
 
 
 def reliability(probs: np.ndarray, y_true: np.ndarray) -> pd.DataFrame:
@@ -73,5 +72,4 @@ def reliability(probs: np.ndarray, y_true: np.ndarray) -> pd.DataFrame:
 def calibration_error(probs: np.ndarray, y_true: np.ndarray) -> float:
     """Expected calibration error: mean of |confidence - accuracy|, weighted by bin."""
     bins = reliability(probs, y_true)
-    gaps = (bins.confidence - bins.accuracy).abs()
-    return float((bins.n * gaps).sum() / max(bins.n.sum(), 1))
+    return float((bins.n * (bins.confidence - bins.accuracy).abs()).sum() / max(bins.n.sum(), 1))

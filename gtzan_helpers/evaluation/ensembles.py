@@ -39,32 +39,13 @@ class Member:
     test_true: np.ndarray
 
 
-@dataclass(frozen=True)
-class Joined:
-    """Members on the tracks that they have in common.
+def join(members: Sequence[Member]) -> list[Member]:
+    """Restrict members to the tracks that they have in common, and calibrate them.
 
-    Attributes
-    ----------
-    names : tuple of str
-    labels : tuple of str
-    valid_id, test_id : ndarray of str
-    valid_true, test_true : ndarray of int
-    valid, test : ndarray, shape (n_members, n_tracks, n_labels)
-        Probabilities, calibrated by a temperature that was fitted on the validation set.
-    """
-
-    names: tuple[str, ...]
-    labels: tuple[str, ...]
-    valid_id: np.ndarray
-    valid_true: np.ndarray
-    valid: np.ndarray
-    test_id: np.ndarray
-    test_true: np.ndarray
-    test: np.ndarray
-
-
-def join(members: Sequence[Member]) -> Joined:
-    """Restrict members to the tracks that they have in common.
+    Returns
+    -------
+    list of Member
+        All of the same tracks; the temperature of each was fitted on the validation set.
 
     Raises
     ------
@@ -74,29 +55,29 @@ def join(members: Sequence[Member]) -> Joined:
     """
     if not members:
         raise NotPossibleError("an ensemble needs members; run the systems first")
-    first = members[0]
-    names = tuple(member.name for member in members)
+    first, names = members[0], ", ".join(member.name for member in members)
     if any(member.labels != first.labels for member in members):
-        raise NotPossibleError(f"the labels of {', '.join(names)} differ")
+        raise NotPossibleError(f"the labels of {names} differ")
     valid_id = reduce(np.intersect1d, [member.valid_id for member in members])
     test_id = reduce(np.intersect1d, [member.test_id for member in members])
     if not len(valid_id) or not len(test_id):
-        raise NotPossibleError(f"no track is common to {', '.join(names)}")
+        raise NotPossibleError(f"no track is common to {names}")
     if np.isin(valid_id, test_id).any():
         raise NotPossibleError("an ensemble needs a validation set of its own; a k-fold has none")
     valid_true = first.valid_true[np.searchsorted(first.valid_id, valid_id)]
     test_true = first.test_true[np.searchsorted(first.test_id, test_id)]
-    valid, test = [], []
+    joined = []
     for member in members:
         probs = member.valid_probs[np.searchsorted(member.valid_id, valid_id)]
         heat = temperature(probs, valid_true)
-        valid.append(tempered(probs, heat))
-        test.append(tempered(member.test_probs[np.searchsorted(member.test_id, test_id)], heat))
-    valid_set = (valid_id, valid_true, np.stack(valid))
-    return Joined(names, first.labels, *valid_set, test_id, test_true, np.stack(test))
+        valid = (valid_id, tempered(probs, heat), valid_true)
+        probs = member.test_probs[np.searchsorted(member.test_id, test_id)]
+        test = (test_id, tempered(probs, heat), test_true)
+        joined.append(Member(member.name, member.labels, *valid, *test))
+    return joined
 
 
-def select(joined: Joined) -> dict[str, int]:
+def select(joined: Sequence[Member]) -> dict[str, int]:
     """Choose members, and the number of votes of each, on the validation set.
 
     The member that lowers the loss of the vote most gets a vote, until none does (ensemble
@@ -107,52 +88,52 @@ def select(joined: Joined) -> dict[str, int]:
     dict
         Votes by name, in the order in which members came in.
     """
-    total = np.zeros_like(joined.valid[0])
+    total = np.zeros_like(joined[0].valid_probs)
     votes: dict[str, int] = {}
     best = np.inf
     for n in range(1, 13):
-        losses = [log_loss((total + probs) / n, joined.valid_true) for probs in joined.valid]
+        losses = [log_loss((total + m.valid_probs) / n, m.valid_true) for m in joined]
         chosen = int(np.argmin(losses))
         if losses[chosen] >= best - 1e-3:
             break
         best = losses[chosen]
-        total = total + joined.valid[chosen]
-        votes[joined.names[chosen]] = votes.get(joined.names[chosen], 0) + 1
+        total = total + joined[chosen].valid_probs
+        votes[joined[chosen].name] = votes.get(joined[chosen].name, 0) + 1
     return votes
 
 
-def vote(joined: Joined, votes: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray]:
+def vote(joined: Sequence[Member], votes: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray]:
     """Average the members' probabilities, weighted by their votes.
 
     Returns
     -------
     valid, test : ndarray, shape (n_tracks, n_labels)
     """
-    weights = np.array([votes.get(name, 0) for name in joined.names], dtype=float)
+    weights = np.array([votes.get(member.name, 0) for member in joined], dtype=float)
     weights /= weights.sum()
-    return np.tensordot(weights, joined.valid, 1), np.tensordot(weights, joined.test, 1)
+    valid, test = [m.valid_probs for m in joined], [m.test_probs for m in joined]
+    return np.tensordot(weights, valid, 1), np.tensordot(weights, test, 1)
 
 
-def stack(joined: Joined, votes: Mapping[str, int], *, seed: int = 0) -> np.ndarray:
+def stack(joined: Sequence[Member], votes: Mapping[str, int]) -> np.ndarray:
     """Fit a logistic regression to the members' validation predictions; predict the test set.
 
     Parameters
     ----------
-    joined : Joined
+    joined : sequence of Member
+        See `join`.
     votes : mapping
         Members with votes take part, however many they have; see `select`.
-    seed : int
 
     Returns
     -------
     ndarray, shape (n_test_tracks, n_labels)
     """
-    rows = [joined.names.index(name) for name in votes]
-    both = (joined.valid, joined.test)
-    X, X_test = (np.log(np.maximum(np.hstack(list(part[rows])), 1e-3)) for part in both)
+    chosen = [member for name in votes for member in joined if member.name == name]
+    both = [m.valid_probs for m in chosen], [m.test_probs for m in chosen]
+    X, X_test = (np.log(np.maximum(np.hstack(part), 1e-3)) for part in both)
     # The validation set is small, so the regularisation is strong.
-    model = LogisticRegression(C=0.01, max_iter=3000, random_state=seed)
-    model.fit(X, joined.valid_true)
-    probs = np.zeros((len(X_test), len(joined.labels)))
+    model = LogisticRegression(C=0.01, max_iter=3000).fit(X, joined[0].valid_true)
+    probs = np.zeros((len(X_test), len(joined[0].labels)))
     probs[:, model.classes_] = model.predict_proba(X_test)
     return probs

@@ -74,8 +74,7 @@ def score(track_ids: np.ndarray, probs: np.ndarray, y_true: np.ndarray) -> Score
     correct = track_pred == track_true
     by_segment = (probs.argmax(axis=1) == y_true).mean()
     macro_f1 = metrics.f1_score(track_true, track_pred, average="macro", zero_division=0)
-    interval = accuracy_interval(correct)
-    return Scores(float(by_segment), float(correct.mean()), *interval, float(macro_f1))
+    return Scores(float(by_segment), correct.mean().item(), *accuracy_interval(correct), float(macro_f1))
 
 
 # Intervals

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +13,7 @@ import pandas as pd
 from gtzan_helpers import config
 from gtzan_helpers.errors import NotPossibleError, SourceError
 from gtzan_helpers.evaluation import ensembles, log_loss, score
-from gtzan_helpers.evaluation.ensembles import Joined, Member
+from gtzan_helpers.evaluation.ensembles import Member
 from gtzan_helpers.experiments import results
 from gtzan_helpers.experiments.results import Predictions, Row, rounded
 from gtzan_helpers.experiments.run import Run, leave_out
@@ -50,15 +50,15 @@ def ensemble(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
         others = {other: votes[other] for other in votes if other != name}
         losses = (_loss(joined, votes), _loss(joined, others))
         lines.append((*name.split("__")[:2], n, *losses))
-    stacked = score(joined.test_id, ensembles.stack(joined, votes, seed=run.seed), joined.test_true)
+    stacked = score(joined[0].test_id, ensembles.stack(joined, votes), joined[0].test_true)
     scores = {"vote": _measure_vote(run, joined, votes), "stacking": stacked}
     table = pd.DataFrame([vars(s) for s in scores.values()], index=list(scores))
     accuracy = table[["track_accuracy", "track_ci_low", "track_ci_high"]]
     return pd.DataFrame(lines, columns=MEMBERS), accuracy
 
 
-def _loss(joined: Joined, votes: Mapping[str, int]) -> float:
-    return log_loss(ensembles.vote(joined, votes)[0], joined.valid_true) if votes else math.nan
+def _loss(joined: Sequence[Member], votes: Mapping[str, int]) -> float:
+    return log_loss(ensembles.vote(joined, votes)[0], joined[0].valid_true) if votes else math.nan
 
 
 def _members(folders: Iterable[Path], protocol: str, sources: set[str]) -> list[Member]:
@@ -80,17 +80,17 @@ def _members(folders: Iterable[Path], protocol: str, sources: set[str]) -> list[
     return [members[name] for name in sorted(members)]
 
 
-def _measure_vote(run: Run, joined: Joined, votes: Mapping[str, int]) -> Row:
+def _measure_vote(run: Run, joined: Sequence[Member], votes: Mapping[str, int]) -> Row:
     """Score a vote on the test set, and keep its row and predictions as those of a system.
 
     The row's source joins the names of its members' sources.
     """
-    valid, test = ensembles.vote(joined, votes)
+    first, (valid, test) = joined[0], ensembles.vote(joined, votes)
     numbers = (np.zeros(len(valid), int), np.zeros(len(test), int))
     predictions = Predictions(
-        np.array(joined.labels),
-        *(joined.valid_id, numbers[0], joined.valid_true, rounded(valid)),
-        *(joined.test_id, numbers[1], joined.test_true, rounded(test)),
+        np.array(first.labels),
+        *(first.valid_id, numbers[0], first.valid_true, rounded(valid)),
+        *(first.test_id, numbers[1], first.test_true, rounded(test)),
     )
     names = [(*name.split("__"), str(n)) for name, n in votes.items()]
     chosen = (f"{n} x {name} ({source}, seed {seed})" for name, source, _, seed, n in names)
@@ -102,7 +102,7 @@ def _measure_vote(run: Run, joined: Joined, votes: Mapping[str, int]) -> Row:
         segment_seconds=0.0,
         n_valid=len(valid),
         n_test=len(test),
-        valid_accuracy=float((valid.argmax(axis=1) == joined.valid_true).mean()),
+        valid_accuracy=float((valid.argmax(axis=1) == first.valid_true).mean()),
         **asdict(predictions.scores()),
         versions=f"scikit-learn {version('scikit-learn')}",
     )

@@ -40,15 +40,15 @@ def accuracies(
     chance : float
         Chance level.
     """
-    rows, title = _shown(rows), "accuracy by track (%), with 95 % interval"
-    validation = "valid_low" in rows
+    validation, rows = "valid_low" in rows, _shown(rows)
     shares = rows[VALIDATION if validation else ACCURACY]
+    title = "validation " * validation + "accuracy by track (%), with 95 % interval"
     colours = [style.PROTOCOL_COLOURS.get(name, style.BLUE) for name in rows[names]]
     labels = rows[names]
     ax.axvline(chance, **style.CHANCE)
     if "status" in rows:
         labels = labels + np.where(rows.status == "control", "\n(control)", "")
-    _bars(ax, labels, {"": shares}, [rows.get("colour", colours)], "validation " * validation + title)
+    _bars(ax, labels, {"": shares}, [rows.get("colour", colours)], title)
     for place, (share, _, high) in enumerate(shares.to_numpy()):
         ax.text(max(share, high) + 0.015, place, f"{100 * share:.0f}", va="center",
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
@@ -172,8 +172,8 @@ def by_label(ax: Axes, reports: Mapping[str, pd.DataFrame]) -> None:
         For each system its `evaluation.report`.
     """
     columns = ["f1", "f1_low", "f1_high"]
-    parts = {style.name_of(name, 30): table[columns].drop("mean") for name, table in reports.items()}
-    *_, labels = (table.index for table in parts.values())
+    parts = {style.name_of(name, 30): rows[columns].drop("mean") for name, rows in reports.items()}
+    *_, labels = (rows.index for rows in parts.values())
     _bars(ax, labels, parts, style.PALETTE, "F1 (%), with 95 % interval")
 
 

@@ -67,7 +67,8 @@ def spectrogram(ax: Axes, analysis: Analysis) -> None:
 @style.picture()
 def mel_spectrogram(ax: Axes, analysis: MelAnalysis) -> None:
     """Log-mel spectrogram, from its loudest point down, without a colour bar."""
-    _image(ax, analysis.log_mel - analysis.log_mel.max(), analysis, "frequency (Hz, mel)", y_axis="mel")
+    level = analysis.log_mel - analysis.log_mel.max()
+    _image(ax, level, analysis, "frequency (Hz, mel)", y_axis="mel")
 
 
 def waterfall(analysis: MelAnalysis, *, ax: Axes3D | None = None) -> Axes3D:

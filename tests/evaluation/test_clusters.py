@@ -25,7 +25,7 @@ def test_labels_that_are_confused_with_one_another_are_one_cluster():
     assert cluster_of["a"] == cluster_of["b"] != cluster_of["c"] == cluster_of["d"]
     assert len(set(cluster_of.values())) == 4
     y_true, y_pred = np.array([0, 1, 2, 3]), np.array([1, 1, 0, 2])
-    assert clusters.cluster_accuracy(y_true, y_pred, list("abcd"), cluster_of) == 0.75
+    assert clusters.cluster_accuracy(y_true, y_pred, cluster_of) == 0.75
 
 
 def test_one_class_joins_nothing():

@@ -26,12 +26,13 @@ def member(name, rng, *, right, n=60, labels=LABELS, start=0):
 
 def test_members_are_joined_by_the_tracks_that_they_have_in_common(rng):
     joined = ensembles.join([member("x", rng, right=0.9), member("y", rng, right=0.6, start=30)])
-    assert joined.valid.shape == (2, 30, 3) and joined.test.shape == (2, 30, 3)
-    assert joined.test_id[0] == "t030"
+    assert [m.valid_probs.shape for m in joined] == [(30, 3), (30, 3)]
+    assert [m.test_probs.shape for m in joined] == [(30, 3), (30, 3)]
+    assert [m.test_id[0] for m in joined] == ["t030", "t030"]
     first = member("x", np.random.default_rng(0), right=0.9)
-    rows = np.searchsorted(first.test_id, joined.test_id)
-    assert (joined.test_true == first.test_true[rows]).all()
-    assert (joined.test[0].argmax(axis=1) == first.test_probs[rows].argmax(axis=1)).all()
+    rows = np.searchsorted(first.test_id, joined[0].test_id)
+    assert (joined[1].test_true == first.test_true[rows]).all()
+    assert (joined[0].test_probs.argmax(axis=1) == first.test_probs[rows].argmax(axis=1)).all()
 
 
 def test_better_members_get_votes_and_useless_ones_none(rng):
@@ -41,8 +42,8 @@ def test_better_members_get_votes_and_useless_ones_none(rng):
     assert "useless" not in votes and set(votes) <= {"good0", "good1", "good2"}
     valid, test = ensembles.vote(joined, votes)
     assert np.allclose(test.sum(axis=1), 1)
-    losses = [log_loss(probs, joined.valid_true) for probs in joined.valid]
-    assert log_loss(valid, joined.valid_true) <= min(losses)
+    losses = [log_loss(m.valid_probs, m.valid_true) for m in joined]
+    assert log_loss(valid, joined[0].valid_true) <= min(losses)
 
 
 def test_the_test_set_has_no_say_in_who_is_chosen(rng):
@@ -56,7 +57,7 @@ def test_a_stack_learns_whom_to_trust(rng):
     joined = ensembles.join([member("good", rng, right=0.95), member("bad", rng, right=0.2)])
     probs = ensembles.stack(joined, {"good": 1, "bad": 1})
     assert np.allclose(probs.sum(axis=1), 1)
-    assert (probs.argmax(axis=1) == joined.test_true).mean() > 0.8
+    assert (probs.argmax(axis=1) == joined[0].test_true).mean() > 0.8
 
 
 @pytest.mark.parametrize(

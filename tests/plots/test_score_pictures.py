@@ -192,7 +192,7 @@ def test_what_a_network_sees_is_a_spectrogram_or_a_picture(rng):
 def test_relevance_hides_what_hardly_matters(rng, ax):
     drops = np.zeros((128, 39))
     drops[:10], drops[20:30] = 1.0, 0.1
-    plots.relevance(rng.random((128, 39)), drops, ax=ax)
+    plots.relevance(rng.random((128, 39)), drops, frame_period=0.0775, ax=ax)
     shown = ax.collections[1].get_array()
     assert (~shown.mask).sum() == 10 * 39
 
