@@ -268,7 +268,7 @@ class Run:
 
     def predictions(self, system_id: str, protocol: str = "") -> Predictions:
         """Predictions of a system; for no track if there are none that can be read."""
-        stem = self.measurement(system_id, protocol).stem
+        stem = results.stem(system_id, self.source.name, protocol or self.honest, self.seed)
         try:
             predictions = results.read_predictions(self.folder, stem)
         except SourceError as error:
