@@ -27,4 +27,3 @@ from .tables import TABLES as TABLES
 from .tables import columns as columns
 from .tables import compile_kernels as compile_kernels
 from .tables import data_dictionary as data_dictionary
-from .tables import growing_sets as growing_sets

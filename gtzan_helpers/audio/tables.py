@@ -173,27 +173,6 @@ def row(analysis: MelAnalysis, table: str, names: tuple[str, ...] = ()) -> np.nd
     return np.array([values[name] for name in names])
 
 
-def growing_sets(groups: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
-    """Columns of `kaggle`, and of the same plus one group of `full` after the other.
-
-    Parameters
-    ----------
-    groups : mapping
-        Prefixes of the columns of each group.
-
-    Returns
-    -------
-    dict
-        Under ``kaggle`` and ``+ <group>``: lists of columns of the table `full`.
-    """
-    names = list(columns("kaggle"))
-    sets = {"kaggle": names}
-    for group, prefixes in groups.items():
-        names = [*names, *(name for name in columns("full") if name.startswith(prefixes))]
-        sets[f"+ {group}"] = names
-    return sets
-
-
 def data_dictionary() -> pd.DataFrame:
     """The data dictionary: every block of columns, its meaning, and the tables that hold it.
 

@@ -72,9 +72,9 @@ def score(track_ids: np.ndarray, probs: np.ndarray, y_true: np.ndarray) -> Score
     _, track_probs, track_true = by_track(track_ids, probs, y_true)
     track_pred = track_probs.argmax(axis=1)
     correct = track_pred == track_true
-    by_segment = (probs.argmax(axis=1) == y_true).mean()
-    macro_f1 = metrics.f1_score(track_true, track_pred, average="macro", zero_division=0)
-    return Scores(float(by_segment), correct.mean().item(), *accuracy_interval(correct), float(macro_f1))
+    by_segment = float((probs.argmax(axis=1) == y_true).mean())
+    macro_f1 = float(metrics.f1_score(track_true, track_pred, average="macro", zero_division=0))
+    return Scores(by_segment, float(correct.mean()), *accuracy_interval(correct), macro_f1)
 
 
 # Intervals

@@ -145,7 +145,9 @@ class Measurement:
         folds = [self._fold(data, number) for number in range(len(data.splits))]
         fit_seconds = time.perf_counter() - started
         hits, valid_probs, test_probs, notes, histories, sizes = zip(*folds, strict=True)
-        write_history(self.folder, self.stem, pd.concat(histories))
+        if len(history := pd.concat(histories)):
+            text = history.to_csv(index=False, lineterminator="\n")
+            files.write_text(self.folder / "histories" / f"{self.stem}.csv", text)
         valid = np.concatenate(valid_probs)
         predictions = Predictions(
             np.array(data.inputs.labels),
@@ -256,10 +258,3 @@ class Measurement:
         if len(data.features.failures):
             notes.append(f"{len(data.features.failures)} tracks could not be used")
         return "; ".join(notes)
-
-
-def write_history(folder: Path, stem: str, history: pd.DataFrame) -> None:
-    """Write how a network was trained, one line per epoch and fold; nothing for other models."""
-    if len(history):
-        text = history.to_csv(index=False, lineterminator="\n")
-        files.write_text(folder / "histories" / f"{stem}.csv", text)

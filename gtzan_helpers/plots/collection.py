@@ -81,13 +81,13 @@ def _boxes(ax: Axes, table: pd.DataFrame, column: str, colours: dict[str, str]) 
 
 def pairs(table: pd.DataFrame, columns: list[str], genres: list[str]) -> Figure:
     """Scatter plots of every pair of some features for a few genres."""
-    rows, colours = table[table.genre.isin(genres)], style.colours_of(list(map(style.plain, genres)))
+    rows = table[table.genre.isin(genres)]
     chosen = rows[columns].rename(columns=style.plain).assign(genre=rows.genre.map(style.plain))
     # seaborn lays these out itself.
     with plt.rc_context({"figure.constrained_layout.use": False}):
         return sns.pairplot(
-            chosen, hue="genre", palette=colours, height=2.1, corner=True,
-            plot_kws={"s": 12, "alpha": 0.6, "linewidth": 0, "rasterized": True},
+            chosen, hue="genre", palette=style.colours_of(map(style.plain, genres)), height=2.1,
+            corner=True, plot_kws={"s": 12, "alpha": 0.6, "linewidth": 0, "rasterized": True},
         ).figure  # fmt: skip
 
 

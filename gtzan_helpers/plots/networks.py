@@ -112,8 +112,7 @@ def histories(tables: Mapping[str, pd.DataFrame], *, chance: float = 0.1) -> Fig
         handles, names = ax.get_legend_handles_labels()
         legend |= dict(zip(names, handles, strict=True))
         ax.legend_ = None  # one for all
-        if place % 3:
-            ax.set_ylabel("")
+        ax.set_ylabel("" if place % 3 else "accuracy (%)")
     figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=5, fontsize=9)
     return figure
 

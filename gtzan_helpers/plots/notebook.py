@@ -20,13 +20,11 @@ from gtzan_helpers.plots.style import BLUE, ORANGE, plain
 
 def banner(source: Source) -> HTML:
     """Name the data at the top of a notebook, with remarks, clearly where it is synthetic."""
-    profile, limits = source.profile, ""
-    if profile.epochs_limit:
-        folds = "" if profile.folds_limit is None else ", on one fold of a k-fold"
-        limits = f" (networks train {profile.epochs_limit} epochs at most{folds})"
+    name, n = source.profile.name, source.profile.epochs_limit
+    limits = f" (networks train {n} epochs at most, on one fold of a k-fold)" * bool(n)
     lines = [
         f"Data: <b>{escape(source.name)}</b> ({source.kind}), {len(source.tracks)} tracks, "
-        f"{len(source.labels)} labels, profile <b>{profile.name}</b>{limits}",
+        f"{len(source.labels)} labels, profile <b>{name}</b>{limits}",
         *["<b>Synthetic music.</b> These are no results on GTZAN."][: source.synthetic],
         *map(escape, source.remarks),
     ]

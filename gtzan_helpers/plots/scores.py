@@ -44,10 +44,8 @@ def accuracies(
     shares = rows[VALIDATION if validation else ACCURACY]
     title = "validation " * validation + "accuracy by track (%), with 95 % interval"
     colours = [style.PROTOCOL_COLOURS.get(name, style.BLUE) for name in rows[names]]
-    labels = rows[names]
+    labels = rows[names] + np.where(rows.get("status") == "control", "\n(control)", "")
     ax.axvline(chance, **style.CHANCE)
-    if "status" in rows:
-        labels = labels + np.where(rows.status == "control", "\n(control)", "")
     _bars(ax, labels, {"": shares}, [rows.get("colour", colours)], title)
     for place, (share, _, high) in enumerate(shares.to_numpy()):
         ax.text(max(share, high) + 0.015, place, f"{100 * share:.0f}", va="center",
@@ -171,8 +169,8 @@ def by_label(ax: Axes, reports: Mapping[str, pd.DataFrame]) -> None:
     reports : mapping
         For each system its `evaluation.report`.
     """
-    columns = ["f1", "f1_low", "f1_high"]
-    parts = {style.name_of(name, 30): rows[columns].drop("mean") for name, rows in reports.items()}
+    # The last line is the mean of the labels.
+    parts = {style.name_of(name, 30): rows.filter(like="f1")[:-1] for name, rows in reports.items()}
     *_, labels = (rows.index for rows in parts.values())
     _bars(ax, labels, parts, style.PALETTE, "F1 (%), with 95 % interval")
 
@@ -266,10 +264,8 @@ def dendrogram(ax: Axes, linkage: np.ndarray, labels: Sequence[str]) -> None:
         See `evaluation.confusion_clusters` and `evaluation.tree`.
     labels : sequence of str
     """
-    hierarchy.dendrogram(
-        linkage, labels=[style.plain(label) for label in labels], orientation="left", ax=ax,
-        color_threshold=0.0, above_threshold_color=style.BLUE,
-    )  # fmt: skip
+    hierarchy.dendrogram(linkage, labels=[style.plain(label) for label in labels], ax=ax,
+                         orientation="left", link_color_func=lambda _: style.BLUE)  # fmt: skip
     ax.grid(visible=False)
     ax.tick_params(labelsize=8)
     ax.set(xlabel="distance")

@@ -205,6 +205,5 @@ def stacked(ax: Axes, rows: np.ndarray) -> None:
     edges = np.cumsum([0, *parts.values()])
     for edge in edges[1:-1]:
         ax.axhline(edge - 0.5, color="black", linewidth=0.8)
-    ax.set_yticks((edges[:-1] + edges[1:]) / 2 - 0.5, list(parts))
-    ax.set(xlabel="frame")
+    ax.set(xlabel="frame", yticks=(edges[:-1] + edges[1:]) / 2 - 0.5, yticklabels=list(parts))
     ax.figure.colorbar(image, ax=ax, label="standard deviations from its mean")

@@ -1,6 +1,6 @@
 """The look of all pictures: colours, axes, names for people, and how a picture is saved."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from functools import wraps
 from inspect import Signature, signature
 from itertools import cycle
@@ -99,8 +99,7 @@ def picture(
 
         _, *own = signature(draw).parameters.values()
         _, title, ax, _ = signature(drawn, follow_wrapped=False).parameters.values()
-        shown = Signature([*own, title, ax], return_annotation=Axes)
-        drawn.__signature__ = shown  # type: ignore[attr-defined]
+        vars(drawn)["__signature__"] = Signature([*own, title, ax], return_annotation=Axes)
         return drawn
 
     return decorate
@@ -165,6 +164,6 @@ def legend_beside(ax: Axes, **settings: Any) -> None:
     ax.legend(bbox_to_anchor=(1.01, 1), loc="upper left", fontsize=9, **settings)
 
 
-def colours_of(labels: Sequence[str]) -> dict[str, str]:
+def colours_of(labels: Iterable[str]) -> dict[str, str]:
     """A colour for each label; after ten they come again."""
     return dict(zip(labels, cycle(PALETTE), strict=False))

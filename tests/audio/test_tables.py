@@ -105,11 +105,3 @@ def test_the_data_dictionary_counts_every_column_of_every_table():
     assert dictionary[["kaggle", "capstone", "logmel"]].sum().to_dict() == {
         name: SIZES[name] for name in ("kaggle", "capstone", "logmel")
     }
-
-
-def test_growing_sets_add_one_group_after_the_other():
-    sets = tables.growing_sets({"flatness": ("flatness",), "tonnetz": ("tonnetz",)})
-    assert {name: len(columns) for name, columns in sets.items()} == {
-        "kaggle": 57, "+ flatness": 60, "+ tonnetz": 78
-    }  # fmt: skip
-    assert sets["+ tonnetz"][:60] == sets["+ flatness"]
