@@ -97,8 +97,9 @@ def similar(
     fewest = int(allowed.sum(axis=1).min())
     if fewest < k:
         raise NotPossibleError(f"{k} neighbours: a song has {fewest} candidates; ask for fewer")
-    ranks = NearestNeighbors(n_neighbors=len(X), metric="cosine").fit(X)
-    distances, rows = ranks.kneighbors(X)
+    values = np.asarray(X)
+    ranks = NearestNeighbors(n_neighbors=len(values), metric="cosine").fit(values)
+    distances, rows = ranks.kneighbors(values)
     left_out = ~np.take_along_axis(allowed, rows, axis=1)
     first = np.argsort(left_out, axis=1, kind="stable")[:, :k]
     return np.take_along_axis(rows, first, axis=1), np.take_along_axis(distances, first, axis=1)
