@@ -29,13 +29,8 @@ from gtzan_helpers.experiments import results
 from gtzan_helpers.models import System, systems
 from gtzan_helpers.report import pages
 
-KERNEL = "python3"
-
 # What runs took on two cores, extraction from audio included.
 SECONDS_PER_TRACK = {"smoke": 0.3, "quick": 1.5, "full": 2.0}
-
-# Per track and notebook that trains networks to their end.
-SECONDS_OF_TRAINING = 2.0
 
 
 @dataclass(frozen=True)
@@ -218,13 +213,11 @@ def _forecast(source: Source, chosen: list[Notebook]) -> str:
     profile = source.profile
     a_track = SECONDS_PER_TRACK[profile.name] if source.has_audio else 0.1
     if profile.tuned:
-        a_track += 0.5
-    if profile.name == "full":
         training = [any(system.learner.trains_epochs for system in one.systems) for one in chosen]
-        a_track += SECONDS_OF_TRAINING * sum(training)
+        a_track += 0.5 + 2.0 * sum(training)  # networks are trained to their end
     seconds = sum(one.seconds for one in chosen) + a_track * len(source.tracks)
-    families = {system.family for one in chosen for system in one.systems}
-    fetches = profile.fetches and "transfer" in families
+    transfers = any(system.family == "transfer" for one in chosen for system in one.systems)
+    fetches = profile.fetches and transfers
     downloads = "up to 150 MB of ImageNet weights are" if fetches else "nothing is"
     return (
         f"{len(chosen)} notebooks, profile {profile.name}: about {max(1, round(seconds / 60))} "
@@ -301,7 +294,7 @@ def _execute(notebook: Notebook, folder: Path, parameters: dict[str, str]) -> No
             str(notebook.path),
             str(target),
             parameters=parameters,
-            kernel_name=KERNEL,
+            kernel_name="python3",
             progress_bar=False,
             # The kernel warns of every local connection, and of being told to stop.
             extra_arguments=["--log-level=CRITICAL"],

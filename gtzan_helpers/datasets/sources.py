@@ -235,7 +235,7 @@ class Source(ABC):
             "features": ("a feature table", any(map(self.gives, feature_sets.TABLE_SETS))),
             "pictures": ("pictures", self.gives("pictures") or self.gives("log_mel")),
         }
-        asked = [possible[need] for need in needs if need in possible]
+        asked = (possible[need] for need in needs if need in possible)
         missing = " and ".join(words for words, is_given in asked if not is_given)
         return f"needs {missing}; {self.name} ({self.kind}) does not give that" if missing else ""
 

@@ -92,7 +92,9 @@ class Measurement:
         except NotPossibleError as error:
             if row is not None and measured:
                 return row, None
-            refused = self._refused(error)
+            missing_weights = isinstance(error, MissingWeightsError)
+            note = str(error) if missing_weights else f"not possible on this source: {error}"
+            refused = self.row("not_measured", note, features="", segment_seconds=float("nan"))
             before = results.read_row(folder, self.stem)
             if before is None or before.status == "not_measured":
                 results.write_row(folder, refused, key=self.key)
@@ -100,11 +102,6 @@ class Measurement:
         results.write_predictions(self.folder, self.stem, predictions)
         results.write_row(folder, new_row, key=self.key)
         return new_row, predictions
-
-    def _refused(self, error: NotPossibleError) -> Row:
-        missing_weights = isinstance(error, MissingWeightsError)
-        note = str(error) if missing_weights else f"not possible on this source: {error}"
-        return self.row("not_measured", note, features="", segment_seconds=float("nan"))
 
     def row(self, status: str, note: str, **values: Any) -> Row:
         """The row with these results."""

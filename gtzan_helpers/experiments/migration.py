@@ -50,7 +50,5 @@ def _check_tracks(row: Row, predictions: Predictions, run: Run) -> None:
         ids, _, y_true = predictions.tracks(part)
         known = genre.reindex(ids).to_numpy()
         if (known != predictions.labels[y_true]).any():
-            raise SourceError(
-                f"{row.stem}: its tracks or labels are not those of {run.source.name}; "
-                "it belongs to another source of that name"
-            )
+            words = "its tracks or labels are not those of this source"
+            raise SourceError(f"{row.stem}: {words}; it belongs to another one of that name")

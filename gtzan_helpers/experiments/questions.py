@@ -77,13 +77,10 @@ def accuracy_by_seconds(run: Run, system_id: str) -> pd.DataFrame:
     for length in [*(s for s in SECONDS if s < whole), whole]:
         n_used = max(1, round(n_frames * min(1, length / SEGMENT_SECONDS)))
         frames = np.arange(n_frames) % n_used
-        rows = [
-            part.test[numbers[part.test] < max(1, length / SEGMENT_SECONDS)] for part in data.splits
-        ]
-        probs = [
-            network.probabilities(values[indices][..., frames])
-            for network, indices in zip(networks, rows, strict=True)
-        ]
+        n_segments = max(1, length / SEGMENT_SECONDS)
+        rows = [part.test[numbers[part.test] < n_segments] for part in data.splits]
+        pairs = zip(networks, rows, strict=True)
+        probs = [network.probabilities(values[these][..., frames]) for network, these in pairs]
         tested = np.concatenate(rows)
         scores = _scores(ids[tested], probs, data.labels[tested])
         lines.append({"system_id": system_id, "seconds": length, **scores})
@@ -308,8 +305,8 @@ def on_new_songs(run: Run, system_id: str) -> Evaluation:
     except GtzanError as error:
         leave_out(error)
         none, nobody = pd.DataFrame(), np.zeros(0, int)
-        scores = Scores(*[math.nan] * 5)
-        return Evaluation(scores, confusion(nobody, nobody, run.labels), 0, none, none)
+        matrix = confusion(nobody, nobody, run.labels)
+        return Evaluation(Scores(*[math.nan] * 5), matrix, 0, none, none)
 
 
 def costs(run: Run, system_ids: Iterable[str], *, quick: int | None = None) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,10 +22,6 @@ from gtzan_helpers.experiments.measuring import Measurement
 from gtzan_helpers.experiments.results import Predictions, Rows
 from gtzan_helpers.models import Fitted, Learner, systems
 from gtzan_helpers.workers import progress_bar
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 HISTORY = "epoch loss accuracy val_loss val_accuracy seconds best fold stage".split()  # noqa: SIM905
 
@@ -290,8 +286,8 @@ class Run:
         """Load the model of a row; it is fitted again if its file is gone."""
         return self.measurement(system_id, protocol).model()
 
-    def save(self, picture: "Figure | Axes | np.ndarray", name: str) -> Path:
-        """Save a picture as ``figures/<name>.png`` and ``.svg`` in the run's folder."""
+    def save(self, picture: Any, name: str) -> Path:
+        """Save a Figure, Axes or RGB array in the run's `figures/`, as PNG and SVG."""
         from gtzan_helpers.plots import style
 
         return style.save(picture, self.folder / "figures", name)

@@ -15,7 +15,6 @@ from gtzan_helpers.errors import NotPossibleError, SourceError
 from gtzan_helpers.evaluation import ensembles, log_loss, score
 from gtzan_helpers.evaluation.ensembles import Member
 from gtzan_helpers.experiments import results
-from gtzan_helpers.experiments.results import Predictions, Row, rounded
 from gtzan_helpers.experiments.run import Run, leave_out
 from gtzan_helpers.models import systems
 
@@ -80,17 +79,17 @@ def _members(folders: Iterable[Path], protocol: str, sources: set[str]) -> list[
     return [members[name] for name in sorted(members)]
 
 
-def _measure_vote(run: Run, joined: Sequence[Member], votes: Mapping[str, int]) -> Row:
+def _measure_vote(run: Run, joined: Sequence[Member], votes: Mapping[str, int]) -> results.Row:
     """Score a vote on the test set, and keep its row and predictions as those of a system.
 
     The row's source joins the names of its members' sources.
     """
     first, (valid, test) = joined[0], ensembles.vote(joined, votes)
     numbers = (np.zeros(len(valid), int), np.zeros(len(test), int))
-    predictions = Predictions(
+    predictions = results.Predictions(
         np.array(first.labels),
-        *(first.valid_id, numbers[0], first.valid_true, rounded(valid)),
-        *(first.test_id, numbers[1], first.test_true, rounded(test)),
+        *(first.valid_id, numbers[0], first.valid_true, results.rounded(valid)),
+        *(first.test_id, numbers[1], first.test_true, results.rounded(test)),
     )
     names = [(*name.split("__"), str(n)) for name, n in votes.items()]
     chosen = (f"{n} x {name} ({source}, seed {seed})" for name, source, _, seed, n in names)

@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gtzan_helpers import models  # whose modules are imported when they are used
+from gtzan_helpers import datasets, models  # their modules are imported when they are used
 from gtzan_helpers.errors import NotPossibleError, SettingError
 from gtzan_helpers.models.fitted import Fitted, Inputs
 
 if TYPE_CHECKING:
     import keras
-
-    from gtzan_helpers.datasets import Features, Split
 
 # Name of the layer of `networks.stacked_cnn` that `OnConvolutions` builds on.
 CONVOLUTIONAL_OUTPUT = "convolutional_output"
@@ -74,7 +72,7 @@ class Task:
 
     values: np.ndarray
     labels: np.ndarray
-    split: "Split"
+    split: "datasets.Split"
     inputs: Inputs
     seed: int
     epochs_limit: int | None = None
@@ -136,7 +134,7 @@ class Learner(ABC):
                 chosen[setting.name] = canonical(value)
         return chosen
 
-    def prepare(self, features: "Features", *, fetch: bool) -> "Features":
+    def prepare(self, features: "datasets.Features", *, fetch: bool) -> "datasets.Features":
         """Turn features into the examples that it learns from.
 
         Parameters
@@ -152,7 +150,9 @@ class Learner(ABC):
         """
         return features
 
-    def fit(self, values: np.ndarray, labels: np.ndarray, split: "Split", **options: Any) -> Fitted:
+    def fit(
+        self, values: np.ndarray, labels: np.ndarray, split: "datasets.Split", **options: Any
+    ) -> Fitted:
         """Fit on the training set; epoch and hyperparameters are chosen on the validation set.
 
         Parameters
@@ -305,7 +305,7 @@ class Transfer(Learner):
         rate = self.learning_rate
         return Network("dense", options, self.epochs, self.batch_size, rate, patience=8)
 
-    def prepare(self, features: "Features", *, fetch: bool) -> "Features":
+    def prepare(self, features: "datasets.Features", *, fetch: bool) -> "datasets.Features":
         return models.transfer.activations(self, features, fetch=fetch)
 
     def fit_task(self, task: Task) -> Fitted:
@@ -324,7 +324,7 @@ class OnMusicnn(Learner):
     def trains_epochs(self) -> bool:
         return self.head.trains_epochs
 
-    def prepare(self, features: "Features", *, fetch: bool) -> "Features":
+    def prepare(self, features: "datasets.Features", *, fetch: bool) -> "datasets.Features":
         return models.musicnn.embed_features(features)
 
     def fit_task(self, task: Task) -> Fitted:

@@ -7,15 +7,12 @@ import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gtzan_helpers import config
+from gtzan_helpers import config, datasets
 from gtzan_helpers.errors import SettingError, choose
 from gtzan_helpers.models import learners
 from gtzan_helpers.models.learners import Classical, Network, OnConvolutions, OnMusicnn, Transfer
-
-if TYPE_CHECKING:
-    from gtzan_helpers.datasets import Features, Source
 
 # `audio.feature_sets.TABLE_SETS`, named here because that module imports numba.
 TABLES = ("kaggle", "logmel", "capstone", "full")
@@ -124,14 +121,12 @@ class System:
         chosen["learner"] = self.learner.settings(tuned=tuned)
         return learners.canonical(chosen)
 
-    def load_features(self, source: "Source", *, jobs: int | None = None) -> "Features":
+    def load_features(self, source: "datasets.Source") -> "datasets.Features":
         """Compute, or read from the cache, what the learner is given.
 
         Parameters
         ----------
         source : Source
-        jobs : int or None
-            Processes for extraction.
 
         Raises
         ------
@@ -144,7 +139,7 @@ class System:
             raise SettingError(f"{self.system_id} joins the predictions of other systems")
         given = (name for name in self.features if source.gives(name))
         name = next(given, self.features[-1])  # if none, the source says why
-        features = source.features(name, segment_seconds=self.segment_seconds, jobs=jobs)
+        features = source.features(name, segment_seconds=self.segment_seconds)
         return self.learner.prepare(features, fetch=source.profile.fetches)
 
 
@@ -319,6 +314,6 @@ def of_notebook(number: str) -> list[System]:
     return [system for system in SYSTEMS.values() if system.notebook == number]
 
 
-def yardstick(source: "Source") -> System:
+def yardstick(source: "datasets.Source") -> System:
     """The system that shows what a split is worth: one of segments, where there are some."""
     return get("capstone_svm" if source.default_segment_seconds == 0 else YARDSTICK)

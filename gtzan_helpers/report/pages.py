@@ -80,7 +80,7 @@ def index(folder: Path, state: Mapping[str, Any]) -> str:
         n_labels=state["n_labels"],
         chance=f"{100 * state['chance']:.0f}",
         ceiling=scoreboard.percent(CEILING),
-        warning=_SYNTHETIC if source.startswith("synthetic") else "",
+        warning=_template("synthetic.html") if source.startswith("synthetic") else "",
         notebooks="\n".join(entries[name] for name in sorted(entries)),
         scoreboard=_scoreboard(folder, list(executed)),
     )
@@ -146,9 +146,3 @@ def _chart(folder: Path) -> str:
         "below has the numbers' src='data:image/png;base64,"
         f"{base64.b64encode(picture).decode()}'></p>"
     )
-
-
-_SYNTHETIC = (
-    "<p class='note'>The embedded dataset is synthetic: these figures show how the "
-    "protocols behave. They are no results on GTZAN.</p>"
-)

@@ -162,7 +162,7 @@ def test_a_folder_without_weights_is_named(tmp_path):
 @installed
 def test_every_segment_of_a_source_gets_an_embedding(labelled_folder):
     source = open_source(labelled_folder(seconds=6.4, tracks=1))
-    features = systems.get("ours_musicnn_svm").load_features(source, jobs=1)
+    features = systems.get("ours_musicnn_svm").load_features(source)
     assert features.values.shape == (4, 1756) and features.values.dtype == np.float32
     assert features.columns == musicnn.columns() and features.feature_set == "musicnn"
 

@@ -122,8 +122,8 @@ def test_reading_the_systems_loads_no_heavy_library():
 
 def test_the_first_feature_set_that_a_source_gives_is_used(labelled_folder):
     source = open_source(labelled_folder(seconds=3.1, tracks=1), profile="smoke")
-    assert systems.get("capstone_knn").load_features(source, jobs=1).feature_set == "capstone"
-    features = systems.get("ours_svm_segments").load_features(source, jobs=1)
+    assert systems.get("capstone_knn").load_features(source).feature_set == "capstone"
+    features = systems.get("ours_svm_segments").load_features(source)
     assert features.feature_set == "kaggle" and features.values.shape == (2, 57)
 
 
@@ -140,7 +140,7 @@ def test_missing_weights_are_named(labelled_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     source = open_source(labelled_folder(tracks=1), profile="smoke")
     with pytest.raises(MissingWeightsError, match=r"^vgg19_weights"):
-        systems.get("images_vgg19").load_features(source, jobs=1)
+        systems.get("images_vgg19").load_features(source)
 
 
 def test_an_ensemble_has_no_features_of_its_own(labelled_folder):
