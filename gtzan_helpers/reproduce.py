@@ -1,8 +1,8 @@
-"""The notebooks of the series, executed by papermill, and a page about what came out.
+"""The notebooks of the series, executed by papermill, and a book of what came out.
 
-A run leaves in its folder `notebooks/` (executed), `html/` (the same as pages), `index.html`,
-`figures/`, `results/`, `predictions/`, of networks also `models/`, `histories/` and `trials/`
-(variants compared on the validation set), and `run.json`.
+A run leaves in its folder `notebooks/` (executed, and as pages of the book that `index.html`
+opens), `figures/`, `results/`, `predictions/`, of networks also `models/`, `histories/` and
+`trials/` (variants compared on the validation set), and `run.json`.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ from gtzan_helpers.datasets import Source, open_source
 from gtzan_helpers.errors import NotebookError, NotPossibleError, SettingError, SourceError
 from gtzan_helpers.experiments import results
 from gtzan_helpers.models import System, systems
-from gtzan_helpers.report import pages
+from gtzan_helpers.report import book
 
 # What runs took on two cores, extraction from audio included.
 SECONDS_PER_TRACK = {"smoke": 0.3, "quick": 1.5, "full": 2.0}
@@ -113,7 +113,7 @@ def run(
     resume: bool = False,
     say: Callable[[str], object] = print,
 ) -> Path:
-    """Execute the notebooks on a source, and write a page about it.
+    """Execute the notebooks on a source, and make a book of them.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def run(
     Raises
     ------
     NotebookError
-        If a notebook stops; what was done before is kept, and the page says so.
+        If a notebook stops; what was done before is kept, and the book says so.
     NotPossibleError
         If the source lacks what every chosen notebook needs.
     """
@@ -179,9 +179,12 @@ def run(
             bar.set_postfix_str(notebook.title)
             bar.update()
             stopped = stopped or error
+    record.write()
+    for warning in book.build(folder):
+        say(f"warning: {warning}")
     if stopped:
         raise stopped
-    return record.write()
+    return folder / "index.html"
 
 
 def _divide(
@@ -310,12 +313,11 @@ def _execute(notebook: Notebook, folder: Path, parameters: dict[str, str]) -> No
         ) from error
     finally:
         if target.exists():
-            pages.embed_pictures(target, notebook.path.parent)
-            pages.write_notebook(target, folder / "html" / f"{target.stem}.html")
+            book.embed_pictures(target, notebook.path.parent)
 
 
 class Record:
-    """What is known of a run, kept as `run.json` and shown as `index.html`."""
+    """What is known of a run, kept as `run.json` and shown by its book."""
 
     def __init__(self, folder: Path, source: Source, left_out: dict[Notebook, str]):
         self.folder = folder
@@ -356,7 +358,6 @@ class Record:
             "error": error,
         }
 
-    def write(self) -> Path:
-        """Write `run.json` and the page; returns the page's path."""
+    def write(self) -> None:
+        """Write `run.json`."""
         files.write_text(self.folder / "run.json", json.dumps(self.state, indent=1) + "\n")
-        return files.write_text(self.folder / "index.html", pages.index(self.folder, self.state))

@@ -1,2 +1,2 @@
-from . import pages as pages
+from . import book as book
 from . import publish as publish

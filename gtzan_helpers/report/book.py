@@ -1,0 +1,235 @@
+"""The book of a run: its scoreboard and its executed notebooks as pages, made by Sphinx.
+
+Its pages ask no server for anything: formulas are MathML, scripts and styles lie beside them.
+"""
+
+import base64
+import io
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gtzan_helpers import config, files
+from gtzan_helpers.errors import NotebookError, SourceError
+from gtzan_helpers.report import front
+
+EXCERPTS = """\
+```{warning}
+This page holds excerpts of recordings, heard or seen, which nobody may publish.
+```
+"""
+
+# What Sphinx is told, here and by docs/conf.py.
+SETTINGS: dict[str, Any] = {
+    "extensions": ["myst_nb", "gtzan_helpers.report.book"],
+    "language": "en",
+    "html_theme": "sphinx_book_theme",
+    "html_theme_options": {
+        "home_page_in_toc": True,
+        "use_download_button": False,
+        "use_fullscreen_button": False,
+        "navbar_persistent": [],  # the search stands in the sidebar
+        "pygments_light_style": "a11y-high-contrast-light",
+        "pygments_dark_style": "a11y-high-contrast-dark",
+    },
+    "html_static_path": [str(Path(__file__).with_name("book.css"))],
+    "html_css_files": ["book.css"],
+    "html_copy_source": False,
+    "html_use_index": False,
+    "html_show_copyright": False,
+    "html_math_renderer": "mathml",
+    "myst_enable_extensions": ["dollarmath"],
+    "myst_heading_anchors": 3,
+    "nb_execution_mode": "off",
+    "nb_merge_streams": True,
+    "nb_ipywidgets_js": {},
+}
+
+
+def build(folder: Path) -> list[str]:
+    """Make the book of a run: `index.html` in its folder, and a page beside each notebook.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's folder, with `run.json` and `notebooks/`.
+
+    Returns
+    -------
+    list of str
+        What Sphinx warned of.
+
+    Raises
+    ------
+    NotebookError
+        If Sphinx cannot make it.
+    """
+    from sphinx.application import Sphinx
+    from sphinx.errors import SphinxError
+    from sphinx.util.docutils import docutils_namespace, patch_docutils
+
+    title, warnings = front.title(read_state(folder)), io.StringIO()
+    with tempfile.TemporaryDirectory() as name:
+        sources, doctrees, pages = (Path(name, part) for part in ("sources", "doctrees", "pages"))
+        write_sources(folder, sources)
+        settings = SETTINGS | {"project": title, "html_title": title}
+        try:
+            with patch_docutils(), docutils_namespace():
+                Sphinx(sources, None, pages, doctrees, "html", settings, None, warnings).build()
+        except SphinxError as error:
+            raise NotebookError(f"{folder}: its pages could not be made: {error}") from error
+        shutil.rmtree(pages / "_sources", ignore_errors=True)
+        for old in ("_static", "_images"):
+            shutil.rmtree(folder / old, ignore_errors=True)
+        shutil.copytree(pages, folder, dirs_exist_ok=True)
+    coloured = warnings.getvalue().replace(name, "")
+    return re.sub(r"\x1b\[[\d;]*m", "", coloured).splitlines()
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """Return the content of a run's `run.json`.
+
+    Raises
+    ------
+    SourceError
+        If the folder holds no run.
+    """
+    try:
+        return json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{folder}: no run, or its run.json is damaged") from error
+
+
+def write_sources(folder: Path, sources: Path) -> None:
+    """Write what Sphinx reads: `index.md`, `notebooks/`, `pictures/`.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's folder.
+    sources : Path
+        What it holds is removed.
+
+    Raises
+    ------
+    SourceError
+        If the folder holds no run.
+    """
+    state = read_state(folder)
+    shutil.rmtree(sources, ignore_errors=True)
+    pictures = sources / "pictures"
+    pictures.mkdir(parents=True)
+    executed = sorted(n for n in state["notebooks"] if (folder / "notebooks" / n).exists())
+    for name in executed:
+        files.write_text(sources / "notebooks" / name, _page(folder, name, state, pictures))
+    chart = folder / "figures" / "09_scoreboard.png"
+    if chart.exists():
+        shutil.copy(chart, pictures)
+    files.write_text(sources / "index.md", front.page(folder, state, executed))
+
+
+# Notebooks
+
+
+def embed_pictures(executed: Path, folder: Path) -> None:
+    """Put the pictures that a notebook's text links to into its executed copy.
+
+    Parameters
+    ----------
+    executed : Path
+        The executed notebook.
+    folder : Path
+        The folder that links such as ``../figures/mini/02_pca.png`` start from.
+    """
+    import nbformat
+
+    notebook = nbformat.read(executed, 4)
+    for cell in (cell for cell in notebook.cells if cell.cell_type == "markdown"):
+        for address in re.findall(r"!\[[^\]]*\]\((\.\./figures/[^)]+\.png)\)", cell.source):
+            picture, name = folder / address, Path(address).name
+            if picture.exists():
+                code = base64.b64encode(picture.read_bytes()).decode()
+                cell.setdefault("attachments", {})[name] = {"image/png": code}
+                cell.source = cell.source.replace(address, f"attachment:{name}")
+    files.write_text(executed, nbformat.writes(notebook) + "\n")
+
+
+def _page(folder: Path, name: str, state: Mapping[str, Any], pictures: Path) -> str:
+    """An executed notebook as Sphinx is to read it."""
+    import nbformat
+
+    notebook = nbformat.reads(_without_paths(folder, name, state), 4)
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        if "injected-parameters" in tags:
+            cell.metadata["tags"] = ["remove-cell"]
+        if "solution" in tags:
+            cell.metadata["tags"] = ["hide-cell"]
+            cell.metadata["mystnb"] = {
+                "code_prompt_show": "Show the solution",
+                "code_prompt_hide": "Hide the solution",
+            }
+        for attached, data in cell.pop("attachments", {}).items():
+            (pictures / attached).write_bytes(base64.b64decode(data["image/png"]))
+            cell.source = cell.source.replace(f"attachment:{attached}", f"../pictures/{attached}")
+        outputs = [one for one in cell.get("outputs", []) if "data" in one]
+        for place, output in enumerate(outputs):
+            _show(output, pictures / f"{Path(name).stem}-{cell.id}-{place}.png")
+    if not state["source"].startswith("synthetic"):
+        notebook.cells.insert(1, nbformat.v4.new_markdown_cell(EXCERPTS))
+    return nbformat.writes(notebook) + "\n"
+
+
+def _show(output: Any, picture: Path) -> None:
+    """Make an output one that a page can show: pictures with their alternative texts."""
+    if code := output.data.pop("image/png", None):
+        picture.write_bytes(base64.b64decode(code))
+        text = output.metadata.get("image/png", {}).get("alt", "a picture")
+        output.data = {"text/markdown": f"![{front.escape(text)}](../pictures/{picture.name})"}
+    output.data.pop("application/vnd.jupyter.widget-view+json", None)
+    if "text/html" in output.data:  # notebooks link to notebooks, pages to pages
+        output.data["text/html"] = re.sub(
+            r'href="(\d\d_\w+)\.ipynb(#[^"]*)?"',
+            lambda link: f'href="{link[1]}.html{front.anchor(link[2] or "")}"',
+            output.data["text/html"],
+        )
+
+
+def _without_paths(folder: Path, name: str, state: Mapping[str, Any]) -> str:
+    """The text of an executed notebook, without the places of this machine."""
+    text = (folder / "notebooks" / name).read_text(encoding="utf-8")
+    places = {str(folder): folder.name, str(Path.home()): "~"}
+    if root := config.checkout():
+        places |= {str(root): "."}
+    source = str(state["notebooks"][name]["parameters"]["source"])
+    if os.sep in source:
+        places |= {source: Path(source).name}
+    for place in sorted(places, key=len, reverse=True):
+        text = text.replace(json.dumps(place)[1:-1], places[place])
+    return text
+
+
+# Formulas
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Register the formulas with Sphinx."""
+    from docutils import nodes
+    from latex2mathml import converter
+
+    def inline(translator: Any, node: Any) -> None:
+        translator.body.append(converter.convert(node.astext()))
+        raise nodes.SkipNode
+
+    def block(translator: Any, node: Any) -> None:
+        translator.body.append(converter.convert(node.astext(), display="block"))
+        raise nodes.SkipNode
+
+    app.add_html_math_renderer("mathml", (inline, None), (block, None))
+    return {"parallel_read_safe": True}

@@ -1,0 +1,170 @@
+"""The first page of a run's book: what was measured, what was left out, and the contents."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gtzan_helpers.errors import SourceError
+from gtzan_helpers.experiments import results, scoreboard
+from gtzan_helpers.experiments.scoreboard import percent
+from gtzan_helpers.models import systems
+
+CHART = """\
+![Published, reproduced and honest accuracy of each system, as bars; the table below has the \
+numbers.](pictures/09_scoreboard.png)"""
+
+SYNTHETIC = """\
+```{admonition} Synthetic music
+The embedded dataset is synthetic: these figures show how the protocols behave. They are no results
+on GTZAN, and published figures stand beside them for orientation only.
+```"""
+
+QUICK = """\
+```{admonition} Not trained to the end
+Profile {profile}: networks were trained for a few epochs, on one fold of a k-fold. Published
+figures stand beside these for orientation only; `--profile full` gives figures to compare.
+```"""
+
+COLUMNS = """\
+*Published* is what a study says of real GTZAN. *As published* is its system in this run ({run}),
+under the protocol that the study used, or most likely used; *honest* the same system under
+`{honest}`, by track, with its 95 % interval. Accuracies are in per cent; the chance level is
+{chance:.0f}, and because of GTZAN's wrong labels no accuracy on it above {ceiling} is to be
+believed."""
+
+
+def title(state: Mapping[str, Any]) -> str:
+    """The title of a run's book."""
+    return f"Music genres: {state['source']}, {state['profile']}"
+
+
+def page(folder: Path, state: Mapping[str, Any], executed: list[str]) -> str:
+    """Return the first page as Markdown.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's folder, with `results/` and `figures/`.
+    state : mapping
+        The content of its `run.json`: `source`, `profile`, `n_tracks`, `n_labels`, `chance`
+        (chance level, from 0 to 1), `notebooks` (title, seconds and error by file name) and
+        `left_out` (title and reason by file name).
+    executed : list of str
+        File names of the notebooks that have a page.
+    """
+    links = "\n".join(f"notebooks/{Path(name).stem}" for name in executed)
+    parts = [
+        f"# {escape(title(state))}",
+        f"{state['n_tracks']} tracks, {state['n_labels']} labels.",
+        *_warnings(state),
+        *_scoreboard(folder, state, executed),
+        "## Notebooks",
+        f"```{{toctree}}\n:maxdepth: 1\n\n{links}\n```",
+        *_missing(state),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _warnings(state: Mapping[str, Any]) -> list[str]:
+    warnings = [SYNTHETIC] if state["source"].startswith("synthetic") else []
+    if state["profile"] != "full":
+        warnings.append(QUICK.replace("{profile}", state["profile"]))
+    return warnings
+
+
+def _missing(state: Mapping[str, Any]) -> list[str]:
+    """The notebooks that stopped or were left out, and why."""
+    lines = [
+        f"- {entry['title']} stopped: {escape(entry['error'])}"
+        for _, entry in sorted(state["notebooks"].items())
+        if entry["error"]
+    ]
+    lines += [
+        f"- {notebook} was left out: {escape(reason)}"
+        for _, (notebook, reason) in sorted(state["left_out"].items())
+    ]
+    return ["This run is not whole:", "\n".join(lines)] if lines else []
+
+
+def _scoreboard(folder: Path, state: Mapping[str, Any], executed: list[str]) -> list[str]:
+    try:
+        measured = results.read_run(folder)
+    except SourceError:
+        return ["No system was measured yet."]
+    from gtzan_helpers.plots.scores import CEILING
+
+    compared = scoreboard.comparison(scoreboard.merge(measured[:0], measured))
+    has_figure = compared.reproduced.notna() | compared.honest.notna()
+    shown, silent = compared[has_figure], compared[~has_figure]
+    run = escape(f"{state['source']}, {state['profile']}")
+    about = COLUMNS.format(
+        run=run,
+        honest=scoreboard.honest_protocol(measured),
+        chance=100 * state["chance"],
+        ceiling=percent(CEILING),
+    )
+    chart = [CHART] if (folder / "figures" / "09_scoreboard.png").exists() else []
+    return [*_headline(shown, run), *chart, "## Scoreboard", about, _table(shown, executed, run),
+            *_details(shown, silent)]  # fmt: skip
+
+
+def _headline(compared: pd.DataFrame, run: str) -> list[str]:
+    both = compared.dropna(subset=["price"])
+    if both.empty:
+        return []
+    own, honest = percent(both.reproduced.median()), percent(both.honest.median())
+    return [
+        f"**As published {own} %, honest {honest} %** ({run}): the medians of {len(both)} systems "
+        "that were measured under the protocol of their study and under an honest one."
+    ]
+
+
+def _table(compared: pd.DataFrame, executed: list[str], run: str) -> str:
+    lines = [
+        f"| system | published (real GTZAN) | as published ({run}) | honest ({run}) |",
+        "|---|---:|---:|---|",
+    ]
+    for row in compared.itertuples():
+        honest = percent(row.honest)
+        if not pd.isna(row.low):
+            honest += f" ({percent(row.low)} to {percent(row.high)})"
+        cells = (percent(row.published), percent(row.reproduced), honest)
+        lines.append(f"| {_linked(row.system_id, executed)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _linked(system_id: str, executed: list[str]) -> str:
+    """A system's name, as a link to the section that runs it where that notebook was executed."""
+    system = systems.get(system_id)
+    for name in executed:
+        if name.startswith(f"{system.notebook}_"):
+            address = f"notebooks/{Path(name).stem}.html{anchor(system.anchor)}"
+            return f"<a href='{address}'>{system.name}</a>"
+    return system.name
+
+
+def _details(shown: pd.DataFrame, silent: pd.DataFrame) -> list[str]:
+    """Protocols and prices, and what could not be measured, folded."""
+    lines = [
+        f"- {row.system_id}: {row.run_protocol}, price of the leak {100 * row.price:+.1f} points"
+        for row in shown.dropna(subset=["price"]).itertuples()
+    ]
+    reasons = silent.drop_duplicates("system_id").itertuples()
+    lines += [f"- {row.system_id} was not measured: {escape(row.note)}" for row in reasons]
+    head = "<details><summary>Protocols, prices, and what was not measured</summary>"
+    return [head, "\n".join(lines), "</details>"] if lines else []
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is, in one line."""
+    return re.sub(r"([\\`*_{}\[\]<>()#$|!~^&])", r"\\\1", " ".join(text.split()))
+
+
+def anchor(anchor: str) -> str:
+    """An address's part from ``#`` on, as JupyterLab has it, as pages have it."""
+    from docutils.nodes import make_id
+
+    return anchor and f"#{make_id(anchor)}"

@@ -1,0 +1,169 @@
+"""The book of a run: what its pages show, what they hide, and what they say is missing."""
+
+import base64
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from gtzan_helpers.errors import SourceError
+from gtzan_helpers.experiments import results
+from gtzan_helpers.report import book
+
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E"
+    "rkJggg=="
+)
+
+v4 = nbformat.v4
+
+
+def output(data, **metadata):
+    return v4.new_output("display_data", data, metadata=metadata)
+
+
+def code(source, *outputs, tags=()):
+    return v4.new_code_cell(
+        source, outputs=list(outputs), execution_count=1, metadata={"tags": list(tags)}
+    )
+
+
+def write_run(folder, source="synthetic", *, profile="quick", error="", left_out=()):
+    """A run of one notebook as papermill leaves it."""
+    text = v4.new_markdown_cell("# 05 · Networks\n\n![a map](attachment:map.png)\n\n$x^2$")
+    text.attachments = {"map.png": {"image/png": PIXEL}}
+    widget = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "3 / 3"}
+    cells = [
+        text,
+        code(f"run_dir = {str(folder)!r}", tags=["injected-parameters"]),
+        code(
+            "plt.show()", output({"image/png": PIXEL}, **{"image/png": {"alt": "loss [1] & gain"}})
+        ),
+        code("link", output({"text/html": '<a href="03_classical_models.ipynb#Run-them">03</a>'})),
+        code("progress", output(widget)),
+        code("print(run)", v4.new_output("stream", name="stdout", text=f"{folder}/figures\n")),
+        code("print(42)", tags=["solution"]),
+    ]
+    notebook = v4.new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
+    (folder / "notebooks").mkdir(parents=True)
+    nbformat.write(notebook, folder / "notebooks" / "05_cnn.ipynb")
+    entry = {"title": "05 cnn", "seconds": 2, "error": error, "parameters": {"source": source}}
+    state = {
+        "source": source,
+        "profile": profile,
+        "n_tracks": 40,
+        "n_labels": 10,
+        "chance": 0.1,
+        "notebooks": {"05_cnn.ipynb": entry},
+        "left_out": dict(left_out),
+    }
+    (folder / "run.json").write_text(json.dumps(state))
+    return folder
+
+
+def write_rows(folder, source):
+    for protocol, accuracy in (("segment_random", 0.9), ("fault_filtered", 0.5)):
+        row = results.Row(
+            "slices_cnn", source, "logmel", 3.0, protocol, 0, "measured",
+            segment_accuracy=accuracy, track_accuracy=accuracy,
+            track_ci_low=accuracy - 0.1, track_ci_high=accuracy + 0.1,
+        )  # fmt: skip
+        results.write_row(folder / "results", row, key="k")
+    refused = results.Row("images_cnn", source, "", 3.0, "fault_filtered", 0, "not_measured", "why")
+    results.write_row(folder / "results", refused, key="k")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = write_run(
+        tmp_path_factory.mktemp("runs") / "mine",
+        error="code cell 3: ValueError: no <luck>",
+        left_out={"01_audio.ipynb": ("01 audio", "it has no audio")}.items(),
+    )
+    write_rows(folder, "synthetic")
+    assert book.build(folder) == []
+    return folder
+
+
+@pytest.fixture(scope="module")
+def front(run):
+    return (run / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(run):
+    return (run / "notebooks" / "05_cnn.html").read_text(encoding="utf-8")
+
+
+def main_part(page):
+    """A page's own text, without the contents beside it."""
+    return page.partition("<article")[2].partition("</article>")[0]
+
+
+def test_the_first_page_shows_published_and_honest_and_links_the_section(front):
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", main_part(front)))
+    assert "As published 90.0 %, honest 50.0 %" in text
+    assert "CNN on MFCC, slices study – 90.0 50.0 (40.0 to 60.0)" in text
+    assert "slices_cnn: segment_random, price of the leak +40.0 points" in text
+    assert "images_cnn was not measured: why" in text
+    assert '<a href="notebooks/05_cnn.html#' in front.replace("'", '"')
+
+
+def test_what_is_synthetic_or_quick_says_so_beside_published_figures(front):
+    text = main_part(front)
+    assert "published (real GTZAN)" in text and "honest (synthetic, quick)" in text
+    assert "no results" in text and "for a few epochs" in text
+
+
+def test_what_stopped_and_what_was_left_out_is_said(front):
+    text = main_part(front)
+    assert "05 cnn stopped: code cell 3: ValueError: no &lt;luck&gt;" in text
+    assert "01 audio was left out: it has no audio" in text
+
+
+def test_pages_have_titles_and_lead_to_each_other(front, page):
+    assert "<title>05 · Networks" in page and "<title>Music genres: synthetic, quick" in front
+    assert 'href="../index.html"' in page and 'href="notebooks/05_cnn.html"' in front
+
+
+def test_pictures_have_their_alternative_texts(page, run):
+    pictures = re.findall(r'<img alt="([^"]*)"[^>]*src="\.\./(_images/[^"]+)"', page)
+    assert [text for text, _ in pictures] == ["a map", "loss [1] &amp; gain"]
+    for _, path in pictures:
+        assert (run / path).read_bytes() == base64.b64decode(PIXEL)
+
+
+def test_formulas_are_mathml_and_widgets_and_servers_are_gone(page, run):
+    assert "<msup>" in page and "widget" not in main_part(page)
+    for each in (page, (run / "index.html").read_text(encoding="utf-8")):
+        assert not re.search(r'<(script|link|img)[^>]+(src|href)="(https?:)?//', each)
+
+
+def test_pages_link_to_pages(page):
+    assert 'href="03_classical_models.html#run-them"' in page
+
+
+def test_a_solution_is_folded(page):
+    (folded,) = re.findall(r"<details.*?</details>", main_part(page), re.DOTALL)
+    assert "Show the solution" in folded and "42" in folded
+
+
+def test_a_page_names_no_place_of_this_machine(page, run):
+    assert str(run) not in page and str(Path.home()) not in page
+    assert "mine/figures" in page and "run_dir" not in page
+
+
+def test_pages_of_real_music_say_that_nobody_may_publish_them(tmp_path, page):
+    assert "which nobody may publish" not in page
+    folder = write_run(tmp_path / "real", "mini", profile="full")
+    book.build(folder)
+    assert "which nobody may publish" in (folder / "notebooks/05_cnn.html").read_text("utf-8")
+    text = main_part((folder / "index.html").read_text("utf-8"))
+    assert "No system was measured yet" in text and "Synthetic" not in text
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(SourceError, match="no run"):
+        book.build(tmp_path)
