@@ -9,14 +9,15 @@ import platformdirs
 
 from gtzan_helpers.errors import choose
 
+#: GTZAN's ten labels.
 GENRES = tuple(
     "blues classical country disco hiphop jazz metal pop reggae rock".split()  # noqa: SIM905
 )
 
-# Sampling rate in Hz at which features are computed; other recordings are resampled to it.
+#: Sampling rate in Hz at which features are computed; other recordings are resampled to it.
 SR = 22_050
 
-# Length of a segment in seconds, where nothing else is asked for.
+#: Length of a segment in seconds, where nothing else is asked for.
 SEGMENT_SECONDS = 3.0
 
 # The random seed of the embedded dataset.
@@ -63,6 +64,7 @@ class Profile:
         return {n: getattr(self, n) for n in names if getattr(self, n) != getattr(Profile, n)}
 
 
+#: The profiles by name.
 PROFILES = {
     "smoke": Profile(
         "smoke", 40, 6.0, track_limit=40, seconds_limit=6.0, epochs_limit=1, folds_limit=1
@@ -74,6 +76,10 @@ PROFILES = {
 
 def profile(name: str) -> Profile:
     """Return the profile of that name.
+
+    Parameters
+    ----------
+    name : {"smoke", "quick", "full"}
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Expected failures: one base class, a few kinds, each with a message of one line.
 
 A message names the object, its value and the remedy. The command line prints it after
-``error: `` and exits with 2; a notebook shows it without a traceback.
+"error:" and exits with 2; a notebook shows it without a traceback.
 """
 
 import zipfile
@@ -42,6 +42,15 @@ T = TypeVar("T")
 
 def choose(options: Mapping[str, T], name: str, kind: str) -> T:
     """Return the option of that name.
+
+    Parameters
+    ----------
+    options : mapping
+        The options by name.
+    name : str
+        The one that was asked for.
+    kind : str
+        What the message calls it.
 
     Raises
     ------

@@ -131,7 +131,8 @@ class Analysis(MelAnalysis):
     Notes
     -----
     Every attribute is an array of shape (n_frames,) or (n_rows, n_frames) with
-    ``n_frames = 1 + n_samples // HOP_LENGTH``, unless it says otherwise.
+    ``n_frames = 1 + n_samples // HOP_LENGTH``, unless it says otherwise. Those of `MelAnalysis`
+    are among them: MFCC, onsets, the tempogram.
 
     Examples
     --------

@@ -23,8 +23,8 @@ BANDS = 4
 # Standard deviation of each gain of an equalizer.
 EQUALIZER_DB = 3.0
 
-# Augmentations of audio: transforms of audiomentations, and their settings: semitones; gain in dB;
-# noise in dB below the music; speed as a factor, which may change the length.
+#: Augmentations of audio: transforms of audiomentations, and their settings: semitones; gain in
+#: dB; noise in dB below the music; speed as a factor, which may change the length.
 AUGMENTATIONS: Mapping[str, tuple[str, tuple[Any, ...]]] = {
     "pitch": ("PitchShift", (-2.0, 2.0)),
     "gain": ("Gain", (-GAIN_DB, GAIN_DB)),
@@ -32,8 +32,8 @@ AUGMENTATIONS: Mapping[str, tuple[str, tuple[Any, ...]]] = {
     "stretch": ("TimeStretch", (*RATES, False)),
 }
 
-# Severities: noise in dB below the music; gain in dB, clipped at 1; pitch in semitones; speed as a
-# factor; the cutoff frequency in Hz; clipping at a share of the peak.
+#: Severities: noise in dB below the music; gain in dB, clipped at 1; pitch in semitones; speed as
+#: a factor; the cutoff frequency in Hz; clipping at a share of the peak.
 CORRUPTIONS: Mapping[str, tuple[float, ...]] = {
     "noise": (30.0, 20.0, 10.0),
     "gain": (-20.0, 12.0),
@@ -43,14 +43,14 @@ CORRUPTIONS: Mapping[str, tuple[float, ...]] = {
     "clipping": (0.5, 0.1),
 }
 
-# Severities: a noise floor in dB below the maximum; gain in dB; a shift in mel bands.
+#: Severities: a noise floor in dB below the maximum; gain in dB; a shift in mel bands.
 LOG_MEL_CORRUPTIONS: Mapping[str, tuple[float, ...]] = {
     "noise": (60.0, 40.0, 20.0),
     "gain": (-20.0, -10.0),
     "shift": (-4.0, -2.0, 2.0, 4.0),
 }
 
-# Unit of each corruption's severity.
+#: Unit of each corruption's severity.
 UNITS: Mapping[str, str] = {
     "noise": "dB below",
     "gain": "dB",
@@ -169,7 +169,9 @@ def _mask(log_mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return masked
 
 
-# Augmentations of a log-mel spectrogram.
+#: Augmentations of a log-mel spectrogram: pitch, gain, noise, stretch, mask, equalizer.
+#:
+#: :meta hide-value:
 LOG_MEL_AUGMENTATIONS: Mapping[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
     "pitch": lambda log_mel, rng: _shift(log_mel, int(rng.integers(-BANDS, BANDS + 1))),
     "gain": lambda log_mel, rng: log_mel + rng.uniform(-GAIN_DB, GAIN_DB),

@@ -17,9 +17,10 @@ from gtzan_helpers.audio.spectra import HOP_LENGTH, track_log_mel
 from gtzan_helpers.errors import NotPossibleError, SettingError, choose
 from gtzan_helpers.workers import keep_memory
 
-# Seconds between the frames of `log_mel` and `mfcc` that are computed from audio.
+#: Seconds between the frames of `log_mel` and `mfcc` that are computed from audio.
 FRAME_PERIOD = 0.0775
 
+#: Height and width of pictures in pixels.
 PICTURE_SIZE = 224
 # In seconds: a few frames, and ten minutes.
 MIN_SEGMENT, MAX_SEGMENT = 0.1, 600.0
@@ -146,7 +147,7 @@ class FeatureSet:
             See `from_audio`.
         seed : int
             Random seed of the change.
-        made : int
+        **made : int
             How it was made, `sr` and `n_fft`; see `patches_from_log_mel`, nothing else needs it.
 
         Raises
@@ -290,14 +291,23 @@ _ALL = (
     Pictures("pictures"),
 )
 
+#: Every feature set by its name: kaggle, capstone, full, logmel, log_mel, mfcc, stacked,
+#: patches, pictures.
+#:
+#: :meta hide-value:
 FEATURE_SETS: Mapping[str, FeatureSet] = {each.name: each for each in _ALL}
 
-# The feature tables, in the order in which a source's default is chosen.
+#: The feature tables, in the order in which a source's default is chosen.
 TABLE_SETS = ("kaggle", "logmel", "capstone", "full")
 
 
 def feature_set(name: str) -> FeatureSet:
     """Return the feature set of that name.
+
+    Parameters
+    ----------
+    name : str
+        A key of `FEATURE_SETS`.
 
     Raises
     ------

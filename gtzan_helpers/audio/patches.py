@@ -7,7 +7,7 @@ from gtzan_helpers.audio import spectra
 
 PATCH_SECONDS = 3.0
 PATCH_SR, PATCH_FFT, PATCH_HOP = 16_000, 512, 256
-# Frames and bands of a patch, 3 s at `PATCH_SR`.
+#: Frames and bands of a patch, 3 s at `PATCH_SR`.
 PATCH_SHAPE = (187, 96)
 
 # Level of the loudest point of a track's mel spectrogram, the median over GTZAN's mini set.
@@ -26,7 +26,7 @@ def patches(y: np.ndarray, starts_s: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    ndarray, shape (n_patches, *PATCH_SHAPE), float16
+    ndarray, shape (n_patches, 187, 96), float16
         ``log10(1 + 10000 mel)``, the compression that the network was trained with.
     """
     settings = {"n_fft": PATCH_FFT, "hop_length": PATCH_HOP, "n_mels": PATCH_SHAPE[1]}
@@ -59,7 +59,7 @@ def patches_from_log_mel(
 
     Returns
     -------
-    ndarray, shape (n_patches, *PATCH_SHAPE), float16
+    ndarray, shape (n_patches, 187, 96), float16
         See `patches`.
     """
     from scipy.ndimage import map_coordinates

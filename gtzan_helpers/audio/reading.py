@@ -14,16 +14,17 @@ import soxr
 
 from gtzan_helpers.errors import AudioError
 
+#: Endings of the files that are taken for audio.
 SUFFIXES = (".wav", ".au", ".flac", ".mp3", ".ogg")
 MIN_RATE, MAX_RATE = 1_000, 768_000
 MAX_CHANNELS = 32
 # Louder samples (full scale is 1) are errors; 32-bit integers read as floats stay below.
 MAX_LEVEL = 2.0**31
 
-# Maximum length of a recording, 6 h at 22,050 Hz; even a small file may hold more.
+#: Maximum length of a recording in samples, 6 h at 22,050 Hz; even a small file may hold more.
 MAX_SAMPLES = 1 << 29
 
-# Shorter recordings are refused: they hold too little music to classify.
+#: Shorter recordings are refused: they hold too little music to classify.
 MIN_SECONDS = 1.0
 
 # A recording is truncated if a larger share of its promised length is missing; headers of

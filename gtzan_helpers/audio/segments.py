@@ -90,6 +90,18 @@ def repeat_or_cut(values: np.ndarray, n_frames: int) -> np.ndarray:
 
 
 def kept_frames(n_frames: int, step: float) -> np.ndarray:
-    """Indices of the frames that remain when one in `step` (not always whole) is kept."""
+    """Indices of the frames that remain when one in `step` (not always whole) is kept.
+
+    Parameters
+    ----------
+    n_frames : int
+        Number of frames.
+    step : float
+        Frames from one that is kept to the next, at least 1.
+
+    Returns
+    -------
+    ndarray of int, shape (n_kept,)
+    """
     frames = np.arange(0, n_frames - 0.5, step).round().astype(int)
     return frames[frames < n_frames]

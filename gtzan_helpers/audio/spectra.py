@@ -12,11 +12,14 @@ import numba
 import numpy as np
 import scipy.fft
 
+#: Length of a frame in samples.
 N_FFT = 2048
+#: Samples from one frame to the next.
 HOP_LENGTH = 512
+#: Number of mel bands.
 N_MELS = 128
 
-# Range of a track's log-mel spectrogram in dB, relative to its maximum.
+#: Range of a track's log-mel spectrogram in dB, relative to its maximum.
 DB_RANGE = (-80.0, 0.0)
 
 # Frames that are transformed at a time, few enough to stay in a processor's cache.
@@ -140,7 +143,18 @@ def _mel_filters(sr: int, n_fft: int, n_mels: int) -> list[tuple[int, int, np.nd
 
 
 def decibels(power: np.ndarray) -> np.ndarray:
-    """Power in dB, at most 80 dB below its maximum, as `librosa.power_to_db`."""
+    """Power in dB, at most 80 dB below its maximum, as `librosa.power_to_db`.
+
+    Parameters
+    ----------
+    power : ndarray
+        Power, of any shape.
+
+    Returns
+    -------
+    ndarray of the same shape
+        In dB; 0 dB is a power of 1.
+    """
     level = np.maximum(power, 1e-10)
     np.log(level, out=level)  # vectorised, unlike log10
     level *= 10 / np.log(10)
@@ -148,7 +162,15 @@ def decibels(power: np.ndarray) -> np.ndarray:
 
 
 def log_mel(y: np.ndarray, *, sr: int) -> np.ndarray:
-    """Mel spectrogram of audio in dB, shape (128, n_frames); equal to `Analysis.log_mel`."""
+    """Mel spectrogram of audio in dB, shape (128, n_frames); equal to `Analysis.log_mel`.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n_samples,)
+        Mono audio.
+    sr : int
+        Sampling rate in Hz.
+    """
     return decibels(mel(y, sr=sr))
 
 
@@ -172,14 +194,32 @@ def track_log_mel(y: np.ndarray, *, sr: int, reference: float | None = None) -> 
 
 
 def encode(log_mel: np.ndarray) -> np.ndarray:
-    """Turn dB into bytes: the ends of `DB_RANGE` become 0 and 255."""
+    """Turn dB into bytes: the ends of `DB_RANGE` become 0 and 255.
+
+    Parameters
+    ----------
+    log_mel : ndarray
+        In dB; what lies beyond `DB_RANGE` is clipped.
+
+    Returns
+    -------
+    ndarray of the same shape, uint8
+    """
     low, high = DB_RANGE
     share = (np.clip(log_mel, low, high) - low) / (high - low)
     return np.round(255 * share).astype(np.uint8)
 
 
 def decode(stored: np.ndarray, db_min: float = -80.0, db_max: float = 0.0) -> np.ndarray:
-    """Turn stored values, bytes or dB, into dB, float32; `db_min` is the byte 0, `db_max` 255."""
+    """Turn stored values, bytes or dB, into dB, float32; `db_min` is the byte 0, `db_max` 255.
+
+    Parameters
+    ----------
+    stored : ndarray, uint8 or float
+        Floats are dB already.
+    db_min, db_max : float
+        Ends of the range of bytes, in dB.
+    """
     values = stored.astype(np.float32)
     if stored.dtype != np.uint8:
         return values

@@ -111,6 +111,9 @@ _EXTRA = (
     Block("percussive_mfcc", "percussive_mfcc", _MS, 13, "timbre of the percussive part"),
 )
 
+#: The blocks of each feature table; `columns` lists the columns.
+#:
+#: :meta hide-value:
 TABLES: Mapping[str, tuple[Block, ...]] = {
     "kaggle": KAGGLE,
     "capstone": CAPSTONE,

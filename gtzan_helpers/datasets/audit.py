@@ -12,6 +12,7 @@ from gtzan_helpers.datasets import Source, fingerprints, gtzan_facts, open_sourc
 from gtzan_helpers.errors import AudioError, NotPossibleError
 from gtzan_helpers.workers import Workers, progress_bar
 
+#: The kinds of faults.
 FAULTS = ("unreadable", "odd", "duplicate", "near replica", "missing")
 
 MINI_TRACKS = 100

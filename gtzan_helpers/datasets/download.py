@@ -56,6 +56,10 @@ class Archive:
 def archives(name: str) -> list[Archive]:
     """Return the addresses of a dataset, the preferred one first.
 
+    Parameters
+    ----------
+    name : {"mini", "gtzan"}
+
     Raises
     ------
     SettingError

@@ -163,7 +163,21 @@ def _load(path: Path) -> SegmentFeatures:
 def assemble(
     source: "datasets.Source", parts: Sequence[SegmentFeatures | str], feature_set: FeatureSet
 ) -> Features:
-    """Put together what each track gave: features, or the reason why it cannot be used."""
+    """Put together what each track gave: features, or the reason why it cannot be used.
+
+    Parameters
+    ----------
+    source : Source
+    parts : sequence of SegmentFeatures or str
+        One for each track of the source, in their order; a str is the reason why the
+        track cannot be used.
+    feature_set : FeatureSet
+
+    Raises
+    ------
+    NotPossibleError
+        If not one of the tracks can be used.
+    """
     tracks = source.tracks
     of_tracks = [part for part in parts if isinstance(part, SegmentFeatures)]
     if not of_tracks:

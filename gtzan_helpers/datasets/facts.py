@@ -37,7 +37,13 @@ def _gtzan() -> pd.DataFrame:
 
 
 def add_by_name(tracks: pd.DataFrame) -> pd.DataFrame:
-    """Add facts where every track is called, and labelled, as in a dataset we know; else NA."""
+    """Add facts where every track is called, and labelled, as in a dataset we know; else NA.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        `track_id`, `genre`.
+    """
     embedded = planned_facts(tracks)
     if embedded is not None:
         return tracks.merge(embedded, on="track_id", validate="1:1")
@@ -47,6 +53,11 @@ def add_by_name(tracks: pd.DataFrame) -> pd.DataFrame:
 
 def add_by_content(tracks: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Add facts by the MD5 of a track's file, else by its id and label, else NA.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        `track_id`, `genre`, `md5`.
 
     Returns
     -------
@@ -74,7 +85,18 @@ def _add(tracks: pd.DataFrame, originals: pd.Series) -> pd.DataFrame:
 
 
 def mark_duplicates(tracks: pd.DataFrame) -> pd.DataFrame:
-    """Mark byte-identical files as duplicates, whatever the facts know."""
+    """Mark byte-identical files as duplicates, whatever the facts know.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        `track_id`, `genre`, `md5`, `duplicate_of`.
+
+    Returns
+    -------
+    DataFrame
+        Sorted by genre and id; `duplicate_of` is the first track with the same bytes.
+    """
     tracks = tracks.sort_values(["genre", "track_id"], ignore_index=True)
     first = tracks.groupby("md5").track_id.transform("first")
     again = first.notna() & (first != tracks.track_id) & tracks.duplicate_of.isna()

@@ -18,10 +18,10 @@ from gtzan_helpers import config
 from gtzan_helpers.errors import NotPossibleError
 
 BITS = 32
-# Seconds from one frame of a fingerprint to the next.
+#: Seconds from one frame of a fingerprint to the next.
 PERIOD = 0.0775
 
-# Seconds over which loudness is averaged, so that a shift of half a frame changes little.
+#: Seconds over which loudness is averaged, so that a shift of half a frame changes little.
 WINDOW = 5 * PERIOD
 
 # Frames between the two moments that are compared.
@@ -46,7 +46,7 @@ WORDS_IN_COMMON = 2
 # of the number of frames in common. Unrelated tracks of GTZAN stay below 1 at any lag.
 SIGNIFICANCE = 2.0
 
-# Longer recordings are cut, so that memory has a bound.
+#: Longer recordings are cut, so that memory has a bound.
 LONGEST_SECONDS = 300.0
 
 # The fingerprint of a file that cannot be read.

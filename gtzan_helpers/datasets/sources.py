@@ -24,10 +24,10 @@ from gtzan_helpers.datasets.embedded.plan import planned_facts
 from gtzan_helpers.errors import NotPossibleError, SourceError, reason
 from gtzan_helpers.workers import Workers
 
-# Columns of a table of tracks; NA where a source does not know.
+#: Columns of a table of tracks; NA where a source does not know.
 COLUMNS = ("track_id", "genre", "path", *facts.FACTS, "md5")
 
-# Datasets that `gtzan fetch` downloads.
+#: Datasets that `gtzan fetch` downloads.
 NAMED = ("mini", "gtzan")
 
 
@@ -65,7 +65,13 @@ class Source(ABC):
 
     @classmethod
     def find(cls, path: Path) -> Path | None:
-        """Where data of this kind lies at that path; None where there is none."""
+        """Where data of this kind lies at that path; None where there is none.
+
+        Parameters
+        ----------
+        path : Path
+            What the user named.
+        """
         return path if path.is_file() and path.suffix.lower() in cls.suffixes else None
 
     @classmethod
@@ -123,7 +129,15 @@ class Source(ABC):
 
     @abstractmethod
     def refusal(self, feature_set: str, segment_seconds: float) -> str:
-        """Why the source cannot give these features, in one line; empty where it can."""
+        """Why the source cannot give these features, in one line; empty where it can.
+
+        Parameters
+        ----------
+        feature_set : str
+            See `audio.FEATURE_SETS`.
+        segment_seconds : float
+            Length of a segment; 0 for whole tracks.
+        """
 
     @abstractmethod
     def compute(self, feature_set: FeatureSet, settings: Settings, workers: Workers) -> Features:

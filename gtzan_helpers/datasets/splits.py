@@ -14,12 +14,16 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train
 
 from gtzan_helpers.errors import NotPossibleError, choose
 
-# What each protocol never shares between the test set and the others, most leaky first.
-#
-# ``segment_random``: segments are shuffled, regardless of their track.
-# ``segment_random_augmented``: the same, on a table of segments that already holds augmented
-# copies. ``track_random``: whole tracks are shuffled. ``artist_grouped``: k-fold over artists,
-# without duplicates. ``fault_filtered``: the partition of Kereliuk, Sturm & Larsen (2015).
+#: What each protocol never shares between the test set and the others, most leaky first.
+#:
+#: - ``segment_random``: nothing; segments are shuffled, regardless of their track.
+#: - ``segment_random_augmented``: nothing; the same, on a table of segments that already holds
+#:   augmented copies.
+#: - ``track_random``: tracks, which are shuffled whole.
+#: - ``artist_grouped``: tracks, artists and duplicates; k-fold over artists.
+#: - ``fault_filtered``: the same; the partition of Kereliuk, Sturm & Larsen (2015).
+#:
+#: :meta hide-value:
 PROTOCOLS: dict[str, tuple[str, ...]] = {
     "segment_random": (),
     "segment_random_augmented": (),
@@ -28,11 +32,12 @@ PROTOCOLS: dict[str, tuple[str, ...]] = {
     "fault_filtered": ("track", "artist", "duplicate"),
 }
 
-# Protocols that measure what they claim to, best first.
+#: Protocols that measure what they claim to, best first.
 HONEST = ("fault_filtered", "artist_grouped", "track_random")
 
+#: Folds of a k-fold.
 N_FOLDS = 5
-# With a smaller test set, `track_random` becomes k-fold.
+#: With a smaller test set, `track_random` becomes k-fold.
 MIN_TEST_TRACKS = 50
 
 # Training, validation and test set: ids of tracks, or row numbers of segments.
@@ -198,6 +203,16 @@ def refusal(protocol: str, tracks: pd.DataFrame) -> str | None:
 def honest(tracks: pd.DataFrame) -> str:
     """Return the most honest protocol that is possible on a source.
 
+    Parameters
+    ----------
+    tracks : DataFrame
+        The source's table of tracks.
+
+    Returns
+    -------
+    str
+        The first of `HONEST` that is possible.
+
     Raises
     ------
     NotPossibleError
@@ -243,6 +258,14 @@ def check_disjoint(
     protocol: str, split: Split, segments: pd.DataFrame, tracks: pd.DataFrame
 ) -> None:
     """Check that a split shares nothing that its protocol keeps apart.
+
+    Parameters
+    ----------
+    protocol : str
+        One of `PROTOCOLS`.
+    split : Split
+    segments, tracks : DataFrame
+        As for `make`.
 
     Raises
     ------

@@ -9,7 +9,14 @@ from scipy.special import softmax
 
 
 def log_loss(probs: np.ndarray, y_true: np.ndarray) -> float:
-    """Mean of minus the logarithm of the true label's probability, which is at least 0.001."""
+    """Mean of minus the logarithm of the true label's probability, which is at least 0.001.
+
+    Parameters
+    ----------
+    probs : ndarray, shape (n_examples, n_labels)
+    y_true : ndarray of int, shape (n_examples,)
+        Indices of the true labels.
+    """
     theirs = probs[np.arange(len(probs)), y_true] / probs.sum(axis=1)
     return float(-np.log(np.maximum(theirs, 1e-3)).mean())
 
@@ -21,6 +28,7 @@ def tempered(probs: np.ndarray, temperature: float) -> np.ndarray:
     ----------
     probs : ndarray, shape (n_examples, n_labels)
     temperature : float
+        Above 0; 1 changes nothing.
 
     Returns
     -------
@@ -58,6 +66,12 @@ def temperature(probs: np.ndarray, y_true: np.ndarray) -> float:
 def reliability(probs: np.ndarray, y_true: np.ndarray) -> pd.DataFrame:
     """Accuracy by confidence, in ten bins of equal width.
 
+    Parameters
+    ----------
+    probs : ndarray, shape (n_examples, n_labels)
+    y_true : ndarray of int, shape (n_examples,)
+        Indices of the true labels.
+
     Returns
     -------
     DataFrame, one row per bin that is not empty
@@ -70,6 +84,19 @@ def reliability(probs: np.ndarray, y_true: np.ndarray) -> pd.DataFrame:
 
 
 def calibration_error(probs: np.ndarray, y_true: np.ndarray) -> float:
-    """Expected calibration error: mean of |confidence - accuracy|, weighted by bin."""
+    """Expected calibration error: how far accuracy is from confidence, on average over examples.
+
+    Parameters
+    ----------
+    probs : ndarray, shape (n_examples, n_labels)
+    y_true : ndarray of int, shape (n_examples,)
+        Indices of the true labels.
+
+    Returns
+    -------
+    float
+        Mean of the distances in the bins of `reliability`, weighted by their examples: 0 is
+        calibrated, 1 always wrong and sure of it.
+    """
     bins = reliability(probs, y_true)
     return float((bins.n * (bins.confidence - bins.accuracy).abs()).sum() / max(bins.n.sum(), 1))

@@ -16,7 +16,7 @@ def confusion_clusters(matrix: pd.DataFrame) -> tuple[np.ndarray, dict[str, int]
     Parameters
     ----------
     matrix : DataFrame
-        See `confusion`.
+        See `evaluation.confusion`.
 
     Returns
     -------
@@ -61,6 +61,14 @@ def tree(values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, list[str]]
 
 
 def cluster_accuracy(y_true: np.ndarray, y_pred: np.ndarray, cluster_of: dict[str, int]) -> float:
-    """Share of examples that are put into the right cluster, of labels in the dict's order."""
+    """Share of examples that are put into the right cluster of labels.
+
+    Parameters
+    ----------
+    y_true, y_pred : ndarray of int, shape (n,)
+        Indices of labels, in the order of `cluster_of`.
+    cluster_of : dict
+        Number of each label's cluster; see `confusion_clusters`.
+    """
     numbers = np.array(list(cluster_of.values()))
     return float(pd.Series(numbers[y_true] == numbers[y_pred]).mean())

@@ -42,6 +42,10 @@ class Member:
 def join(members: Sequence[Member]) -> list[Member]:
     """Restrict members to the tracks that they have in common, and calibrate them.
 
+    Parameters
+    ----------
+    members : sequence of Member
+
     Returns
     -------
     list of Member
@@ -83,6 +87,11 @@ def select(joined: Sequence[Member]) -> dict[str, int]:
     The member that lowers the loss of the vote most gets a vote, until none does (ensemble
     selection, Caruana et al. 2004).
 
+    Parameters
+    ----------
+    joined : sequence of Member
+        See `join`.
+
     Returns
     -------
     dict
@@ -104,6 +113,13 @@ def select(joined: Sequence[Member]) -> dict[str, int]:
 
 def vote(joined: Sequence[Member], votes: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray]:
     """Average the members' probabilities, weighted by their votes.
+
+    Parameters
+    ----------
+    joined : sequence of Member
+        See `join`.
+    votes : mapping
+        Number of votes by name; see `select`.
 
     Returns
     -------

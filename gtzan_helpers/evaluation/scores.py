@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics
 
+#: Number of bootstrap resamples.
 N_BOOTSTRAP = 2000
 # Quantiles between which 95 % of the resamples lie.
 MIDDLE = [(1 - 0.95) / 2, (1 + 0.95) / 2]
@@ -68,7 +69,15 @@ def by_track(
 
 
 def score(track_ids: np.ndarray, probs: np.ndarray, y_true: np.ndarray) -> Scores:
-    """Score predictions by segment and by track; for the parameters see `by_track`."""
+    """Score predictions by segment and by track.
+
+    Parameters
+    ----------
+    track_ids : ndarray, shape (n_segments,)
+    probs : ndarray, shape (n_segments, n_labels)
+    y_true : ndarray of int, shape (n_segments,)
+        Label of each segment's track.
+    """
     _, track_probs, track_true = by_track(track_ids, probs, y_true)
     track_pred = track_probs.argmax(axis=1)
     correct = track_pred == track_true
@@ -105,7 +114,16 @@ def accuracy_interval(correct: np.ndarray, *, seed: int = 0) -> tuple[float, flo
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, float]:
-    """Bootstrap interval of the mean of `values`, shape (n_tracks,); see `accuracy_interval`."""
+    """Bootstrap 95 % interval of a mean; see `accuracy_interval`.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_tracks,)
+
+    Returns
+    -------
+    low, high : float
+    """
     drawn = np.random.default_rng(0).integers(0, len(values), (N_BOOTSTRAP, len(values)))
     return tuple(np.quantile(np.asarray(values)[drawn].mean(axis=1), MIDDLE).tolist())
 
@@ -209,6 +227,13 @@ def top_k_accuracy(probs: np.ndarray, y_true: np.ndarray, k: int = 2) -> float:
     """Share of examples whose label is among the `k` most probable.
 
     Of labels with the same probability the first counts, as in `argmax`.
+
+    Parameters
+    ----------
+    probs : ndarray, shape (n_examples, n_labels)
+    y_true : ndarray of int, shape (n_examples,)
+        Indices of the true labels.
+    k : int
     """
     top = np.argsort(-probs, axis=1, kind="stable")[:, :k]
     return float(pd.Series((top == np.asarray(y_true)[:, None]).any(axis=1)).mean())

@@ -54,7 +54,17 @@ class Song(Artist):
 
 
 def draw_artist(genre: str, number: int, *, seed: int) -> Artist:
-    """Draw an artist of a genre; the same arguments give the same artist."""
+    """Draw an artist of a genre; the same arguments give the same artist.
+
+    Parameters
+    ----------
+    genre : str
+        One of `config.GENRES`.
+    number : int
+        The artist's number within the genre.
+    seed : int
+        Random seed of the dataset.
+    """
     rng = np.random.default_rng([seed, 1, config.GENRES.index(genre), number])
     own = other = RECIPES[genre]
     if rng.random() < BORROWING_SHARE:

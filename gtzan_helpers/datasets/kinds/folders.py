@@ -19,7 +19,7 @@ from gtzan_helpers.files import file_hash
 from gtzan_helpers.workers import Workers
 
 _RELEASES = ("genres", "genres_original", "images_original")
-# Where a dataset's labelled folders may lie below the folder that the user names.
+#: Where a dataset's labelled folders may lie below the folder that the user names.
 INNER_FOLDERS = ("", *_RELEASES, *(f"Data/{name}" for name in _RELEASES))
 
 

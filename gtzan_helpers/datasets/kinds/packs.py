@@ -1,4 +1,4 @@
-"""Feature packs: the log-mel spectrograms of a dataset in one `.npz`, without audio.
+"""Feature packs: the log-mel spectrograms of a dataset in one ``.npz``, without audio.
 
 A pack may be shared where audio may not. It is written by ``gtzan extract SOURCE --pack F``.
 """
@@ -133,6 +133,11 @@ def _describe_stored(
 def read_pack(path: str | Path) -> Pack:
     """Read and check a feature pack.
 
+    Parameters
+    ----------
+    path : str or Path
+        An ``.npz`` file.
+
     Raises
     ------
     SourceError
@@ -180,7 +185,14 @@ def _fault(pack: Pack, n_mels: int) -> str:
 
 
 def save_pack(path: str | Path, pack: Pack) -> Path:
-    """Save a feature pack, whole or not at all."""
+    """Save a feature pack, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where to, ``.npz``.
+    pack : Pack
+    """
     fields: dict[str, Any] = {"track_id": pack.track_id.astype(str)}
     fields["genre"] = pack.genre.astype(str)
     fields |= {field: np.int32(getattr(pack, field)) for field in WHOLE}
@@ -207,7 +219,7 @@ def write_pack(
     Parameters
     ----------
     path : str or Path
-        Where to, `.npz`.
+        Where to, ``.npz``.
     source : str, Path or Source
         It must hold audio.
     profile : str

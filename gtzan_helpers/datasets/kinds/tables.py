@@ -1,4 +1,4 @@
-"""Feature tables: either `.csv` of the Kaggle release, or one of ours."""
+"""Feature tables: either ``.csv`` of the Kaggle release, or one of ours."""
 
 import hashlib
 import re
@@ -92,7 +92,7 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, str]:
     Parameters
     ----------
     path : str or Path
-        A `.csv` with `filename`, `length` (samples), features, `label`.
+        A ``.csv`` with `filename`, `length` (samples), features, `label`.
 
     Returns
     -------

@@ -1,0 +1,132 @@
+"""A run ends when something stops it: what was finished is kept, and no process outlives it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import nbformat
+import psutil
+import pytest
+
+# The command line on notebooks of the test's own.
+RUN = """
+import sys
+from pathlib import Path
+from gtzan_helpers import cli, reproduce
+paths = sorted(Path(sys.argv.pop(1)).glob("*.ipynb"))
+reproduce.notebooks = lambda only: [reproduce.Notebook(path, wave=1) for path in paths]
+cli.main()
+"""
+
+PARAMETERS = "source = profile = run_dir = ''"
+
+SLEEP = "from pathlib import Path\nPath('{mark}').touch()\nimport time\ntime.sleep(600)"
+
+
+def until(ask, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not (answer := ask()):
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        threading.Event().wait(0.05)
+    return answer
+
+
+@pytest.fixture
+def start(tmp_path, labelled_folder):
+    """A function that begins a run of notebooks with these codes; `mark` is a file they touch."""
+    processes = []
+    songs = labelled_folder()
+
+    def begin(*codes, words=()):
+        series = tmp_path / "series"
+        series.mkdir(exist_ok=True)
+        kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+        language = {"name": "python"}
+        for place, code in enumerate(codes):
+            cells = [
+                nbformat.v4.new_markdown_cell(f"# 0{place}"),
+                nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}),
+                nbformat.v4.new_code_cell(code),
+            ]
+            metadata = {"kernelspec": kernel, "language_info": language}
+            notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+            nbformat.write(notebook, series / f"0{place}_test.ipynb")
+        command = [sys.executable, "-c", RUN, series, "run", songs, "--profile", "smoke"]
+        command += ["--out", tmp_path / "run", *words]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+            env={**os.environ, "IPYTHONDIR": str(tmp_path / "ipython")},
+        )  # fmt: skip
+        processes.append(process)
+        return process
+
+    yield begin
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def done(run):
+    """What a run's `run.json` counts as done, and what its book links to."""
+    state = json.loads((run / "run.json").read_text())["notebooks"]
+    front = (run / "index.html").read_text(encoding="utf-8")
+    assert all(f"notebooks/{name.removesuffix('.ipynb')}.html" in front for name in state)
+    return {name: entry["error"] for name, entry in state.items()}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "terminated"])
+def test_an_interrupted_run_says_so_at_once_and_leaves_no_kernel(tmp_path, start, number):
+    mark = tmp_path / "mark"
+    process = start("1 + 1", SLEEP.format(mark=mark))
+    until(mark.exists)
+    until(lambda: "00_test" in (tmp_path / "run" / "run.json").read_text())
+    kernels = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    line = process.stderr.readline()
+    while not line.startswith("interrupted"):  # papermill's, of a kernel that is slow to start
+        line = process.stderr.readline()
+    assert "--resume" in line
+    _, alive = psutil.wait_procs(kernels, timeout=5)
+    assert kernels and not alive
+    _, rest = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "Traceback" not in rest and "error" not in rest
+    assert done(tmp_path / "run") == {"00_test.ipynb": ""}
+
+
+def test_a_notebook_that_stops_ends_those_that_run(tmp_path, start):
+    mark = tmp_path / "mark"
+    wait = f"import time\nfrom pathlib import Path\nwhile not Path('{mark}').exists():\n"
+    process = start(wait + "    time.sleep(0.05)\nraise ValueError('no')", SLEEP.format(mark=mark))
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert errors.startswith("error: 00_test.ipynb, code cell 2: ValueError: no")
+    assert errors.count("\n") == 1
+    assert list(done(tmp_path / "run")) == ["00_test.ipynb"]
+
+
+def test_a_kernel_that_dies_is_one_line(tmp_path, start):
+    process = start("1 + 1", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert errors.startswith("error: 01_test.ipynb: its kernel ended") and errors.count("\n") == 1
+    outcomes = done(tmp_path / "run")
+    assert outcomes["00_test.ipynb"] == "" and "its kernel ended" in outcomes["01_test.ipynb"]
+
+
+def test_resume_executes_what_was_half_done_when_everything_was_killed(tmp_path, start):
+    assert start("1 + 1").wait(60) == 0
+    mark = tmp_path / "mark"
+    process = start(SLEEP.format(mark=mark))
+    until(mark.exists)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    psutil.wait_procs(children, timeout=20)  # a kernel notices that it was left alone
+    process = start("1 + 1", words=["--resume"])  # the notebook that was executed at first
+    assert process.wait(60) == 0
+    executed = nbformat.read(tmp_path / "run" / "notebooks" / "00_test.ipynb", 4)
+    assert executed.cells[-1].outputs[0].data["text/plain"] == "2"
