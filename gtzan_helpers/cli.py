@@ -2,13 +2,14 @@
 
 import io
 import os
+import signal
 import sys
 import warnings
 from typing import Any
 
 import click
 
-from gtzan_helpers import datasets, experiments, report
+from gtzan_helpers import datasets, experiments, report, workers
 from gtzan_helpers.errors import AudioError, GtzanError, SettingError
 
 PROFILE = click.option(
@@ -38,6 +39,8 @@ def commands(context: click.Context) -> None:
 def main() -> None:
     """Run the command line; an expected failure is one line and exit code 2."""
     warnings.showwarning = _show_warning
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     for stream in (sys.stdout, sys.stderr):  # a file's name need not be UTF-8
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -45,17 +48,24 @@ def main() -> None:
         sys.exit(commands.main(standalone_mode=False) or 0)
     except GtzanError as error:
         _fail(str(error))
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        _fail("interrupted; what was done is kept")
     except click.ClickException as error:
         _fail(f"{error.format_message()} See `gtzan --help`.")
     except OSError as error:
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
+    finally:
+        workers.end_children()
 
 
 def _fail(message: str) -> None:
     click.echo(f"error: {' '.join(message.split())}", err=True)
     sys.exit(2)
+
+
+def _interrupt(number: int, _: object) -> None:
+    """Say at once that the command ends, and end it; a second signal does not wait for that."""
+    signal.signal(number, signal.SIG_DFL)
+    click.echo("interrupted; what was done is kept (a run goes on with --resume)", err=True)
+    sys.exit(128 + number)
 
 
 def _show_warning(

@@ -12,8 +12,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -22,7 +22,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from gtzan_helpers import config, files
+from gtzan_helpers import config, files, workers
 from gtzan_helpers.datasets import Source, open_source
 from gtzan_helpers.errors import NotebookError, NotPossibleError, SettingError, SourceError
 from gtzan_helpers.experiments import results
@@ -171,17 +171,20 @@ def run(
     parameters = {"source": named, "profile": profile, "run_dir": str(folder)}
     record = Record(folder, opened, left_out)
     waiting = [one for one in chosen if not (resume and record.has(one, parameters))]
+    record.forget(waiting)
     stopped = None
-    with tqdm(total=len(waiting), desc="notebooks", unit="notebook", disable=None) as bar:
-        for notebook, seconds, error in _executed(waiting, folder, parameters, jobs):
-            record.add(notebook, parameters, seconds, str(error or ""))
-            record.write()
-            bar.set_postfix_str(notebook.title)
-            bar.update()
-            stopped = stopped or error
-    record.write()
-    for warning in book.build(folder):
-        say(f"warning: {warning}")
+    outcomes = _executed(waiting, folder, parameters, jobs)
+    bar = tqdm(total=len(waiting), desc="notebooks", unit="notebook", disable=None)
+    try:
+        with contextlib.closing(outcomes), bar:
+            for notebook, seconds, error in outcomes:
+                record.add(notebook, parameters, seconds, str(error or ""))
+                bar.set_postfix_str(notebook.title)
+                bar.update()
+                stopped = stopped or error
+    finally:  # also of a run that is interrupted
+        for warning in book.build(folder):
+            say(f"warning: {warning}")
     if stopped:
         raise stopped
     return folder / "index.html"
@@ -233,10 +236,10 @@ def _forecast(source: Source, chosen: list[Notebook]) -> str:
 
 def _executed(
     waiting: list[Notebook], folder: Path, parameters: dict[str, str], jobs: int | None
-) -> Iterator[tuple[Notebook, float, NotebookError | None]]:
+) -> Generator[tuple[Notebook, float, NotebookError | None]]:
     """Execute notebooks; yields each when it is done, with its seconds and what stopped it.
 
-    After one that stopped, no other is begun.
+    When one stops, or the caller does, those that run are ended, and no other is begun.
     """
     # Half of a notebook's time is spent by one thread, on imports and on tracing networks.
     at_once = min(2, jobs or os.cpu_count() or 1)
@@ -252,18 +255,31 @@ def _executed(
         try:
             _execute(notebook, folder, parameters)
         except NotebookError as error:
+            if ending.is_set():  # it did not stop by itself
+                return None
             ending.set()
             stopped = error
         return notebook, time.perf_counter() - started, stopped
 
     with _quiet(), ThreadPoolExecutor(at_once) as pool:
+        futures: list[Future] = []
         try:
             for wave in _waves(waiting):
-                for future in as_completed([pool.submit(attempt, one) for one in wave]):
+                futures = [pool.submit(attempt, one) for one in wave]
+                for future in as_completed(futures):
                     if outcome := future.result():
                         yield outcome
+                    if ending.is_set():
+                        _end(futures)
         finally:
             ending.set()
+            _end(futures)
+
+
+def _end(futures: list[Future]) -> None:
+    """End notebooks that run, those too whose kernels are just being started."""
+    while wait(futures, timeout=0.2).not_done:
+        workers.end_children()
 
 
 def _waves(waiting: list[Notebook]) -> list[list[Notebook]]:
@@ -311,6 +327,11 @@ def _execute(notebook: Notebook, folder: Path, parameters: dict[str, str]) -> No
             f"{notebook.path.name}, code cell {number}: {error.ename}: {reason}; "
             f"what was done is in {target}"
         ) from error
+    except RuntimeError as error:  # nbclient's, of a kernel that died
+        raise NotebookError(
+            f"{notebook.path.name}: its kernel ended, for lack of memory or by a signal; "
+            f"what was done is in {target}"
+        ) from error
     finally:
         if target.exists():
             book.embed_pictures(target, notebook.path.parent)
@@ -345,6 +366,12 @@ class Record:
             and entry.get("md5") == files.file_hash(notebook.path)
         )
 
+    def forget(self, notebooks: Iterable[Notebook]) -> None:
+        """Take note that notebooks are to be executed: what is half done counts as not done."""
+        for notebook in notebooks:
+            self.state["notebooks"].pop(notebook.path.name, None)
+        self._write()
+
     def add(
         self, notebook: Notebook, parameters: dict[str, str], seconds: float, error: str
     ) -> None:
@@ -357,7 +384,7 @@ class Record:
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "error": error,
         }
+        self._write()
 
-    def write(self) -> None:
-        """Write `run.json`."""
+    def _write(self) -> None:
         files.write_text(self.folder / "run.json", json.dumps(self.state, indent=1) + "\n")

@@ -1,12 +1,12 @@
 """Computing in this process, in several processes or on a cluster, with a progress bar."""
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-import joblib
-import numpy as np
+import psutil
 from tqdm.auto import tqdm
 
 from gtzan_helpers.errors import SettingError
@@ -29,7 +29,18 @@ def keep_memory() -> None:
     count as large if they are larger than any that was freed before; so one is allocated and
     freed here, without being touched.
     """
+    import numpy as np
+
     np.empty(LARGEST_REUSED, np.uint8)
+
+
+def end_children() -> None:
+    """End every process that this one has started, and all that those have started."""
+    children = psutil.Process().children(recursive=True)
+    for child in children:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    psutil.wait_procs(children, timeout=5)
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,8 @@ class Workers:
         SettingError
             If no scheduler answers, or Dask is not installed.
         """
+        import joblib
+
         if self.scheduler:
             yield from self._on_cluster(joblib.delayed(function)(*task) for task in tasks)
             return
@@ -83,6 +96,8 @@ class Workers:
             yield from joblib.Parallel(return_as="generator")(calls)
 
     def _on_cluster(self, calls: Iterable) -> Iterator:
+        import joblib
+
         try:
             from distributed import Client
         except ImportError as error:

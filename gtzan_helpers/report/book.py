@@ -28,15 +28,17 @@ This page holds excerpts of recordings, heard or seen, which nobody may publish.
 SETTINGS: dict[str, Any] = {
     "extensions": ["myst_nb", "gtzan_helpers.report.book"],
     "language": "en",
+    "smartquotes": False,  # they make one dash of the two of an option
     "html_theme": "sphinx_book_theme",
     "html_theme_options": {
         "home_page_in_toc": True,
         "use_download_button": False,
         "use_fullscreen_button": False,
         "navbar_persistent": [],  # the search stands in the sidebar
-        "pygments_light_style": "a11y-high-contrast-light",
-        "pygments_dark_style": "a11y-high-contrast-dark",
+        "primary_sidebar_end": [],
+        "footer_content_items": [],
     },
+    "html_sidebars": {"**": ["search-button-field.html", "sbt-sidebar-nav.html"]},
     "html_static_path": [str(Path(__file__).with_name("book.css"))],
     "html_css_files": ["book.css"],
     "html_copy_source": False,
@@ -86,6 +88,8 @@ def build(folder: Path) -> list[str]:
         shutil.rmtree(pages / "_sources", ignore_errors=True)
         for old in ("_static", "_images"):
             shutil.rmtree(folder / old, ignore_errors=True)
+        for page in (folder / "notebooks").glob("*.html"):
+            page.unlink()
         shutil.copytree(pages, folder, dirs_exist_ok=True)
     coloured = warnings.getvalue().replace(name, "")
     return re.sub(r"\x1b\[[\d;]*m", "", coloured).splitlines()

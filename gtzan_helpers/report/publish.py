@@ -19,6 +19,11 @@ from gtzan_helpers.models import systems
 def gather(runs: Iterable[str]) -> pd.DataFrame:
     """Read the rows of runs and merge them; without a run those in `figures/`.
 
+    Parameters
+    ----------
+    runs : iterable of str
+        Folders of runs, or ``scoreboard.csv`` files.
+
     Raises
     ------
     SourceError
@@ -33,6 +38,13 @@ def gather(runs: Iterable[str]) -> pd.DataFrame:
 
 def write(rows: pd.DataFrame, runs: Iterable[str]) -> pd.DataFrame:
     """Merge rows into `figures/` and README: table, chart, predictions, pictures.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        See `gather`.
+    runs : iterable of str
+        The runs that they come from.
 
     Returns
     -------
