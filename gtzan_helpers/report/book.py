@@ -219,11 +219,11 @@ def _without_paths(folder: Path, name: str, state: Mapping[str, Any]) -> str:
     return text
 
 
-# Formulas
+# Sphinx
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Register the formulas with Sphinx."""
+    """Register with Sphinx the formulas, and the names of what is folded."""
     from docutils import nodes
     from latex2mathml import converter
 
@@ -235,5 +235,11 @@ def setup(app: Any) -> dict[str, bool]:
         translator.body.append(converter.convert(node.astext(), display="block"))
         raise nodes.SkipNode
 
+    def name_by_text(app: Any, page: str, template: str, context: dict, doctree: Any) -> None:
+        # myst-nb's label hides from a screen reader what the summary says.
+        body = context.get("body", "")
+        context["body"] = body.replace(' aria-label="Toggle hidden content"', "")
+
     app.add_html_math_renderer("mathml", (inline, None), (block, None))
+    app.connect("html-page-context", name_by_text)
     return {"parallel_read_safe": True}

@@ -57,8 +57,8 @@ def page(folder: Path, state: Mapping[str, Any], executed: list[str]) -> str:
     """
     links = "\n".join(f"notebooks/{Path(name).stem}" for name in executed)
     parts = [
-        f"# {escape(title(state))}",
-        f"{state['n_tracks']} tracks, {state['n_labels']} labels.",
+        "# Scoreboard",
+        f"{escape(title(state))}: {state['n_tracks']} tracks, {state['n_labels']} labels.",
         *_warnings(state),
         *_scoreboard(folder, state, executed),
         "## Notebooks",
@@ -98,7 +98,7 @@ def _scoreboard(folder: Path, state: Mapping[str, Any], executed: list[str]) -> 
 
     compared = scoreboard.comparison(scoreboard.merge(measured[:0], measured))
     has_figure = compared.reproduced.notna() | compared.honest.notna()
-    shown, silent = compared[has_figure], compared[~has_figure]
+    shown, silent = compared[has_figure], measured[measured.status == "not_measured"]
     run = escape(f"{state['source']}, {state['profile']}")
     about = COLUMNS.format(
         run=run,
@@ -107,7 +107,7 @@ def _scoreboard(folder: Path, state: Mapping[str, Any], executed: list[str]) -> 
         ceiling=percent(CEILING),
     )
     chart = [CHART] if (folder / "figures" / "09_scoreboard.png").exists() else []
-    return [*_headline(shown, run), *chart, "## Scoreboard", about, _table(shown, executed, run),
+    return [*_headline(shown, run), *chart, "## Every system", about, _table(shown, executed, run),
             *_details(shown, silent)]  # fmt: skip
 
 
@@ -149,11 +149,15 @@ def _linked(system_id: str, executed: list[str]) -> str:
 def _details(shown: pd.DataFrame, silent: pd.DataFrame) -> list[str]:
     """Protocols and prices, and what could not be measured, folded."""
     lines = [
-        f"- {row.system_id}: {row.run_protocol}, price of the leak {100 * row.price:+.1f} points"
+        f"- {systems.get(row.system_id).name}: `{row.run_protocol}`, price of the leak "
+        f"{100 * row.price:+.1f} points"
         for row in shown.dropna(subset=["price"]).itertuples()
     ]
-    reasons = silent.drop_duplicates("system_id").itertuples()
-    lines += [f"- {row.system_id} was not measured: {escape(row.note)}" for row in reasons]
+    lines += [
+        f"- {systems.get(row.system_id).name} was not measured under `{row.protocol}`: "
+        f"{escape(row.note)}"
+        for row in silent.itertuples()
+    ]
     head = "<details><summary>Protocols, prices, and what was not measured</summary>"
     return [head, "\n".join(lines), "</details>"] if lines else []
 

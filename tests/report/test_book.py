@@ -106,8 +106,8 @@ def test_the_first_page_shows_published_and_honest_and_links_the_section(front):
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", main_part(front)))
     assert "As published 90.0 %, honest 50.0 %" in text
     assert "CNN on MFCC, slices study – 90.0 50.0 (40.0 to 60.0)" in text
-    assert "slices_cnn: segment_random, price of the leak +40.0 points" in text
-    assert "images_cnn was not measured: why" in text
+    assert "CNN on MFCC, slices study: segment_random , price of the leak +40.0 points" in text
+    assert "CNN, images study was not measured under fault_filtered : why" in text
     assert '<a href="notebooks/05_cnn.html#' in front.replace("'", '"')
 
 
@@ -124,7 +124,10 @@ def test_what_stopped_and_what_was_left_out_is_said(front):
 
 
 def test_pages_have_titles_and_lead_to_each_other(front, page):
-    assert "<title>05 · Networks" in page and "<title>Music genres: synthetic, quick" in front
+    assert (
+        "<title>05 · Networks" in page
+        and "<title>Scoreboard — Music genres: synthetic, quick" in front
+    )
     assert 'href="../index.html"' in page and 'href="notebooks/05_cnn.html"' in front
 
 

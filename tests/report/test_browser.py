@@ -1,20 +1,26 @@
-"""The report and JupyterLab in headless Chromium, where there is one, as a reader sees them."""
+"""The book of a run and JupyterLab in headless Chromium, as a reader sees them.
 
+The run is the one that GTZAN_RUN names, as in `.ci/run`, or else a small one made here.
+"""
+
+import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import threading
 import time
-from urllib.parse import unquote
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlsplit
 
 import nbformat
 import pytest
 import websocket  # comes with jupyter-server
 
 from gtzan_helpers import config
-from gtzan_helpers.report import pages
+from gtzan_helpers.report import book
 
 pytestmark = pytest.mark.browser
 
@@ -47,8 +53,9 @@ class Page:
         until(lambda: self.ask("document.readyState === 'complete'"))
 
     def ask(self, expression):
-        """What a JavaScript expression gives."""
-        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        """What a JavaScript expression gives, or its promise."""
+        options = {"returnByValue": True, "awaitPromise": True}
+        answer = self.call("Runtime.evaluate", expression=expression, **options)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
@@ -57,19 +64,22 @@ class Page:
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, **words)
 
-    def save_picture(self, path):
-        import base64
+    def resize(self, width):
+        size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+        self.call("Emulation.setDeviceMetricsOverride", **size)
 
+    def save_picture(self, path):
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
 
 
-@pytest.fixture
-def page(tmp_path):
-    """An empty page; what it shows in the end is kept in `page.png` of the test's folder."""
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), "")
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """The page of a browser that all tests share."""
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    program = next(filter(None, map(shutil.which, names)), "")
     if not program:
-        pytest.skip("there is no Chromium")
-    profile = tmp_path / "profile"
+        (pytest.fail if "CI" in os.environ else pytest.skip)("there is no Chromium")
+    profile = tmp_path_factory.mktemp("profile")
     flags = ["--headless", "--no-sandbox", "--remote-debugging-port=0", "--window-size=1200,1000"]
     with subprocess.Popen(
         [program, *flags, f"--user-data-dir={profile}", "about:blank"],
@@ -79,55 +89,202 @@ def page(tmp_path):
         try:
             at = profile / "DevToolsActivePort"
             port, path = until(lambda: at.exists() and at.read_text().split())
-            browser = Page(f"ws://127.0.0.1:{port}{path}")
-            targets = until(lambda: browser.call("Target.getTargets")["targetInfos"])
+            whole = Page(f"ws://127.0.0.1:{port}{path}")
+            targets = until(lambda: whole.call("Target.getTargets")["targetInfos"])
             (target,) = [each["targetId"] for each in targets if each["type"] == "page"]
             page = Page(f"ws://127.0.0.1:{port}/devtools/page/{target}")
             page.call("Emulation.setFocusEmulationEnabled", enabled=True)
             yield page
-            page.save_picture(tmp_path / "page.png")
         finally:
             process.terminate()
 
 
-# The report
+@pytest.fixture
+def page(browser, tmp_path):
+    """The browser's page; what it shows in the end is kept in `page.png` of the test's folder."""
+    browser.call("Emulation.clearDeviceMetricsOverride")
+    yield browser
+    browser.save_picture(tmp_path / "page.png")
 
 
-LOOK = """({
-  images: document.images.length,
-  broken: [...document.images].filter(image => !image.naturalWidth).length,
-  links: [...document.querySelectorAll("a[href]")].map(link => link.getAttribute("href")),
-  focusable: document.querySelectorAll("a[href], [tabindex]").length,
-  wide: document.documentElement.scrollWidth,
-})"""
+# The book
 
 
-def test_the_report_is_whole_links_lead_somewhere_and_it_fits_a_phone(page, smoke_run):
-    phone = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": False}
-    page.call("Emulation.setDeviceMetricsOverride", **phone)
-    page.open((smoke_run / "index.html").as_uri())
-    seen = page.ask(LOOK)
-    assert seen["images"] >= 1 and seen["broken"] == 0
-    assert seen["wide"] <= 400  # the table scrolls, the page does not
-    assert seen["focusable"] > len(set(seen["links"]))  # the table can be scrolled by keys
-    assert len(set(seen["links"])) >= 10
-    for link in seen["links"]:
-        name, _, anchor = unquote(link).partition("#")
-        target = (smoke_run / name).read_text(encoding="utf-8")
-        assert len(target) > 10_000, link
-        assert not anchor or f'id="{anchor}"' in target, link
+def write_run(folder):
+    """A run of two notebooks, as `gtzan run` leaves them: formula, picture, sound, solution."""
+    import numpy as np
+
+    from gtzan_helpers.plots import player
+
+    v4 = nbformat.v4
+    picture = (config.checkout() / "figures/mini/01_mel_grid.png").read_bytes()
+    drawn = v4.new_output(
+        "display_data",
+        {"image/png": base64.b64encode(picture).decode()},
+        metadata={"image/png": {"alt": "Ten spectrograms, one of each genre."}},
+    )
+    sound = player(0.5 * np.sin(0.1 * np.arange(22_050)), 22_050)
+    heard = v4.new_output("display_data", {"text/html": sound._repr_html_()})
+    wide = "<table><tr>" + "<td>a_column_that_does_not_break</td>" * 9 + "</tr></table>"
+    cells = [
+        v4.new_code_cell("draw()", outputs=[drawn, heard]),
+        v4.new_code_cell("table", outputs=[v4.new_output("display_data", {"text/html": wide})]),
+        v4.new_markdown_cell("The state $h_t$, `gtzan run --only 00`, [above](#spectrograms)."),
+        v4.new_code_cell("solve()", metadata={"tags": ["solution"]}),
+    ]
+    state = {"source": "synthetic", "profile": "smoke", "n_tracks": 40, "n_labels": 10,
+             "chance": 0.1, "left_out": {}, "notebooks": {}}  # fmt: skip
+    for name in ("00_first", "01_second"):
+        title = v4.new_markdown_cell(f"# {name}\n\n## Spectrograms")
+        language = {"language_info": {"name": "python"}}
+        notebook = v4.new_notebook(cells=[title, *cells], metadata=language)
+        (folder / "notebooks").mkdir(exist_ok=True)
+        nbformat.write(notebook, folder / "notebooks" / f"{name}.ipynb")
+        state["notebooks"][f"{name}.ipynb"] = {
+            "title": name, "seconds": 1, "error": "", "parameters": {"source": "synthetic"}
+        }  # fmt: skip
+    (folder / "run.json").write_text(json.dumps(state))
 
 
-def test_a_solution_is_folded_and_keys_open_it(page, tmp_path):
-    (path,) = (config.checkout() / "notebooks").glob("02_*.ipynb")
-    pages.write_notebook(path, tmp_path / "page.html")
-    page.open((tmp_path / "page.html").as_uri())
-    code = "document.querySelector('details .jp-Cell').checkVisibility()"
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The folder of a run, with its book."""
+    if "GTZAN_RUN" in os.environ:
+        return Path(os.environ["GTZAN_RUN"]).resolve()
+    folder = tmp_path_factory.mktemp("run")
+    write_run(folder)
+    assert not book.build(folder)
+    return folder
+
+
+LOOK = """(async () => {
+  const all = selector => [...document.querySelectorAll(selector)];
+  for (const each of all("details")) each.open = true;
+  const heard = each => new Promise(done => {
+    each.onloadedmetadata = each.onerror = () => done(each.duration || 0);
+    each.load();
+  });
+  const prose = document.querySelector("article").cloneNode(true);
+  prose.querySelectorAll("pre, code, math, script, style").forEach(each => each.remove());
+  return {
+    title: document.title,
+    prose: prose.textContent,
+    outputs: all(".cell_output").map(each => each.textContent).join(),
+    pictures: all("article img").map(each => [each.currentSrc, each.alt, each.naturalWidth]),
+    players: await Promise.all(all("audio").map(heard)),
+    formulas: all("math").length,
+    asked: performance.getEntriesByType("resource").map(each => each.name),
+    links: all("a[href]").map(each => each.href),
+    ids: all("[id]").map(each => each.id),
+    around: all(".prev-next-area a").map(each => each.className),
+    unreachable: all("article *").filter(each =>
+      each.scrollWidth > each.clientWidth + 1 && each.tabIndex < 0
+      && ["auto", "scroll"].includes(getComputedStyle(each).overflowX)).length,
+  };
+})()"""
+
+
+@pytest.fixture(scope="module")
+def seen(browser, run):
+    """What each page of the book shows, by its path."""
+    seen = {}
+    for path in [run / "index.html", *sorted((run / "notebooks").glob("*.html"))]:
+        browser.resize(390)
+        browser.open(path.as_uri())
+        seen[path] = browser.ask(LOOK)
+        seen[path]["widths"] = {}
+        for width in (390, 768, 1280):
+            browser.resize(width)
+            seen[path]["widths"][width] = browser.ask("document.documentElement.scrollWidth")
+    assert len(seen) > 2
+    return seen
+
+
+def test_each_page_has_a_title_of_its_own(seen):
+    titles = [page["title"].strip() for page in seen.values()]
+    assert all(titles) and len(set(titles)) == len(titles)
+
+
+def test_pictures_are_there_and_say_in_words_what_they_show(seen):
+    assert any(page["pictures"] for page in seen.values())
+    for path, page in seen.items():
+        for address, words, width in page["pictures"]:
+            assert width > 0, (path.name, address)
+            assert len(words.split()) > 2, (path.name, address, words)
+
+
+def test_players_hold_sound(seen):
+    assert any(page["players"] for page in seen.values())
+    for path, page in seen.items():
+        assert 0 not in page["players"], path.name
+
+
+def test_formulas_are_mathml(seen):
+    assert any(page["formulas"] for page in seen.values())
+    for path, page in seen.items():
+        assert not re.search(r"\$\S[^$]*\$|\\[(\[]", page["prose"]), path.name
+
+
+def test_pages_ask_no_server_for_anything(seen):
+    for path, page in seen.items():
+        assert all(each.startswith(("file:", "data:")) for each in page["asked"]), path.name
+
+
+def test_nothing_is_wider_than_a_phone_a_tablet_and_a_laptop(seen):
+    for path, page in seen.items():
+        assert all(wide <= width for width, wide in page["widths"].items()), (path, page["widths"])
+
+
+def test_what_scrolls_can_be_reached_by_keys(seen):
+    for path, page in seen.items():
+        assert page["unreachable"] == 0, path.name
+
+
+def test_links_lead_to_pages_and_anchors_that_are_there(seen):
+    for path, page in seen.items():
+        for link in page["links"]:
+            address, anchor = urldefrag(link)
+            target = Path(unquote(urlsplit(address).path))
+            if address.startswith("file:"):
+                assert target.is_file(), (path.name, link)
+                ids = seen.get(target, {}).get("ids", [])
+                assert not anchor or unquote(anchor) in ids, (path.name, link)
+
+
+def test_no_widget_is_left_without_its_kernel(seen):
+    for path, page in seen.items():
+        orphan = re.search(r"widget-view|\w\(children=|model not found", page["outputs"])
+        assert not orphan, path.name
+
+
+def test_each_notebook_leads_to_the_previous_and_the_next(seen):
+    (_, *between, last) = [page["around"] for page in seen.values()]
+    assert all(around == ["left-prev", "right-next"] for around in between)
+    assert last == ["left-prev"]
+
+
+def test_pages_are_small(seen):
+    for path, page in seen.items():
+        files = {Path(unquote(urlsplit(each[0]).path)) for each in page["pictures"]}
+        size = sum(file.stat().st_size for file in [path, *files])
+        assert size <= (6e6 if page["players"] else 3e6), (path.name, size)
+
+
+def test_search_finds_a_word(page, run):
+    page.open(f"{(run / 'search.html').as_uri()}?q=spectrogram")
+    found = "[...document.querySelectorAll('#search-results li a')].map(each => each.href)"
+    assert all("/notebooks/" in address for address in until(lambda: page.ask(found), 20))
+
+
+def test_a_solution_is_folded_and_keys_open_it(page, run):
+    page.open(min((run / "notebooks").glob("*.html")).as_uri())
+    code = "document.querySelector('details.hide pre').checkVisibility()"
     assert not page.ask(code)
-    page.ask("document.querySelector('summary').focus()")
-    assert page.ask("document.activeElement.textContent") == "Solution"
+    page.ask("document.querySelector('details.hide summary').focus()")
     page.press_enter()
-    assert until(lambda: page.ask(code))
+    assert until(lambda: page.ask(code), 20)
+    page.press_enter()
+    assert until(lambda: not page.ask(code), 20)
 
 
 # JupyterLab
@@ -175,7 +332,7 @@ window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status
 """
 
 RUN = """
-jupyterapp.commands.execute("notebook:run-all-cells").finally(() => { window.ran = true; });
+void jupyterapp.commands.execute("notebook:run-all-cells").finally(() => { window.ran = true; });
 """
 
 OUTPUTS = f"""
