@@ -124,10 +124,8 @@ def test_what_stopped_and_what_was_left_out_is_said(front):
 
 
 def test_pages_have_titles_and_lead_to_each_other(front, page):
-    assert (
-        "<title>05 · Networks" in page
-        and "<title>Scoreboard — Music genres: synthetic, quick" in front
-    )
+    for text, title in ((page, "05 · Networks"), (front, "Scoreboard")):
+        assert f"<title>{title} &#8212; Music genres: synthetic, quick</title>" in text
     assert 'href="../index.html"' in page and 'href="notebooks/05_cnn.html"' in front
 
 
