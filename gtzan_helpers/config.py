@@ -1,5 +1,6 @@
 """Settings: the genres, the profiles, and the folders of data, cache and runs."""
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,18 @@ def checkout() -> Path | None:
     return root if (root / "notebooks").is_dir() and (root / "pyproject.toml").is_file() else None
 
 
-def run_dir(source_name: str, profile_name: str) -> Path:
-    """Default folder of a run's results: ``runs/<source>-<profile>``."""
-    return (checkout() or Path.cwd()) / "runs" / f"{source_name}-{profile_name}"
+def run_dir(address: str, profile_name: str) -> Path:
+    """Default folder of a run's results: ``runs/<source>-<profile>``.
+
+    Parameters
+    ----------
+    address : str
+        Name of a built-in source, or absolute path, whose name then has six characters of the
+        path's hash behind it: two folders of one name are two sources.
+    profile_name : str
+    """
+    name = address
+    if Path(address).is_absolute():
+        digest = hashlib.sha256(address.encode(errors="backslashreplace")).hexdigest()
+        name = f"{Path(address).stem}-{digest[:6]}"
+    return (checkout() or Path.cwd()) / "runs" / f"{name}-{profile_name}"

@@ -22,7 +22,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from gtzan_helpers import config, files, workers
+from gtzan_helpers import config, experiments, files, workers
 from gtzan_helpers.datasets import Source, open_source
 from gtzan_helpers.errors import NotebookError, NotPossibleError, SettingError, SourceError
 from gtzan_helpers.experiments import results
@@ -159,16 +159,15 @@ def run(
         )
     for remark in opened.remarks:
         say(f"warning: {remark}")
-    folder = Path(out or config.run_dir(opened.name, profile)).expanduser().resolve()
+    folder = Path(out or config.run_dir(opened.address, profile)).expanduser().resolve()
     chosen, left_out = _divide(chosen, opened, folder)
     say(_forecast(opened, chosen))
     n_tracks, n_labels = len(opened.tracks), len(opened.labels)
     say(f"{opened.name}: {n_tracks} tracks, {n_labels} labels -> {folder}")
     for notebook, reason in left_out.items():
         say(f"left out: {notebook.title}: {reason}")
-    # Only a source that is a path changes; names keep their meaning anywhere.
-    named = source if source in ("synthetic", "mini", "gtzan") else str(Path(source).resolve())
-    parameters = {"source": named, "profile": profile, "run_dir": str(folder)}
+    experiments.keep_source(folder, opened)
+    parameters = {"source": opened.address, "profile": profile, "run_dir": str(folder)}
     record = Record(folder, opened, left_out)
     waiting = [one for one in chosen if not (resume and record.has(one, parameters))]
     record.forget(waiting)

@@ -22,6 +22,7 @@ from .sources import COLUMNS as COLUMNS
 from .sources import FileSource as FileSource
 from .sources import LostSource as LostSource
 from .sources import Source as Source
+from .sources import address as address
 from .sources import open_source as open_source
 from .splits import PROTOCOLS as PROTOCOLS
 from .splits import Split as Split

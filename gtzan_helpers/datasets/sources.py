@@ -7,6 +7,7 @@ Taught in notebook 00.
 """
 
 import hashlib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from functools import cached_property, lru_cache
@@ -47,6 +48,8 @@ class Source(ABC):
     ----------
     kind : str
         For people: "audio", "pictures", "pack" or "table".
+    address : str
+        See `address`.
     synthetic : bool
         Whether it is the embedded dataset, or features of it: no results on GTZAN.
     has_audio : bool
@@ -61,6 +64,7 @@ class Source(ABC):
 
     def __init__(self, path: Path, name: str, profile: config.Profile):
         self.path, self.name, self.profile = path, name, profile
+        self.address = str(path)
         self._remarks: list[str] = []
 
     @classmethod
@@ -350,46 +354,65 @@ def open_source(source: str | Path | Source, *, profile: str = "quick", jobs: in
     if isinstance(source, Source):
         return source
     settings = config.profile(profile)
-    if str(source) == "synthetic":
-        return _open(EmbeddedDataset, EmbeddedDataset.make(settings, jobs), "synthetic", settings)
-    path, name = _locate(source)
+    where = address(source)
+    if where == "synthetic":
+        return _open(EmbeddedDataset, EmbeddedDataset.make(settings, jobs), where, where, settings)
+    path, name = _locate(where)
     kinds = folders.AudioFolder, folders.PictureFolder, packs.PackSource, tables.TableSource
     for kind in kinds:
         if place := kind.find(path):
-            return _open(kind, place, name, settings)
+            return _open(kind, place, name, where, settings)
     if path.is_dir():
         endings = f"{path.name}/<label>/*{{{','.join(suffix[1:] for suffix in reading.SUFFIXES)}}}"
         raise SourceError(f"{path}: no audio in labelled folders; expected {endings}")
     raise SourceError(f"{source}: neither a folder nor a .npz pack nor a .csv table")
 
 
-def _open(kind: type[Source], place: Path, name: str, profile: config.Profile) -> Source:
-    return _opened(kind, place, name, profile, tuple(map(_state, kind.files(place))))
+def address(source: str | Path | Source) -> str:
+    """Where a source is, wherever one is: the name of a built-in one, or an absolute path.
+
+    Parameters
+    ----------
+    source : str, Path or Source
+        See `open_source`. ``gtzan`` is a name, ``./gtzan`` a folder.
+    """
+    if isinstance(source, Source):
+        return source.address
+    if isinstance(source, str) and source in ("synthetic", *NAMED):
+        return source
+    return os.path.abspath(os.path.expanduser(source))  # noqa: PTH100, PTH111 - never fails
+
+
+def _open(
+    kind: type[Source], place: Path, name: str, where: str, profile: config.Profile
+) -> Source:
+    return _opened(kind, place, name, where, profile, tuple(map(_state, kind.files(place))))
 
 
 @lru_cache(maxsize=8)
 def _opened(
-    kind: type[Source], place: Path, name: str, profile: config.Profile, state: tuple
+    kind: type[Source], place: Path, name: str, where: str, profile: config.Profile, state: tuple
 ) -> Source:
-    return kind(place, name, profile)
+    source = kind(place, name, profile)
+    source.address = where
+    return source
 
 
-def _locate(source: str | Path) -> tuple[Path, str]:
+def _locate(where: str) -> tuple[Path, str]:
     """Path and name of a source that is not made on the spot."""
-    name = str(source)
-    if name in NAMED:
-        path = config.data_dir() / name
+    if where in NAMED:
+        path = config.data_dir() / where
         if not path.is_dir():
-            raise SourceError(f"{name} is not in {config.data_dir()}; see `gtzan fetch {name}`")
-        return path, name
+            raise SourceError(f"{where} is not in {config.data_dir()}; see `gtzan fetch {where}`")
+        return path, where
     try:
-        path = Path(source).expanduser()
+        path = Path(where)
         exists = path.exists()
-    except (OSError, RuntimeError, ValueError) as error:
-        raise SourceError(f"{name[:80]}: no path to look up ({reason(error)})") from error
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{where[:80]}: no path to look up ({reason(error)})") from error
     if not exists:
         ways = "synthetic, mini, gtzan, a folder of labelled folders, a .npz pack, a .csv table"
-        raise SourceError(f"{name}: no such folder or file; use {ways}")
+        raise SourceError(f"{where}: no such folder or file; use {ways}")
     return path, path.resolve().name if path.is_dir() else path.stem
 
 

@@ -80,6 +80,11 @@ class Measurement:
         """Read the row and its predictions back, or measure and write them.
 
         A measured row is never replaced by one that says that it could not be measured.
+
+        Parameters
+        ----------
+        anew : bool
+            Whether to measure even if the row is there.
         """
         folder = self.folder / "results"
         row = None if anew else results.read_row(folder, self.stem, key=self.key)

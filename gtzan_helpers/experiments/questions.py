@@ -27,6 +27,7 @@ from gtzan_helpers.experiments.run import Run, leave_out
 from gtzan_helpers.models import Transfer, fitted, systems
 from gtzan_helpers.workers import progress_bar
 
+#: How much of a song `accuracy_by_seconds` gives a network, in seconds.
 SECONDS = (1, 2, 3, 6, 9, 15, 21, 30)
 
 
@@ -125,7 +126,14 @@ def embed(run: Run, system_id: str) -> tuple[Features, np.ndarray]:
 
 
 def test_embeddings(run: Run, system_id: str) -> Features:
-    """Embeddings of the test songs' segments in a trained network; see `embed`."""
+    """Embeddings of the test songs' segments in a trained network; see `embed`.
+
+    Parameters
+    ----------
+    run : Run
+    system_id : str
+        A trained network.
+    """
     if not system_id:
         raise NotPossibleError("no network was trained")
     features, test = embed(run, system_id)
@@ -297,7 +305,14 @@ def evaluate_model(
 
 
 def on_new_songs(run: Run, system_id: str) -> Evaluation:
-    """Evaluate a network of the run on forty new songs of the embedded composer."""
+    """Evaluate a network of the run on forty new songs of the embedded composer.
+
+    Parameters
+    ----------
+    run : Run
+    system_id : str
+        A trained network.
+    """
     folder = config.cache_dir() / "synthetic" / f"new-v{embedded.VERSION}"
     embedded.make(folder, n_tracks=40, seconds=5.0, seed=99)
     try:

@@ -74,6 +74,7 @@ class Row:
 
 STATUSES = ("measured", "control", "not_measured")
 
+#: Columns of a table of rows: the fields of `Row`.
 COLUMNS = tuple(field.name for field in fields(Row))
 
 
@@ -127,7 +128,16 @@ class Rows:
 
 
 def write_row(folder: str | Path, row: Row, *, key: str) -> Path:
-    """Write one row as JSON, with the key under which it may be read again."""
+    """Write one row as JSON, with the key under which it may be read again.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The `results/` of a run.
+    row : Row
+    key : str
+        See `Measurement.key`.
+    """
     text = json.dumps({"key": key, **asdict(row)}, indent=1)
     return files.write_text(Path(folder) / f"{row.stem}.json", text + "\n")
 
@@ -180,6 +190,11 @@ def from_table(frame: pd.DataFrame) -> list[Row]:
 
 def read_run(run: str | Path) -> pd.DataFrame:
     """Read the results of a run: a run's folder, or a `scoreboard.csv`.
+
+    Parameters
+    ----------
+    run : str or Path
+        The folder, or the file.
 
     Returns
     -------
@@ -250,7 +265,12 @@ class Predictions:
     test_probs: np.ndarray
 
     def tracks(self, part: str = "test") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Ids, probabilities and true labels of a part's tracks; see `evaluation.by_track`."""
+        """Ids, probabilities and true labels of a part's tracks; see `evaluation.by_track`.
+
+        Parameters
+        ----------
+        part : {"test", "valid"}
+        """
         ids, probs, labels = (getattr(self, f"{part}_{name}") for name in ("id", "probs", "true"))
         return by_track(ids, probs.astype(float), labels)
 
@@ -259,7 +279,12 @@ class Predictions:
         return score(self.test_id, self.test_probs.astype(float), self.test_true)
 
     def classes(self, part: str = "test") -> tuple[np.ndarray, np.ndarray]:
-        """True and predicted label of each track, as indices into `labels`."""
+        """True and predicted label of each track, as indices into `labels`.
+
+        Parameters
+        ----------
+        part : {"test", "valid"}
+        """
         _, probs, y_true = self.tracks(part)
         return y_true, probs.argmax(axis=1)
 
@@ -289,6 +314,13 @@ def write_predictions(folder: str | Path, stem: str, predictions: Predictions) -
 
 def read_predictions(folder: str | Path, stem: str) -> Predictions | None:
     """Read the predictions that belong to a row; None if there are none.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The run's folder.
+    stem : str
+        See `stem`.
 
     Raises
     ------

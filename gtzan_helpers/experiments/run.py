@@ -3,6 +3,7 @@
 Whatever is measured is kept in the folder, and read back when it is asked for again.
 """
 
+import contextlib
 import html
 import json
 from collections.abc import Callable, Iterable
@@ -15,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from gtzan_helpers import config, files
-from gtzan_helpers.datasets import Features, LostSource, Source, open_source, splits
+from gtzan_helpers.datasets import Features, LostSource, Source, address, open_source, splits
 from gtzan_helpers.errors import DAMAGED_FILE, GtzanError, NotPossibleError, SourceError, choose
 from gtzan_helpers.experiments import results
 from gtzan_helpers.experiments.measuring import Measurement
@@ -100,25 +101,37 @@ def if_possible(make: Callable[..., Features], *args: Any, **settings: Any) -> F
 
 def _open(source: str | Path | Source, profile: str, run_dir: str | Path) -> tuple[Source, Path]:
     """The source, and the folder of its run, which keeps the table of its tracks."""
+    folder = Path(run_dir or config.run_dir(address(source), profile)).expanduser()
     try:
         opened = open_source(source, profile=profile)
         opened.tracks  # noqa: B018 - read now, so that a fault shows here
     except SourceError as error:
-        name = Path(str(source)).stem
-        folder = Path(run_dir or config.run_dir(name, profile)).expanduser()
         lost = _stored_source(folder, str(error), config.profile(profile))
         if lost is None:
             raise
         return lost, folder
-    folder = Path(run_dir or config.run_dir(opened.name, profile)).expanduser()
-    _store_source(folder, opened)
+    keep_source(folder, opened)
     return opened, folder
 
 
-def _store_source(folder: Path, source: Source) -> None:
-    about = {"name": source.name, "synthetic": source.synthetic, "digest": source.digest()}
-    text = json.dumps(about, indent=1) + "\n"
+def keep_source(folder: Path, source: Source) -> None:
+    """Keep in a run's folder which source it is of, and the source's tracks.
+
+    Raises
+    ------
+    SourceError
+        If the folder holds a run on another source.
+    """
     path = folder / "source.json"
+    about = {name: getattr(source, name) for name in ("name", "address", "synthetic")}
+    with contextlib.suppress(*DAMAGED_FILE):
+        other = json.loads(path.read_text(encoding="utf-8")).get("address", source.address)
+        if other != source.address:
+            raise SourceError(
+                f"{folder}: holds a run on {other}, and {source.address} is another source; "
+                "choose another folder (--out, run_dir)"
+            )
+    text = json.dumps(about | {"digest": source.digest()}, indent=1) + "\n"
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         table = source.tracks.to_csv(index=False, lineterminator="\n")
         files.write_text(folder / "tracks.csv", table)
@@ -182,7 +195,20 @@ class Run:
         return splits.honest(self.tracks)
 
     def features(self, feature_set: str = "", *, segment_seconds: float | None = None) -> Features:
-        """Features of the source, by default the table that it gives most directly."""
+        """Features of the source, by default the table that it gives most directly.
+
+        Parameters
+        ----------
+        feature_set : str
+            A key of `audio.FEATURE_SETS`; empty for the source's default.
+        segment_seconds : float or None
+            Length of a segment; 0 for whole tracks, None for the source's default.
+
+        Raises
+        ------
+        NotPossibleError
+            If the source does not hold what these features need.
+        """
         if segment_seconds is None:
             segment_seconds = self.source.default_segment_seconds
         name = feature_set or self.source.default_features
@@ -245,7 +271,19 @@ class Run:
         learner: Learner | None = None,
         seed: int | None = None,
     ) -> Measurement:
-        """One row to be measured, under the honest protocol unless another one is named."""
+        """One row to be measured, under the honest protocol unless another one is named.
+
+        Parameters
+        ----------
+        system_id : str
+            A key of `models.SYSTEMS`.
+        protocol : str
+            One of `splits.PROTOCOLS`; empty for the source's honest one.
+        learner : Learner or None
+            Instead of the system's.
+        seed : int or None
+            Instead of the run's.
+        """
         system = systems.get(system_id)
         return Measurement(
             replace(system, learner=learner) if learner else system,
@@ -263,7 +301,15 @@ class Run:
             return Rows(results.table([]))
 
     def predictions(self, system_id: str, protocol: str = "") -> Predictions:
-        """Predictions of a system; for no track if there are none that can be read."""
+        """Predictions of a system; for no track if there are none that can be read.
+
+        Parameters
+        ----------
+        system_id : str
+            A key of `models.SYSTEMS`.
+        protocol : str
+            One of `splits.PROTOCOLS`; empty for the source's honest one.
+        """
         stem = results.stem(system_id, self.source.name, protocol or self.honest, self.seed)
         try:
             predictions = results.read_predictions(self.folder, stem)
@@ -273,7 +319,15 @@ class Run:
         return predictions or results.none_of(self.labels)
 
     def history(self, system_id: str, protocol: str = "") -> pd.DataFrame:
-        """How a network was trained, one line per epoch and `fold`; empty if it was not."""
+        """How a network was trained, one line per epoch and `fold`; empty if it was not.
+
+        Parameters
+        ----------
+        system_id : str
+            A key of `models.SYSTEMS`.
+        protocol : str
+            One of `splits.PROTOCOLS`; empty for the source's honest one.
+        """
         path = self.folder / "histories" / f"{self.measurement(system_id, protocol).stem}.csv"
         return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=HISTORY)
 
@@ -283,11 +337,31 @@ class Run:
         return {name: table for name, table in tables.items() if len(table)}
 
     def model(self, system_id: str, protocol: str = "") -> Fitted:
-        """Load the model of a row; it is fitted again if its file is gone."""
+        """Load the model of a row; it is fitted again if its file is gone.
+
+        Parameters
+        ----------
+        system_id : str
+            A key of `models.SYSTEMS`.
+        protocol : str
+            One of `splits.PROTOCOLS`; empty for the source's honest one.
+        """
         return self.measurement(system_id, protocol).model()
 
     def save(self, picture: Any, name: str) -> Path:
-        """Save a Figure, Axes or RGB array in the run's `figures/`, as PNG and SVG."""
+        """Save a Figure, Axes or RGB array in the run's `figures/`, as PNG and SVG.
+
+        Parameters
+        ----------
+        picture : Figure, Axes or ndarray, shape (height, width, 3)
+        name : str
+            Begins with the notebook's number: ``00_leak``.
+
+        Returns
+        -------
+        Path
+            Of the PNG.
+        """
         from gtzan_helpers.plots import style
 
         return style.save(picture, self.folder / "figures", name)

@@ -22,6 +22,16 @@ def merge(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     """Put rows together; of two with the same key the newer one stays.
 
     A `not_measured` row never replaces a measured one.
+
+    Parameters
+    ----------
+    old, new : DataFrame
+        Of `COLUMNS`.
+
+    Returns
+    -------
+    DataFrame
+        In the order of the table of systems.
     """
     everything = pd.concat([old, new], ignore_index=True) if len(old) else new.copy()
     rank = (everything.status == "measured").astype(int)

@@ -117,6 +117,10 @@ def ablate(
 def readable_rows(run: Run) -> pd.DataFrame:
     """Rows under the honest protocol whose predictions can be read.
 
+    Parameters
+    ----------
+    run : Run
+
     Returns
     -------
     DataFrame

@@ -27,6 +27,10 @@ def ensemble(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
     Members are the run's systems and, where its songs are GTZAN's, those of the published runs on
     other sources. Both tables are empty where there can be no ensemble.
 
+    Parameters
+    ----------
+    run : Run
+
     Returns
     -------
     members : DataFrame

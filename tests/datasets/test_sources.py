@@ -327,6 +327,13 @@ def test_an_unknown_profile_is_refused(tmp_path):
         open_source(tmp_path, profile="huge")
 
 
+def test_a_path_is_no_built_in_name(monkeypatch, labelled_folder, tmp_path):
+    labelled_folder(name="gtzan")
+    monkeypatch.chdir(tmp_path)
+    assert open_source("./gtzan").address == str(tmp_path / "gtzan")
+    assert datasets.address("gtzan") == "gtzan"
+
+
 @pytest.mark.parametrize("source", ["~nosuchuser/x", "a" * 5000])
 def test_a_path_that_cannot_be_looked_up_is_refused(source):
     with pytest.raises(SourceError, match=r"no such folder|no path to look up"):

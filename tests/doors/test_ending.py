@@ -22,12 +22,12 @@ reproduce.notebooks = lambda only: [reproduce.Notebook(path, wave=1) for path in
 cli.main()
 """
 
-PARAMETERS = "source = profile = run_dir = ''"
+PARAMETERS = 'source = ""\nprofile = ""\nrun_dir = ""'
 
 SLEEP = "from pathlib import Path\nPath('{mark}').touch()\nimport time\ntime.sleep(600)"
 
 
-def until(ask, seconds=60):
+def until(ask, seconds=120):
     deadline = time.monotonic() + seconds
     while not (answer := ask()):
         assert time.monotonic() < deadline, f"not within {seconds} s"
@@ -78,7 +78,11 @@ def done(run):
     return {name: entry["error"] for name, entry in state.items()}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "terminated"])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)],
+    ids=["ctrl-c", "terminated"],
+)
 def test_an_interrupted_run_says_so_at_once_and_leaves_no_kernel(tmp_path, start, number):
     mark = tmp_path / "mark"
     process = start("1 + 1", SLEEP.format(mark=mark))
@@ -92,7 +96,7 @@ def test_an_interrupted_run_says_so_at_once_and_leaves_no_kernel(tmp_path, start
     assert "--resume" in line
     _, alive = psutil.wait_procs(kernels, timeout=5)
     assert kernels and not alive
-    _, rest = process.communicate(timeout=60)
+    _, rest = process.communicate(timeout=120)
     assert process.returncode == 128 + number
     assert "Traceback" not in rest and "error" not in rest
     assert done(tmp_path / "run") == {"00_test.ipynb": ""}
@@ -102,7 +106,7 @@ def test_a_notebook_that_stops_ends_those_that_run(tmp_path, start):
     mark = tmp_path / "mark"
     wait = f"import time\nfrom pathlib import Path\nwhile not Path('{mark}').exists():\n"
     process = start(wait + "    time.sleep(0.05)\nraise ValueError('no')", SLEEP.format(mark=mark))
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 2
     assert errors.startswith("error: 00_test.ipynb, code cell 2: ValueError: no")
     assert errors.count("\n") == 1
@@ -111,15 +115,16 @@ def test_a_notebook_that_stops_ends_those_that_run(tmp_path, start):
 
 def test_a_kernel_that_dies_is_one_line(tmp_path, start):
     process = start("1 + 1", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 2
     assert errors.startswith("error: 01_test.ipynb: its kernel ended") and errors.count("\n") == 1
     outcomes = done(tmp_path / "run")
     assert outcomes["00_test.ipynb"] == "" and "its kernel ended" in outcomes["01_test.ipynb"]
 
 
+@pytest.mark.slow
 def test_resume_executes_what_was_half_done_when_everything_was_killed(tmp_path, start):
-    assert start("1 + 1").wait(60) == 0
+    assert start("1 + 1").wait(120) == 0
     mark = tmp_path / "mark"
     process = start(SLEEP.format(mark=mark))
     until(mark.exists)
@@ -127,6 +132,6 @@ def test_resume_executes_what_was_half_done_when_everything_was_killed(tmp_path,
     process.kill()
     psutil.wait_procs(children, timeout=20)  # a kernel notices that it was left alone
     process = start("1 + 1", words=["--resume"])  # the notebook that was executed at first
-    assert process.wait(60) == 0
+    assert process.wait(120) == 0
     executed = nbformat.read(tmp_path / "run" / "notebooks" / "00_test.ipynb", 4)
     assert executed.cells[-1].outputs[0].data["text/plain"] == "2"

@@ -9,7 +9,7 @@ import pytest
 from gtzan_helpers import experiments
 from gtzan_helpers.datasets import splits
 from gtzan_helpers.datasets.kinds.tables import write_csv
-from gtzan_helpers.errors import NotPossibleError, SettingError
+from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
 from gtzan_helpers.models import systems
 
 
@@ -35,12 +35,12 @@ def test_a_row_is_complete_and_adds_up(tmp_path):
 
 
 def test_the_same_seed_gives_the_same_result_and_another_one_another_split(tmp_path):
-    one, _ = result(tmp_path / "a", "capstone_random_forest")
+    one, predictions = result(tmp_path / "a", "capstone_random_forest")
     two, _ = result(tmp_path / "b", "capstone_random_forest")
-    other, predictions = result(tmp_path / "c", "capstone_random_forest", seed=1)
+    other, others = result(tmp_path / "c", "capstone_svm", seed=1)
     assert one.track_accuracy == two.track_accuracy
     assert other.stem.endswith("__1")
-    assert not np.array_equal(predictions.test_id, result(tmp_path / "a")[1].test_id)
+    assert not np.array_equal(predictions.test_id, others.test_id)
 
 
 def test_auto_means_the_systems_own_protocol_and_the_honest_one(tmp_path):
@@ -69,8 +69,25 @@ def test_a_need_that_the_source_lacks_stops_in_one_line(tmp_path):
     table = tmp_path / "table.csv"
     write_csv(table, a_run(tmp_path).features("kaggle", segment_seconds=0), segment_seconds=0)
     with pytest.raises(NotPossibleError) as refusal:
-        experiments.start(table, profile="smoke", run_dir=tmp_path, needs=["log_mel"])
+        experiments.start(table, profile="smoke", run_dir=tmp_path / "run", needs=["log_mel"])
     assert refusal.value._render_traceback_() == [f"error: {refusal.value}"]
+
+
+def test_a_folder_of_results_belongs_to_one_source(tmp_path, labelled_folder):
+    one, two = labelled_folder(name="one/music"), labelled_folder(name="two/music")
+    experiments.start(one, profile="smoke", run_dir=tmp_path / "run")
+    with pytest.raises(SourceError, match=r"run: holds a run on .*one.music.*choose another"):
+        experiments.start(two, profile="smoke", run_dir=tmp_path / "run")
+
+
+def test_a_changed_song_makes_new_rows_in_the_same_folder(tmp_path, labelled_folder):
+    folder = labelled_folder()
+    before = experiments.start(folder, profile="smoke", run_dir=tmp_path / "run")
+    song = next(folder.glob("*/*.wav"))
+    song.write_bytes(song.read_bytes() + bytes(2))
+    after = experiments.start(folder, profile="smoke", run_dir=tmp_path / "run")
+    keys = {run.measurement("capstone_knn", "track_random").key for run in (before, after)}
+    assert len(keys) == 2
 
 
 def test_without_results_helpers_give_what_is_empty(tmp_path):

@@ -33,6 +33,12 @@ def test_a_run_lies_in_the_checkout_under_source_and_profile():
     assert config.run_dir("mini", "quick") == config.checkout() / "runs" / "mini-quick"
 
 
+def test_runs_on_two_folders_of_one_name_lie_apart(tmp_path):
+    one, two = (config.run_dir(str(tmp_path / name / "music"), "quick") for name in "ab")
+    assert one != two and one.parent == two.parent
+    assert one.name.startswith("music-") and one.name.endswith("-quick")
+
+
 def test_a_profile_names_its_limits():
     assert config.PROFILES["smoke"].limits() == {
         "track_limit": 40, "seconds_limit": 6.0, "epochs_limit": 1, "folds_limit": 1
