@@ -76,18 +76,13 @@ class Measurement:
         text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def result(self, *, anew: bool = False) -> tuple[Row, Predictions | None]:
+    def result(self) -> tuple[Row, Predictions | None]:
         """Read the row and its predictions back, or measure and write them.
 
         A measured row is never replaced by one that says that it could not be measured.
-
-        Parameters
-        ----------
-        anew : bool
-            Whether to measure even if the row is there.
         """
         folder = self.folder / "results"
-        row = None if anew else results.read_row(folder, self.stem, key=self.key)
+        row = results.read_row(folder, self.stem, key=self.key)
         measured = row is not None and row.status != "not_measured"
         if row is not None and measured:
             with contextlib.suppress(SourceError):  # damaged predictions: measured again
@@ -183,21 +178,29 @@ class Measurement:
         Returns its hits on the training set, its probabilities on the validation and test sets,
         its note, history and number of parameters.
         """
-        base = None
-        if self.system.learner.base:
-            trained = replace(self, system=systems.get(self.system.learner.base))
-            if number == 0:  # all folds at once
-                trained.result()
-            base = trained.model(number)
-        model = self.fit(data, number, base=base)
-        if model.suffix:
-            model.save(self.model_path(number).with_suffix(model.suffix))
-        part, values = data.splits[number], data.features.values
+        model, part, values = self._fitted(data, number), data.splits[number], data.features.values
         train, valid, test = (
             model.probabilities(values[indices]) for indices in (part.train, part.valid, part.test)
         )
         hits, history = train.argmax(axis=1) == data.labels[part.train], model.history
         return hits, valid, test, model.note, history.assign(fold=number), model.n_parameters
+
+    def _fitted(self, data: Data, number: int) -> Fitted:
+        """The model of one fold, fitted, and saved where the run keeps it."""
+        learner, base = self.system.learner, None
+        if learner.base:
+            trained = replace(self, system=systems.get(learner.base))
+            if number == 0:  # all folds at once
+                trained.result()
+            base = trained.model(number)
+        model = self.fit(data, number, base=base)
+        # Models are large. Those of leaking protocols are no use but to systems built on them.
+        built_on = {system.learner.base for system in systems.SYSTEMS.values()}
+        honest = self.protocol == splits.honest(self.source.tracks)
+        kept = honest or self.system.system_id in built_on
+        if model.suffix and kept and learner.pretrained != "random":
+            model.save(self.model_path(number).with_suffix(model.suffix))
+        return model
 
     def model_path(self, fold: int = 0) -> Path:
         """Where the model of a fold lies."""
@@ -205,16 +208,15 @@ class Measurement:
         return path if path.exists() else path.with_suffix(".keras")
 
     def model(self, fold: int = 0) -> Fitted:
-        """Load the model of a fold; the row is measured again if its file is gone.
+        """Load the model of a fold, or fit it again where its file is gone or was not kept.
 
         Raises
         ------
         SourceError
-            If there is none, or it is damaged.
+            If it is damaged.
         """
-        if not self.model_path(fold).exists():
-            self.result(anew=True)
-        return fitted.load(self.model_path(fold))
+        path = self.model_path(fold)
+        return fitted.load(path) if path.exists() else self._fitted(self.data(), fold)
 
     def models(self, data: Data) -> list[Fitted]:
         """Load the networks that were trained for this row, one a fold.

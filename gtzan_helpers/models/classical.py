@@ -36,7 +36,7 @@ TRUSTED = (
 # Principal components of the stacked study.
 N_COMPONENTS = 900
 
-# The estimators that `Classical` knows, and where they are imported from.
+#: The estimators that `Classical` knows, and where they are imported from.
 ESTIMATORS: Mapping[str, str] = {
     "ClassMixtures": __name__,
     "GradientBoostingClassifier": "sklearn.ensemble",

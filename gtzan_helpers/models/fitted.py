@@ -62,6 +62,11 @@ class Inputs:
     def refuse_other(self, other: "Inputs") -> None:
         """Compare with other inputs; labels may differ.
 
+        Parameters
+        ----------
+        other : Inputs
+            What is to be predicted from.
+
         Raises
         ------
         SettingError
@@ -76,8 +81,13 @@ class Inputs:
                 raise SettingError(f"{settings}; extract it with the model's settings")
 
     def put_into(self, path: str | Path) -> None:
-        """Add the inputs to the file of a model, `.keras` or `.skops`: both are archives."""
-        with zipfile.ZipFile(path, "a") as archive:
+        """Add the inputs to the file of a model, ``.keras`` or ``.skops``: both are archives."""
+        # Neither library compresses: a forest takes ten times the place.
+        with zipfile.ZipFile(path) as archive:
+            parts = {name: archive.read(name) for name in archive.namelist()}
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in parts.items():
+                archive.writestr(name, content)
             archive.writestr(_NAME, json.dumps(asdict(self), indent=1))
 
     @classmethod
@@ -126,7 +136,7 @@ class Fitted(ABC):
 
         Parameters
         ----------
-        values : ndarray, shape (n_examples, *inputs.shape)
+        values : ndarray, shape ``(n_examples,) + inputs.shape``
 
         Returns
         -------
@@ -135,6 +145,12 @@ class Fitted(ABC):
 
     def hidden(self, values: np.ndarray, layer: str) -> np.ndarray:
         """Output of one of a network's layers, shape (n_examples, n_units).
+
+        Parameters
+        ----------
+        values : ndarray, shape ``(n_examples,) + inputs.shape``
+        layer : str
+            Its name.
 
         Raises
         ------
@@ -146,10 +162,14 @@ class Fitted(ABC):
     def save(self, path: str | Path) -> Path:
         """Write the model and its inputs to one file.
 
+        Parameters
+        ----------
+        path : str or Path
+
         Raises
         ------
         SettingError
-            If the name of the file has another ending than `ending`.
+            If the file's name does not end in ``.keras`` (networks) or ``.skops`` (the others).
         """
         if Path(path).suffix != self.ending:
             raise SettingError(f"{path}: a model's file ends in {self.ending}")
@@ -170,6 +190,10 @@ class Fitted(ABC):
 
 def load(path: str | Path) -> Fitted:
     """Read a model that `Fitted.save` wrote; its note and history are empty.
+
+    Parameters
+    ----------
+    path : str or Path
 
     Raises
     ------

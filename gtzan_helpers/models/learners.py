@@ -48,7 +48,7 @@ class Task:
 
     Attributes
     ----------
-    values : ndarray, shape (n_examples, *inputs.shape)
+    values : ndarray, shape ``(n_examples,) + inputs.shape``
         As stored; may be a memory map.
     labels : ndarray of int, shape (n_examples,)
         Indices into `inputs.labels`.

@@ -25,7 +25,7 @@ from gtzan_helpers.models.transfer import embed
 # Which of the installed networks: the one trained on the Million Song Dataset.
 WEIGHTS = "MSD_musicnn"
 
-# The layers that make up an embedding, and their sizes.
+#: The layers that make up an embedding, and their sizes.
 LAYERS = {"tags": 50, "penultimate": 200, "mean_pool": 753, "max_pool": 753}
 
 

@@ -60,7 +60,18 @@ def dense(
     dropout: float = 0.0,
     norm: bool = False,
 ) -> Tensor:
-    """Fully connected layers of ReLU units; `norm` and `dropout` regularise."""
+    """Fully connected layers of ReLU units; `norm` and `dropout` regularise.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n_examples, n_columns)
+    units : sequence of int
+        Units of each layer.
+    dropout : float
+        Share of the units that each training step leaves out.
+    norm : bool
+        Whether each layer is normalised over the batch.
+    """
     for n_units in units:
         x = layers.Dense(n_units, use_bias=not norm)(x)
         x = layers.Activation("relu")(layers.BatchNormalization()(x) if norm else x)
@@ -91,7 +102,17 @@ def images_cnn(x: Tensor) -> Tensor:
 
 
 def capstone_cnn(x: Tensor, norm: bool = False, dropout: float = 0.0) -> Tensor:
-    """Three convolutions, each pooled, then a dense layer; `norm` and `dropout` regularise."""
+    """Three convolutions, each pooled, then a dense layer; `norm` and `dropout` regularise.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n_examples, n_rows, n_frames)
+    norm : bool
+        Whether each convolution is normalised over the batch.
+    dropout : float
+        Share that each training step leaves out: of the units of the dense layer, and
+        half as much of the filters.
+    """
     x = _image(x)
     x = _pool(_convolution(x, 16, 5, strides=(2, 1), norm=norm), (2, 2))
     for filters in (32, 64):
@@ -125,7 +146,16 @@ def stacked_cnn3d(x: Tensor) -> Tensor:
 
 
 def slices_cnn(x: Tensor, filters: Sequence[int] = (24, 48), dropout: float = 0.3) -> Tensor:
-    """Two convolutions over MFCC; mean and standard deviation over time of both; a dense layer."""
+    """Two convolutions over MFCC; mean and standard deviation over time of both; a dense layer.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n_examples, n_rows, n_frames)
+    filters : pair of int
+        Filters of each convolution.
+    dropout : float
+        Share that each training step leaves out, before and after the dense layer.
+    """
     x, statistics = _image(x), []
     for n_filters in filters:
         x = _convolution(x, n_filters, norm=True)
@@ -153,7 +183,17 @@ class OverTime(layers.Layer):
 
 
 def crnn(x: Tensor, units: int = 128, dropout: float = 0.0) -> Tensor:
-    """Convolutions that pool away frequency, then a GRU over the remaining frames."""
+    """Convolutions that pool away frequency, then a GRU over the remaining frames.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n_examples, n_rows, n_frames)
+    units : int
+        Units of the GRU.
+    dropout : float
+        Share that each training step leaves out: of the GRU's output, and a third as
+        much of the filters.
+    """
     x = _image(x)
     x = _convolution(x, 16, (8, 3), strides=(4, 1), norm=True)
     x = _pool(_convolution(x, 32, norm=True, dropout=dropout / 3), (4, 1))
@@ -231,7 +271,18 @@ def _modulation_ranges(n_frames: int, n_ranges: int) -> np.ndarray:
 
 
 def texture(x: Tensor, units: int = 128, shrinkage: float = 0.05, dropout: float = 0.3) -> Tensor:
-    """Statistics of a whole track, standardised and clipped, then one hidden layer."""
+    """Statistics of a whole track, standardised and clipped, then one hidden layer.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n_examples, n_bands, n_frames)
+    units : int
+        Units of the hidden layer.
+    shrinkage : float
+        Weight of its L2 penalty.
+    dropout : float
+        Share that each training step leaves out, before and after the hidden layer.
+    """
     x = layers.BatchNormalization(scale=False, center=False, momentum=0.9)(Texture()(x))
     x = ops.clip(x, -3, 3)  # a single outlier must not outweigh a thousand statistics
     x = layers.Dropout(dropout)(x)
@@ -279,8 +330,11 @@ def build(
     # Layers are numbered from 1 on in every model, so that equal models have equal names.
     keras.utils.clear_session(free_memory=False)
     inputs = keras.Input(shape)
-    mean, variance = (np.full(shape[0], value, np.float32) for value in (mean, deviation**2))
-    x = layers.Normalization(axis=1, mean=mean, variance=variance)(inputs)
+    # Columns, and every axis: with `axis=1` Keras 3.9 to 3.13 do not broadcast them.
+    columns = (np.full(shape[0], value, np.float32) for value in (mean, deviation**2))
+    mean, variance = (column.reshape(-1, *[1] * (len(shape) - 1)) for column in columns)
+    axes = tuple(range(1, len(shape) + 1))
+    x = layers.Normalization(axes, mean=mean, variance=variance)(inputs)
     if network.components:
         x = layers.Flatten()(x)
         x = layers.Dense(n_components, trainable=False, name=PRINCIPAL_COMPONENTS)(x)

@@ -292,7 +292,9 @@ _OURS = [
     ),
 ]
 
-# Every system by its id, the studies' first.
+#: Every system by its id, the studies' first.
+#:
+#: :meta hide-value:
 SYSTEMS: Mapping[str, System] = {s.system_id: s for s in (*_OF_STUDIES, *_OURS)}
 
 YARDSTICK, ENSEMBLE = "ours_svm_segments", "ours_ensemble"
@@ -300,6 +302,11 @@ YARDSTICK, ENSEMBLE = "ours_svm_segments", "ours_ensemble"
 
 def get(system_id: str) -> System:
     """Return one system.
+
+    Parameters
+    ----------
+    system_id : str
+        A key of `SYSTEMS`.
 
     Raises
     ------
@@ -310,10 +317,20 @@ def get(system_id: str) -> System:
 
 
 def of_notebook(number: str) -> list[System]:
-    """The systems that a notebook runs, "03"."""
+    """The systems that a notebook runs, "03".
+
+    Parameters
+    ----------
+    number : str
+    """
     return [system for system in SYSTEMS.values() if system.notebook == number]
 
 
 def yardstick(source: "datasets.Source") -> System:
-    """The system that shows what a split is worth: one of segments, where there are some."""
+    """The system that shows what a split is worth: one of segments, where there are some.
+
+    Parameters
+    ----------
+    source : Source
+    """
     return get("capstone_svm" if source.default_segment_seconds == 0 else YARDSTICK)

@@ -70,7 +70,15 @@ class FittedNetwork(Fitted):
 
 
 def with_history(model: keras.Model, inputs: Inputs, history: pd.DataFrame) -> FittedNetwork:
-    """A trained network whose note says which epoch it is from."""
+    """A trained network whose note says which epoch it is from.
+
+    Parameters
+    ----------
+    model : keras.Model
+    inputs : Inputs
+    history : DataFrame
+        See `FittedNetwork`.
+    """
     epoch = int(history.epoch[history.best].iloc[0])
     return FittedNetwork(model, inputs, f"epoch {epoch} of {len(history)}", history)
 

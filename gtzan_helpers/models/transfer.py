@@ -51,6 +51,9 @@ class Backbone:
 
 _KERNELS = "weights_tf_dim_ordering_tf_kernels"
 
+#: The pretrained networks by name: vgg19, efficientnetb0, inceptionv3, mobilenetv2.
+#:
+#: :meta hide-value:
 BACKBONES: Mapping[str, Backbone] = {
     "vgg19": Backbone(
         "VGG19", "vgg19", f"vgg19_{_KERNELS}_notop.h5", ("block4_pool", "block3_pool")
@@ -73,6 +76,10 @@ BACKBONES: Mapping[str, Backbone] = {
 
 def find_weights(transfer: Transfer) -> Path | None:
     """Find ImageNet weights that Keras downloaded, or that a user put there.
+
+    Parameters
+    ----------
+    transfer : Transfer
 
     Returns
     -------
@@ -152,7 +159,15 @@ def _settle(model: keras.Model) -> None:
 
 
 def halves(model: keras.Model, cut: str) -> tuple[keras.Model, keras.Model]:
-    """Cut a backbone after a layer, into trunk and tail."""
+    """Cut a backbone after a layer, into trunk and tail.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A backbone; see `build`.
+    cut : str
+        Name of the layer; see `cut`.
+    """
     between = model.get_layer(cut).output
     return keras.Model(model.input, between), keras.Model(between, model.output)
 
