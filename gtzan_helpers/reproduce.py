@@ -7,6 +7,7 @@ opens), `figures/`, `results/`, `predictions/`, of networks also `models/`, `his
 
 import contextlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import psutil
 from tqdm import tqdm
 
 from gtzan_helpers import config, experiments, files, workers
@@ -245,7 +247,7 @@ def _executed(
     if at_once > 1 and len(waiting) > 1:
         code = "from gtzan_helpers.audio import tables; tables.compile_kernels()"
         subprocess.run([sys.executable, "-c", code], check=False)  # else each for itself
-    ending = threading.Event()
+    ending, others = threading.Event(), workers.children()
 
     def attempt(notebook: Notebook) -> tuple[Notebook, float, NotebookError | None] | None:
         if ending.is_set():
@@ -269,16 +271,16 @@ def _executed(
                     if outcome := future.result():
                         yield outcome
                     if ending.is_set():
-                        _end(futures)
+                        _end(futures, others)
         finally:
             ending.set()
-            _end(futures)
+            _end(futures, others)
 
 
-def _end(futures: list[Future]) -> None:
+def _end(futures: list[Future], others: set[psutil.Process]) -> None:
     """End notebooks that run, those too whose kernels are just being started."""
     while wait(futures, timeout=0.2).not_done:
-        workers.end_children()
+        workers.end_children(others)
 
 
 def _waves(waiting: list[Notebook]) -> list[list[Notebook]]:
@@ -305,6 +307,7 @@ def _execute(notebook: Notebook, folder: Path, parameters: dict[str, str]) -> No
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what went wrong is said once
     target = folder / "notebooks" / notebook.path.name
     target.parent.mkdir(parents=True, exist_ok=True)
     try:

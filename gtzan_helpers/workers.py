@@ -2,12 +2,13 @@
 
 import contextlib
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import psutil
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from gtzan_helpers.errors import SettingError
 
@@ -34,13 +35,24 @@ def keep_memory() -> None:
     np.empty(LARGEST_REUSED, np.uint8)
 
 
-def end_children() -> None:
-    """End every process that this one has started, and all that those have started."""
-    children = psutil.Process().children(recursive=True)
-    for child in children:
+def children() -> set[psutil.Process]:
+    """Every process that this one has started, with all that those have started."""
+    return set(psutil.Process().children(recursive=True))
+
+
+def end_children(spared: Iterable[psutil.Process] = ()) -> None:
+    """End the processes that this one has started.
+
+    Parameters
+    ----------
+    spared : iterable of Process
+        Those that are none of the caller's business; see `children`.
+    """
+    ended = children() - set(spared)
+    for child in ended:
         with contextlib.suppress(psutil.NoSuchProcess):
             child.kill()
-    psutil.wait_procs(children, timeout=5)
+    psutil.wait_procs(ended, timeout=5)
 
 
 @dataclass(frozen=True)
@@ -116,8 +128,24 @@ class Workers:
 def progress_bar(items: Iterable | None = None, *, total: int, description: str, unit: str) -> tqdm:
     """Show progress through `items`, or by the bar's method `update`; `TQDM_DISABLE=1` hides it.
 
-    A line in a terminal, a widget in JupyterLab.
+    A line in a terminal or in JupyterLab, which is gone in the end.
     """
-    # tqdm's notebook bar ignores its own environment variable.
     hidden = not total or bool(os.environ.get("TQDM_DISABLE")) or None
-    return tqdm(items, total=total, desc=description, unit=unit, leave=False, disable=hidden)
+    shell = "IPython" in sys.modules and sys.modules["IPython"].get_ipython()
+    place = {"file": _Line(), "position": 0} if not hidden and hasattr(shell, "kernel") else {}
+    return tqdm(items, description, total, False, unit=unit, disable=hidden, **place)
+
+
+class _Line:
+    """A line of a notebook's cell for `tqdm`, with what was written last; no widget."""
+
+    def __init__(self) -> None:
+        from IPython.display import display
+
+        self.shown = display({}, raw=True, display_id=True)
+
+    def write(self, text: str) -> None:
+        self.shown.update({"text/plain": text.strip()} if text.strip() else {}, raw=True)
+
+    def flush(self) -> None:
+        """There is nothing to flush."""

@@ -1,7 +1,12 @@
-"""What all tests share: places of their own, a seeded generator, small folders of real audio."""
+"""What all tests share: workers, places of their own, a seeded generator, folders of audio."""
 
+import itertools
 import os
 from pathlib import Path
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # two workers share two cores
+    for name in ("OMP_NUM", "OPENBLAS_NUM", "TF_NUM_INTRAOP", "TF_NUM_INTEROP"):
+        os.environ[f"{name}_THREADS"] = "1"  # read when numpy and TensorFlow are imported
 
 import numpy as np
 import pytest
@@ -11,6 +16,19 @@ os.environ["TQDM_DISABLE"] = "1"  # tqdm reads it when it is imported
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"  # where the tests' own servers are
 
 SR = 22_050
+NUMBERS = itertools.count()
+
+
+def pytest_xdist_auto_num_workers(config):
+    """Two workers, but none for single files and for what is timed."""
+    whole = all(Path(each).is_dir() for each in config.args)
+    return 2 if whole and config.option.markexpr != "benchmark" else 0
+
+
+def pytest_terminal_summary(terminalreporter):
+    ended = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    n_browser = sum("browser" in report.keywords for report in ended)
+    terminalreporter.write_line(f"{n_browser} tests ran in a browser")
 
 
 @pytest.fixture
@@ -28,7 +46,8 @@ def session_cache(tmp_path_factory):
 def own_places(session_cache, tmp_path_factory, monkeypatch):
     """No test reads or writes the user's own cache, data and weights."""
     monkeypatch.setenv("GTZAN_CACHE", str(session_cache))
-    monkeypatch.setenv("GTZAN_DATA", str(tmp_path_factory.mktemp("data")))
+    data = tmp_path_factory.getbasetemp() / "data" / str(next(NUMBERS))
+    monkeypatch.setenv("GTZAN_DATA", str(data))
     monkeypatch.setenv("KERAS_HOME", str(session_cache / "keras"))
 
 
@@ -60,17 +79,3 @@ def labelled_folder(tmp_path):
         return root
 
     return write
-
-
-@pytest.fixture(scope="session")
-def smoke_run(session_cache, tmp_path_factory):
-    """The folder of a run of the whole series at smoke, by the code that users run."""
-    from gtzan_helpers import reproduce
-
-    folder = tmp_path_factory.mktemp("run")
-    with pytest.MonkeyPatch.context() as places:
-        places.setenv("GTZAN_CACHE", str(session_cache))
-        places.setenv("GTZAN_DATA", str(tmp_path_factory.mktemp("data")))
-        places.setenv("KERAS_HOME", str(session_cache / "keras"))
-        reproduce.run("synthetic", profile="smoke", out=folder, say=lambda line: None)
-    return folder

@@ -2,15 +2,11 @@
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
-
-try:
-    import tomllib
-except ModuleNotFoundError:  # Python 3.10
-    tomllib = None
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -40,18 +36,8 @@ def lower_bound(requirement):
     return normal(found[1]), found[2] or found[3]
 
 
-def project_list(text):
-    """Requirements of project.dependencies, also where Python has no tomllib yet."""
-    if tomllib:
-        return tomllib.loads(text)["project"]["dependencies"]
-    block = re.search(r"^dependencies = \[\n(.*?)^\]", text, re.MULTILINE | re.DOTALL)[1]
-    return re.findall(r'^\s*"(.+?)",$', block, re.MULTILINE)
-
-
-DEPENDENCIES = [
-    lower_bound(line)
-    for line in project_list((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+DEPENDENCIES = [lower_bound(line) for line in PROJECT["dependencies"]]
 
 
 def conda():

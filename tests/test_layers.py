@@ -132,12 +132,12 @@ def test_the_package_itself_imports_nothing():
     assert imported(ast.walk(MODULES[""])) == set()
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if module])
-def test_a_module_imports_from_lower_floors_or_its_own(module):
-    mine = floor_of(module)
-    for other in IMPORTS[module]:
-        theirs = floor_of(other)
-        assert theirs == mine or HEIGHT[theirs] < HEIGHT[mine], f"{module} imports {other}"
+def test_a_module_imports_from_lower_floors_or_its_own():
+    for module, others in IMPORTS.items():
+        mine = floor_of(module)
+        for other in others:
+            theirs = floor_of(other)
+            assert theirs == mine or HEIGHT[theirs] < HEIGHT[mine], f"{module} imports {other}"
 
 
 def test_modules_do_not_import_each_other_in_a_circle():
@@ -170,6 +170,7 @@ def loaded_by(statement):
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("module", ["cli", *(".".join(parts) for parts in FOLDERS if parts)])
-def test_importing_the_command_line_or_a_folder_loads_no_heavy_library(module):
-    assert loaded_by(f"import gtzan_helpers.{module}") & HEAVY == set()
+def test_importing_the_command_line_and_every_folder_loads_no_heavy_library():
+    modules = ["cli", *(".".join(parts) for parts in FOLDERS if parts)]
+    statement = f"import {', '.join(f'gtzan_helpers.{module}' for module in modules)}"
+    assert loaded_by(statement) & HEAVY == set()

@@ -337,6 +337,7 @@ def accuracy(session_cache):
     return measure
 
 
+@pytest.mark.slow
 def test_shuffled_segments_look_as_good_as_published_and_an_honest_split_is_far_harder(accuracy):
     flattered = np.mean([accuracy("segment_random", seed) for seed in range(5)])
     honest = accuracy("fault_filtered", 0)

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import gtzan_helpers
 
 PACKAGE = Path(gtzan_helpers.__file__).parent
@@ -37,6 +39,7 @@ def test_an_edited_docstring_recomputes_no_features(tmp_path, labelled_folder):
     assert extracted() == before
 
 
+@pytest.mark.slow
 def test_a_stacked_system_is_not_fitted_twice(tmp_path, labelled_folder):
     source, folder = labelled_folder(tracks=6), tmp_path / "run"
     code = (

@@ -251,7 +251,10 @@ def test_a_hundred_odd_files_give_a_hundred_clear_lines(odd, words):
             entry = json.loads(line)
             assert entry["file"] == path
             (bad if "error" in entry else good).append(entry)
-        assert not done.stderr
+        assert not done.stderr and "cannot be opened" in bad[-1]["error"]
+        assert all(entry.keys() == {"file", "error"} for entry in bad)
+        keys = {"file", "genre", "probabilities", "seconds"}
+        assert all(entry.keys() == keys for entry in good)
         assert all(0 <= share <= 1 for entry in good for share in entry["probabilities"].values())
         assert {len(entry["probabilities"]) for entry in good} == {len(config.GENRES)}
     else:

@@ -245,32 +245,18 @@ def gtzan(*words):
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
-def test_odd_files_never_stop_the_others(write, tmp_path):
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text on other systems")
+def test_odd_files_and_names_that_are_no_text_never_stop_the_others(write, tmp_path):
     (tmp_path / "odd.mp3").write_bytes(b"odd")
-    done = gtzan(write(), tmp_path / "odd.mp3", tmp_path / "none.wav", "--timeline")
+    odd = tmp_path / os.fsdecode(b"\xff.wav")
+    write().rename(odd)
+    done = gtzan(tmp_path / "odd.mp3", odd, tmp_path / os.fsdecode(b"\xfe.wav"), "--timeline")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 2
     assert all(line.startswith(f"error: {tmp_path}") for line in done.stderr.splitlines())
-    first, second = done.stdout.splitlines()
-    assert "song.wav: " in first and second.startswith("  0:00.0 ")
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="names are text on this system")
-def test_a_name_that_is_no_text_is_a_name(write, tmp_path):
-    odd = tmp_path / os.fsdecode(b"\xff.wav")
-    write().rename(odd)
-    done = gtzan(odd, tmp_path / os.fsdecode(b"\xfe.wav"))
-    assert done.returncode == 1
-    assert re.search(r"udcff\.wav: \w", done.stdout)
     assert re.search(r"udcfe\.wav: cannot be opened", done.stderr)
-
-
-def test_json_is_a_line_per_file(write, tmp_path):
-    done = gtzan(write(), tmp_path / "none.wav", "--json")
-    good, bad = map(json.loads, done.stdout.splitlines())
-    assert done.returncode == 1 and not done.stderr
-    assert set(good) == {"file", "genre", "probabilities", "seconds"}
-    assert set(bad) == {"file", "error"} and "cannot be opened" in bad["error"]
+    first, second = done.stdout.splitlines()
+    assert re.search(r"udcff\.wav: \w", first) and second.startswith("  0:00.0 ")
 
 
 @pytest.mark.parametrize("seconds", [30.9, 60.5])

@@ -1,4 +1,4 @@
-"""`gtzan run` beyond the embedded dataset: other labels, failures, what is left out, resuming."""
+"""`gtzan run`: on small notebooks of the tests' own, what it executes, leaves out and keeps."""
 
 import json
 import threading
@@ -6,20 +6,45 @@ import threading
 import nbformat
 import pytest
 
-from gtzan_helpers import reproduce
-from gtzan_helpers.datasets.kinds import packs
+from gtzan_helpers import config, experiments, reproduce
+from gtzan_helpers.datasets.kinds import packs, tables
 from gtzan_helpers.datasets.sources import open_source
 from gtzan_helpers.errors import NotebookError, NotPossibleError, SettingError, SourceError
 from gtzan_helpers.experiments import results
+
+v4 = nbformat.v4
 
 
 def run(source, folder, **settings):
     """The page of a run at smoke, and the lines that it shows."""
     lines = []
     page = reproduce.run(
-        str(source), **{"profile": "smoke", **settings}, out=folder, say=lines.append
+        str(source), **{"profile": "smoke", "jobs": 1, **settings}, out=folder, say=lines.append
     )
-    return page, lines
+    return page.read_text(encoding="utf-8"), lines
+
+
+def write_notebook(path, code, **about):
+    parameters = v4.new_code_cell('source = ""\nprofile = ""\nrun_dir = ""')
+    parameters.metadata["tags"] = ["parameters"]
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    cells = [v4.new_markdown_cell(f"# {path.stem}"), parameters, v4.new_code_cell(code)]
+    notebook = v4.new_notebook(cells=cells, metadata={"kernelspec": kernel, "gtzan": about})
+    path.parent.mkdir(exist_ok=True)
+    nbformat.write(notebook, path)
+    return reproduce.Notebook.read(path)
+
+
+@pytest.fixture
+def series(tmp_path, monkeypatch):
+    """The folder of two notebooks that take a second, in place of the project's series."""
+    monkeypatch.setattr(config, "checkout", lambda: tmp_path / "series")
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # a run with one job sets it
+    folder = tmp_path / "series" / "notebooks"
+    folder.parent.mkdir()
+    write_notebook(folder / "00_sound.ipynb", "print('heard')", needs=["log_mel"], wave=1)
+    write_notebook(folder / "01_words.ipynb", "print([source, profile, run_dir])", wave=1)
+    return folder
 
 
 @pytest.fixture
@@ -28,13 +53,22 @@ def music_and_speech(labelled_folder):
     return labelled_folder(("music_wav", "speech_wav"), tracks=6, seconds=4, name="music_speech")
 
 
+def test_notebooks_are_executed_with_the_runs_parameters_and_become_its_pages(tmp_path, series):
+    folder = tmp_path / "run"
+    page, lines = run("synthetic", folder)
+    assert any("synthetic: 40 tracks, 10 labels" in line for line in lines)
+    assert "notebooks/00_sound.html" in page and "notebooks/01_words.html" in page
+    executed = nbformat.read(folder / "notebooks" / "01_words.ipynb", 4)
+    assert executed.cells[-1].outputs[0].text == f"{['synthetic', 'smoke', str(folder)]}\n"
+    state = json.loads((folder / "run.json").read_text())
+    assert (state["n_tracks"], state["n_labels"], state["chance"]) == (40, 10, 0.1)
+    assert {entry["error"] for entry in state["notebooks"].values()} == {""}
+
+
 def test_two_labels_of_the_users_own_are_classified(tmp_path, music_and_speech):
-    page, lines = run(music_and_speech, tmp_path / "run", only=["03"])
-    assert "12 tracks, 2 labels" in lines[1]
-    table = results.read_run(tmp_path / "run")
-    measured = table[table.status == "measured"].set_index("system_id")
-    assert measured.track_accuracy["capstone_random_forest"].min() == 1  # tones against noise
-    assert "capstone_random_forest" in page.read_text(encoding="utf-8")
+    run = experiments.start(music_and_speech, profile="smoke", run_dir=tmp_path)
+    (row,) = run.measure("capstone_random_forest", protocols="track_random").table.itertuples()
+    assert row.status == "measured" and row.track_accuracy == 1  # tones against noise
 
 
 @pytest.fixture
@@ -48,10 +82,11 @@ def pack(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("source", ["music_and_speech", "pack"])
 def test_the_series_runs_on_two_labels_and_on_a_pack(tmp_path, request, source):
-    run(request.getfixturevalue(source), tmp_path / "run")
+    page, _ = run(request.getfixturevalue(source), tmp_path / "run", jobs=None)
     state = json.loads((tmp_path / "run" / "run.json").read_text())
     assert {entry["error"] for entry in state["notebooks"].values()} == {""}
     assert len(state["notebooks"]) == len(reproduce.notebooks()) and not state["left_out"]
+    assert ("no results on GTZAN" in " ".join(page.split())) == (source == "pack")
 
 
 # What a source lacks
@@ -60,21 +95,19 @@ def test_the_series_runs_on_two_labels_and_on_a_pack(tmp_path, request, source):
 @pytest.fixture
 def table(tmp_path, music_and_speech):
     """A table of features, without spectrograms."""
-    from gtzan_helpers.datasets.kinds import tables
-
     features = open_source(music_and_speech, profile="smoke").features("kaggle", jobs=1)
     tables.write_csv(tmp_path / "songs.csv", features, segment_seconds=3.0)
     return tmp_path / "songs.csv"
 
 
-def test_a_notebook_that_needs_what_the_source_lacks_is_left_out_with_the_reason(tmp_path, table):
-    page, lines = run(table, tmp_path / "run", only=["02", "05"])
-    (line,) = [line for line in lines if line.startswith("left out: 05 cnn: ")]
-    reason = line.removeprefix("left out: 05 cnn: ")
-    assert "log-mel" in reason
-    text = page.read_text(encoding="utf-8")
-    assert f"left out: {reason}" in text and "html/02_feature_extraction.html" in text
-    assert not (tmp_path / "run" / "notebooks" / "05_cnn.ipynb").exists()
+def test_a_notebook_that_needs_what_the_source_lacks_is_left_out_with_the_reason(
+    tmp_path, table, series
+):
+    page, lines = run(table, tmp_path / "run")
+    (line,) = [line for line in lines if line.startswith("left out: ")]
+    reason = line.removeprefix("left out: 00 sound: ")
+    assert "log-mel" in reason and reason in page and "notebooks/01_words.html" in page
+    assert not (tmp_path / "run" / "notebooks" / "00_sound.ipynb").exists()
 
 
 def test_a_run_of_which_nothing_is_possible_is_refused(tmp_path, table):
@@ -83,13 +116,18 @@ def test_a_run_of_which_nothing_is_possible_is_refused(tmp_path, table):
     assert not (tmp_path / "run").exists()
 
 
-def test_rows_are_there_when_the_run_makes_them_or_the_folder_has_some(tmp_path, smoke_run):
+def test_rows_are_there_when_the_run_makes_them_or_the_folder_has_some(tmp_path):
     source = open_source("synthetic", profile="smoke")
     alone, both = reproduce.notebooks(["08"]), reproduce.notebooks(["03", "08"])
     with pytest.raises(NotPossibleError, match="08 error analysis: no system was measured yet"):
         reproduce._divide(alone, source, tmp_path)
-    assert reproduce._divide(alone, source, smoke_run) == (alone, {})
     assert reproduce._divide(both, source, tmp_path) == (both, {})
+    row = results.Row(
+        "capstone_svm", "synthetic", "capstone", 3.0, "track_random", 0, "measured",
+        segment_accuracy=0.4, track_accuracy=0.5, track_ci_low=0.4, track_ci_high=0.6,
+    )  # fmt: skip
+    results.write_row(tmp_path / "results", row, key="k")
+    assert reproduce._divide(alone, source, tmp_path) == (alone, {})
 
 
 def test_notebooks_that_look_at_rows_come_after_those_that_measure():
@@ -106,22 +144,16 @@ def test_notebooks_that_look_at_rows_come_after_those_that_measure():
 # Failures
 
 
-def test_a_failing_notebook_names_its_cell_and_keeps_what_was_done(tmp_path, labelled_folder):
-    folder = labelled_folder(tracks=1)  # one track a label: nothing can be split
-    with pytest.raises(
-        NotebookError, match=r"03_classical_models\.ipynb, code cell \d+: NotPossibleError"
-    ):
-        run(folder, tmp_path / "run", only=["03"])
-    assert (tmp_path / "run" / "notebooks" / "03_classical_models.ipynb").exists()
+def test_a_failing_notebook_names_its_cell_and_keeps_what_was_done(tmp_path, series):
+    write_notebook(series / "01_words.ipynb", "print('begun')\nraise ValueError('no luck')", wave=2)
+    message = r"01_words\.ipynb, code cell 2: ValueError: no luck"
+    with pytest.raises(NotebookError, match=message):
+        run("synthetic", tmp_path / "run")
+    executed = (tmp_path / "run" / "notebooks" / "01_words.ipynb").read_text(encoding="utf-8")
+    assert "begun" in executed
     page = (tmp_path / "run" / "index.html").read_text(encoding="utf-8")
-    assert "stopped: 03_classical_models.ipynb" in page
-
-
-def write_notebook(path, code):
-    cells = [nbformat.v4.new_code_cell(code)]
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
-    return reproduce.Notebook(path)
+    assert "01_words.ipynb, code cell 2: ValueError: no luck" in page
+    assert "notebooks/00_sound.html" in page
 
 
 def test_after_a_notebook_that_stops_the_run_ends_and_begins_no_queued_one(tmp_path):
@@ -139,7 +171,7 @@ def test_after_a_notebook_that_stops_the_run_ends_and_begins_no_queued_one(tmp_p
     assert not thread.is_alive(), "the run hangs"
     ((stopped, _, error),) = outcomes
     assert stopped == failing
-    assert "00_failing.ipynb, code cell 1: ValueError: no" in str(error)
+    assert "00_failing.ipynb, code cell 2: ValueError: no" in str(error)
 
 
 def test_a_single_label_is_refused_before_anything_runs(tmp_path, labelled_folder):
@@ -156,16 +188,22 @@ def test_an_unknown_number_lists_the_known_ones():
 # Again
 
 
-def test_resume_keeps_what_was_executed_with_the_same_parameters(smoke_run):
-    executed = sorted((smoke_run / "notebooks").iterdir())
-    before = [path.stat().st_mtime_ns for path in executed]
-    run("synthetic", smoke_run, resume=True)
-    assert [path.stat().st_mtime_ns for path in executed] == before
+def test_resume_executes_only_what_failed_or_changed(tmp_path, series, labelled_folder):
+    folder, source = tmp_path / "run", labelled_folder(tracks=1)
+    broken = write_notebook(series / "02_broken.ipynb", "raise ValueError", wave=2)
 
+    def executed(**settings):
+        """Which notebooks a run writes anew."""
+        before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.ipynb")}
+        run(source, folder, **settings)
+        after = {path: path.stat().st_mtime_ns for path in folder.rglob("*.ipynb")}
+        return [path.name[:2] for path in sorted(after) if after[path] != before.get(path)]
 
-def test_resume_executes_a_notebook_whose_parameters_changed(smoke_run):
-    record = reproduce.Record(smoke_run, open_source("synthetic", profile="smoke"), {})
-    notebook = reproduce.notebooks(["02"])[0]
-    parameters = {"source": "synthetic", "profile": "smoke", "run_dir": str(smoke_run)}
-    assert record.has(notebook, parameters)
-    assert not record.has(notebook, {**parameters, "profile": "quick"})
+    with pytest.raises(NotebookError):
+        run(source, folder)
+    write_notebook(broken.path, "print('mended')", wave=2)
+    write_notebook(series / "00_sound.ipynb", "print('edited')", needs=["log_mel"], wave=1)
+    assert executed(resume=True) == ["00", "02"]
+    assert executed(resume=True) == []
+    assert executed(resume=True, only=["01"], profile="quick") == ["01"]
+    assert executed(only=["01"], profile="quick") == ["01"]
