@@ -57,7 +57,7 @@ class FittedNetwork(Fitted):
 
     def hidden(self, values: np.ndarray, layer: str) -> np.ndarray:
         """Output of the layer of that name, shape (n_examples, n_units)."""
-        part = keras.Model(self.model.inputs, self.model.get_layer(layer).output)
+        part = keras.Model(self.model.input, self.model.get_layer(layer).output)
         return _predicted(part, _checked(values, self.inputs.shape))
 
     def _write(self, path: Path) -> None:

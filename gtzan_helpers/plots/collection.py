@@ -54,7 +54,15 @@ def lengths(ax: Axes, tracks: pd.DataFrame) -> None:
 
 
 def by_genre(table: pd.DataFrame, columns: list[str]) -> Figure:
-    """Box plots of some features, one row of boxes per genre."""
+    """Box plots of some features, one row of boxes per genre.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `genre` and the features, one row per track or segment.
+    columns : list of str
+        The features.
+    """
     figure, axes = style.grid(len(columns), 9, 3.4, 4.1)
     for ax, column in zip(axes, columns, strict=True):
         _boxes(ax, table, column, dict.fromkeys(sorted(table.genre.unique()), style.SKY))
@@ -65,7 +73,17 @@ def by_genre(table: pd.DataFrame, columns: list[str]) -> Figure:
 
 @style.picture("no features", height=4)
 def claim(ax: Axes, table: pd.DataFrame, column: str, highlighted: list[str]) -> None:
-    """A feature's distribution by genre, in order of the medians, some genres highlighted."""
+    """A feature's distribution by genre, in order of the medians, some genres highlighted.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `genre` and the features, one row per track or segment.
+    column : str
+        The feature.
+    highlighted : list of str
+        Genres.
+    """
     order = table.groupby("genre")[column].median().sort_values().index
     _boxes(ax, table, column, {g: style.ORANGE if g in highlighted else style.SKY for g in order})
 
@@ -80,7 +98,15 @@ def _boxes(ax: Axes, table: pd.DataFrame, column: str, colours: dict[str, str]) 
 
 
 def pairs(table: pd.DataFrame, columns: list[str], genres: list[str]) -> Figure:
-    """Scatter plots of every pair of some features for a few genres."""
+    """Scatter plots of every pair of some features for a few genres.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `genre` and the features, one row per track or segment.
+    columns, genres : list of str
+        The features and genres to show.
+    """
     rows = table[table.genre.isin(genres)]
     chosen = rows[columns].rename(columns=style.plain).assign(genre=rows.genre.map(style.plain))
     # seaborn lays these out itself.
@@ -93,7 +119,13 @@ def pairs(table: pd.DataFrame, columns: list[str], genres: list[str]) -> Figure:
 
 @style.picture("no features", height=8)
 def correlations(ax: Axes, table: pd.DataFrame) -> None:
-    """Correlation of every feature with every other."""
+    """Correlation of every feature with every other.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Features as columns.
+    """
     values = table.loc[:, table.std() > 0].rename(columns=style.plain).corr()
     ticks = 1 if len(values) < 70 else "auto"
     sns.heatmap(

@@ -103,7 +103,15 @@ def history(ax: Axes, table: pd.DataFrame, *, chance: float = 0.1) -> None:
 
 
 def histories(tables: Mapping[str, pd.DataFrame], *, chance: float = 0.1) -> Figure:
-    """One small picture like `history` for each name; see `Run.histories`."""
+    """One small picture like `history` for each name.
+
+    Parameters
+    ----------
+    tables : mapping
+        A history by name; see `Run.histories`.
+    chance : float
+        Chance level.
+    """
     figure, axes = style.grid(len(tables), 3, 3.3, 2.6)
     legend: dict[str, Any] = {}
     for place, (ax, (name, table)) in enumerate(zip(axes, tables.items(), strict=True)):

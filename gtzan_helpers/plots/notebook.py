@@ -1,25 +1,35 @@
 """What a notebook needs beside pictures: a banner, notices, players, tables to look through."""
 
+import ast
+import base64
 import inspect
-import os
+import io
 from collections.abc import Callable
 from html import escape
+from textwrap import dedent
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import HTML, Audio, Code, display
+import soundfile
+from IPython.display import HTML, Markdown
 
 from gtzan_helpers import config
-from gtzan_helpers.audio import Analysis, read
+from gtzan_helpers.audio import Analysis, read, resample
 from gtzan_helpers.datasets import Source
+from gtzan_helpers.plots.alternatives import describe
 from gtzan_helpers.plots.sound import mel_spectrogram, waveform
-from gtzan_helpers.plots.style import BLUE, ORANGE, plain
+from gtzan_helpers.plots.style import BLUE, ORANGE, plain, png
 
 
 def banner(source: Source) -> HTML:
-    """Name the data at the top of a notebook, with remarks, clearly where it is synthetic."""
+    """Name the data at the top of a notebook, with remarks, clearly where it is synthetic.
+
+    Parameters
+    ----------
+    source : Source
+    """
     name, n = source.profile.name, source.profile.epochs_limit
     limits = f" (networks train {n} epochs at most, on one fold of a k-fold)" * bool(n)
     lines = [
@@ -32,7 +42,15 @@ def banner(source: Source) -> HTML:
 
 
 def notice(text: str, *, colour: str = "#999999") -> HTML:
-    """A line of HTML that the reader should not miss, such as what was left out and why."""
+    """A line of HTML that the reader should not miss, such as what was left out and why.
+
+    Parameters
+    ----------
+    text : str
+        Words, which may hold HTML.
+    colour : str
+        Of the bar at its left.
+    """
     return HTML(f"<div style='border-left:6px solid {colour};padding:.5em 1em'>{text}</div>")
 
 
@@ -40,6 +58,11 @@ def bounded(table: pd.DataFrame) -> pd.DataFrame:
     """Shares with their intervals, as text: a column `f1` with `f1_low` and `f1_high` is one.
 
     A dash stands where there is no interval.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Shares from 0 to 1, with columns for their bounds.
     """
     shown = table.copy()
     for name in [name for name in table if f"{name}_low" in table]:
@@ -48,9 +71,30 @@ def bounded(table: pd.DataFrame) -> pd.DataFrame:
     return shown
 
 
-def player(y: np.ndarray, sr: int) -> Audio:
-    """A player for the first five seconds, so that an executed notebook stays small."""
-    return Audio(y[: 5 * sr], rate=sr)
+def player(y: np.ndarray, sr: int, *, title: str = "", seconds: float = 10.0) -> HTML:
+    """A player for the first seconds, as MP3, so that an executed notebook stays small.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n_samples,)
+    sr : int
+        Sampling rate in Hz.
+    title : str
+        What plays, for people who do not see it.
+    seconds : float
+        How much is kept.
+    """
+    part = resample(y[: int(seconds * sr)], sr=sr, target_sr=config.SR)
+    sound = io.BytesIO()
+    # As loud as can be: what is compared by ear differs in sound, not in level.
+    soundfile.write(sound, part / (np.abs(part).max() or 1), config.SR, format="MP3")
+    label = escape(title or f"{part.size / config.SR:.0f} seconds of sound")
+    source = _address("audio/mpeg", sound.getvalue())
+    return HTML(f"<audio controls aria-label='{label}' src='{source}'></audio>")
+
+
+def _address(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def playlist(table: pd.DataFrame, paths: pd.Series) -> Any:
@@ -68,42 +112,58 @@ def playlist(table: pd.DataFrame, paths: pd.Series) -> Any:
     pandas Styler
     """
     if paths[table.track].notna().all():
-        sounds = [player(*read(paths[track], sr=config.SR)) for track in table.track]
-        table = table.assign(listen=[sound._repr_html_() for sound in sounds])
+        sounds = [
+            player(*read(paths[track], sr=config.SR), title=track, seconds=5).data
+            for track in table.track
+        ]
+        table = table.assign(listen=sounds)
     return table.style.hide(axis="index").format({"distance": "{:.2f}"}, na_rep="not known")
 
 
-def browse(tracks: pd.DataFrame) -> Any:
-    """Look through a collection: a menu of tracks, with picture and player.
-
-    On a page that nobody can click, such as one that papermill made, it shows one track.
+def browse(tracks: pd.DataFrame, n: int = 5) -> HTML:
+    """Look through a collection: tracks to unfold, each with picture and player.
 
     Parameters
     ----------
     tracks : DataFrame
-        `track_id`, `path`; see `Source.tracks`.
+        `track_id`, `genre`, `path`; see `Source.tracks`.
+    n : int
+        How many: the first of each genre, then the second ones, and so on.
     """
-    paths = tracks.set_index("track_id").path.dropna()
-    if paths.empty:
+    playable = tracks[tracks.path.notna()]
+    if playable.empty:
         return notice("No players: this source holds no audio.")
-    # A Jupyter server names the session it starts a kernel for; papermill has no server.
-    if "JPY_SESSION_NAME" not in os.environ:
-        return _one_track(paths.index[0], paths)
-    import ipywidgets
-
-    known = ipywidgets.fixed(paths)
-    return ipywidgets.interactive(_one_track, track=list(paths.index), paths=known)
+    turns = playable.groupby("genre").cumcount().sort_values(kind="stable")
+    return HTML("".join(map(_folded, playable.loc[turns.index[:n]].itertuples())))
 
 
-def _one_track(track: str, paths: pd.Series) -> None:
-    y, sr = read(paths[track])
+def _folded(track: Any) -> str:
+    y, sr = read(track.path)
     figure, axes = plt.subplots(2, 1, figsize=(9, 4.5), sharex=True)
-    waveform(y, sr, ax=axes[0]).set(title=plain(track), xlabel="")
+    waveform(y, sr, ax=axes[0]).set(title=plain(track.track_id), xlabel="")
     mel_spectrogram(Analysis(y, sr=sr), ax=axes[1])
-    display(figure, player(y, sr))
     plt.close(figure)
+    return (
+        f"<details><summary>{escape(track.track_id)}</summary>"
+        f"<img alt='{escape(describe(figure))}' src='{_address('image/png', png(figure))}'>"
+        f"{player(y, sr, title=track.track_id, seconds=5).data}</details>"
+    )
 
 
-def show_source(function: Callable | type) -> Code:
-    """The code of a helper that matters, shown in the notebook."""
-    return Code(inspect.getsource(function), language="python")
+def show_source(function: Callable | type) -> Markdown:
+    """The code of a helper that matters, without its docstrings, shown in the notebook.
+
+    Parameters
+    ----------
+    function : function or class
+    """
+    code = dedent(inspect.getsource(function))
+    lines = code.splitlines()
+    defined = [
+        n for n in ast.walk(ast.parse(code)) if isinstance(n, ast.FunctionDef | ast.ClassDef)
+    ]
+    words = [node.body[0] for node in defined if ast.get_docstring(node)]
+    for node in sorted(words, key=lambda node: -node.lineno):
+        after = lines[node.end_lineno :]
+        lines[node.lineno - 1 :] = after[after[:1] == [""] :]  # without the empty line of a class
+    return Markdown("\n".join(["```python", *lines, "```"]))

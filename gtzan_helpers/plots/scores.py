@@ -146,7 +146,13 @@ def by_seconds(ax: Axes, table: pd.DataFrame, *, chance: float = 0.1) -> None:
 
 @style.picture(width=6.5, height=5.5)
 def confusion(ax: Axes, matrix: pd.DataFrame) -> None:
-    """A confusion matrix in per cent of the true label's tracks; see `evaluation.confusion`."""
+    """A confusion matrix in per cent of the true label's tracks.
+
+    Parameters
+    ----------
+    matrix : DataFrame, shape (n_labels, n_labels)
+        Shares; see `evaluation.confusion`.
+    """
     if not matrix.to_numpy().any():
         return style.notice_axes(ax, "no predictions")
     shown = matrix.rename(index=style.plain, columns=style.plain)
@@ -177,7 +183,13 @@ def by_label(ax: Axes, reports: Mapping[str, pd.DataFrame]) -> None:
 
 @style.picture("no features", height=lambda values: 0.3 * len(values) + 1)
 def importances(ax: Axes, values: pd.Series) -> None:
-    """The most important features, longest bar first; `values` are indexed by feature."""
+    """The most important features, longest bar first.
+
+    Parameters
+    ----------
+    values : Series
+        Importance by feature.
+    """
     values.rename(style.plain).sort_values().plot.barh(ax=ax, color=style.BLUE, width=0.8)
     ax.set(xlabel="importance", ylabel="")
 

@@ -59,21 +59,36 @@ def _image(
 
 @style.picture()
 def spectrogram(ax: Axes, analysis: Analysis) -> None:
-    """Magnitude spectrogram in dB below its loudest point."""
+    """Magnitude spectrogram in dB below its loudest point.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    """
     level = librosa.amplitude_to_db(analysis.magnitude, ref=np.max)
     _image(ax, level, analysis, "frequency (Hz)", bar="level (dB)", y_axis="log")
 
 
 @style.picture()
 def mel_spectrogram(ax: Axes, analysis: MelAnalysis) -> None:
-    """Log-mel spectrogram, from its loudest point down, without a colour bar."""
+    """Log-mel spectrogram, from its loudest point down, without a colour bar.
+
+    Parameters
+    ----------
+    analysis : Analysis or MelAnalysis
+    """
     level = analysis.log_mel - analysis.log_mel.max()
     _image(ax, level, analysis, "frequency (Hz, mel)", y_axis="mel")
 
 
 def waterfall(analysis: MelAnalysis, *, ax: Axes3D | None = None) -> Axes3D:
-    """The log-mel spectrogram as a landscape: time, frequency, and level as height."""
-    ax = ax or plt.figure(figsize=(9, 5.5)).add_subplot(projection="3d")
+    """The log-mel spectrogram as a landscape: time, frequency, and level as height.
+
+    Parameters
+    ----------
+    analysis : Analysis or MelAnalysis
+    """
+    ax = ax or plt.figure(figsize=(9, 5.5), layout="none").add_subplot(projection="3d")
     level = analysis.log_mel - analysis.log_mel.max()
     n_bands, n_frames = level.shape
     grid = np.meshgrid(np.arange(n_frames) / analysis.frame_rate, np.arange(n_bands))
@@ -91,7 +106,12 @@ def waterfall(analysis: MelAnalysis, *, ax: Axes3D | None = None) -> Axes3D:
 
 @style.picture()
 def mfcc(ax: Axes, analysis: MelAnalysis) -> None:
-    """The first 13 MFCC over time, each on a scale of its own, because the first dwarfs others."""
+    """The first 13 MFCC over time, each on a scale of its own, because the first dwarfs others.
+
+    Parameters
+    ----------
+    analysis : Analysis or MelAnalysis
+    """
     rows = _standardised(analysis.mfcc[:13])
     look = DEVIATIONS | {"y_coords": np.arange(1, len(rows) + 1)}
     _image(ax, rows, analysis, "MFCC", bar="standard deviations\nfrom its mean", **look)
@@ -121,6 +141,10 @@ def tempogram(ax: Axes, analysis: Analysis) -> None:
     """How well the music matches itself after one beat of each tempo, over time.
 
     The dashed line marks the estimated tempo.
+
+    Parameters
+    ----------
+    analysis : Analysis
     """
     # Row k is a lag of k frames; no lag at all would be an infinite tempo.
     values, tempo = analysis.tempogram[1:], analysis.tempo
@@ -156,7 +180,14 @@ def over_waveform(ax: Axes, values: np.ndarray, analysis: Analysis, label: str, 
 
 @style.picture("no audio")
 def zero_crossings(ax: Axes, y: np.ndarray, sr: int) -> None:
-    """A short piece of audio with every change of sign marked, and counted in the title."""
+    """A short piece of audio with every change of sign marked, and counted in the title.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n_samples,)
+    sr : int
+        Sampling rate in Hz.
+    """
     times = 1000 * np.arange(y.size) / sr
     changes = np.flatnonzero(np.signbit(y[1:]) != np.signbit(y[:-1])) + 1
     ax.plot(times, y, color=style.BLUE)
@@ -171,7 +202,8 @@ def fingerprint(ax: Axes, bits: np.ndarray) -> None:
     Parameters
     ----------
     bits : ndarray, shape (n_frames, 32)
-        Of 1, -1 and 0 (undecided), see `fingerprints.take`; or of bool, true where two differ.
+        Of 1, -1 and 0 (undecided), see `fingerprints.from_log_mel`; or of bool, true where two
+        differ.
     """
     meanings = {"0": style.BLUE, "undecided": style.LIGHT, "1": style.ORANGE}
     if bits.dtype == bool:

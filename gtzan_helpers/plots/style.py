@@ -1,5 +1,7 @@
 """The look of all pictures: colours, axes, names for people, and how a picture is saved."""
 
+import base64
+import io
 from collections.abc import Callable, Iterable
 from functools import wraps
 from inspect import Signature, signature
@@ -11,14 +13,17 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from IPython import get_ipython
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
+from PIL import Image
 
 from gtzan_helpers import files
 from gtzan_helpers.datasets import PROTOCOLS
 from gtzan_helpers.models.systems import SYSTEMS
+from gtzan_helpers.plots import alternatives
 
 # Okabe & Ito 2008, "Color universal design": readers with any colour vision can tell them apart.
 BLUE, SKY, GREEN = "#0072B2", "#56B4E9", "#009E73"
@@ -30,19 +35,52 @@ PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, INK, "#999999", "#88225
 
 PROTOCOL_COLOURS = dict(zip(PROTOCOLS, (VERMILLION, PURPLE, ORANGE, SKY, BLUE), strict=True))
 
+SHARPNESS = 2  # pixels of a picture for one of the page, as many screens have them
+
 
 def use_style() -> None:
-    """Set the look of all pictures and tables; called once at the top of a notebook."""
+    """Set the look of all pictures and tables; called once at the top of a notebook.
+
+    In a notebook, pictures carry alternative texts from then on.
+    """
     plt.style.use("seaborn-v0_8-whitegrid")
     plt.rc("axes", prop_cycle=plt.cycler(color=PALETTE), titlesize=12)
     plt.rc("figure", figsize=(9, 3.5))
     plt.rc("figure.constrained_layout", use=True)
     plt.rc("svg", hashsalt="gtzan")  # the same picture gives the same file
     pd.set_option("display.precision", 3, "display.max_columns", 30)
+    if shell := get_ipython():
+        plt.switch_backend(plt.get_backend())  # else it registers its own way of showing later
+        shell.display_formatter.formatters["image/png"].for_type(Figure, _shown)
+
+
+def _shown(figure: Figure) -> tuple[str, dict[str, Any]] | None:
+    """A figure for a page: PNG in base64, its size there and what it shows."""
+    if not figure.axes:
+        return None
+    data = png(figure)
+    width, height = (length // SHARPNESS for length in Image.open(io.BytesIO(data)).size)
+    alt = alternatives.describe(figure)
+    return base64.b64encode(data).decode(), {"alt": alt, "width": width, "height": height}
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as PNG for pages: sharp, and in 256 colours, which takes a third of the bytes."""
+    drawn, reduced = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, dpi=SHARPNESS * figure.dpi, bbox_inches="tight")
+    image = (
+        Image.open(drawn)
+        .convert("RGB")
+        .quantize(method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    )
+    # The mean of all that is nearly white; a page is white.
+    image.putpalette([255 if value > 247 else value for value in image.getpalette() or ()])
+    image.save(reduced, "PNG", optimize=True)
+    return reduced.getvalue()
 
 
 def save(picture: Figure | Axes | np.ndarray, folder: str | Path, name: str) -> Path:
-    """Save a picture as ``<name>.png`` (200 dpi) and ``<name>.svg``.
+    """Save a picture as ``<name>.png`` (200 dpi) and ``<name>.svg``, with what it shows as text.
 
     Parameters
     ----------
@@ -57,9 +95,9 @@ def save(picture: Figure | Axes | np.ndarray, folder: str | Path, name: str) -> 
         Of the PNG.
     """
     figure = picture if isinstance(picture, Figure) else np.array([picture]).flat[0].figure
-    path = Path(folder) / f"{name}.png"
+    path, text = Path(folder) / f"{name}.png", alternatives.describe(figure)
     for target in (path.with_name(f"{name}.svg"), path):
-        metadata = {"Date": None} if target.suffix == ".svg" else None
+        metadata = {"Description": text} | ({"Date": None} if target.suffix == ".svg" else {})
         with files.replacing(target) as temporary:
             figure.savefig(temporary, bbox_inches="tight", dpi=200, metadata=metadata)
     return path

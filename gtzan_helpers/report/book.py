@@ -50,6 +50,7 @@ SETTINGS: dict[str, Any] = {
     "nb_execution_mode": "off",
     "nb_merge_streams": True,
     "nb_ipywidgets_js": {},
+    "nb_render_markdown_format": "myst",
 }
 
 
@@ -124,13 +125,17 @@ def write_sources(folder: Path, sources: Path) -> None:
     SourceError
         If the folder holds no run.
     """
+    import nbformat
+
     state = read_state(folder)
     shutil.rmtree(sources, ignore_errors=True)
     pictures = sources / "pictures"
     pictures.mkdir(parents=True)
     executed = sorted(n for n in state["notebooks"] if (folder / "notebooks" / n).exists())
     for name in executed:
-        files.write_text(sources / "notebooks" / name, _page(folder, name, state, pictures))
+        notebook = _page(folder, name, state, executed)
+        _take_pictures(notebook, pictures, Path(name).stem, executed)
+        files.write_text(sources / "notebooks" / name, nbformat.writes(notebook) + "\n")
     chart = folder / "figures" / "09_scoreboard.png"
     if chart.exists():
         shutil.copy(chart, pictures)
@@ -163,8 +168,8 @@ def embed_pictures(executed: Path, folder: Path) -> None:
     files.write_text(executed, nbformat.writes(notebook) + "\n")
 
 
-def _page(folder: Path, name: str, state: Mapping[str, Any], pictures: Path) -> str:
-    """An executed notebook as Sphinx is to read it."""
+def _page(folder: Path, name: str, state: Mapping[str, Any], executed: list[str]) -> Any:
+    """An executed notebook as Sphinx is to read it, with its pictures still inside."""
     import nbformat
 
     notebook = nbformat.reads(_without_paths(folder, name, state), 4)
@@ -179,30 +184,53 @@ def _page(folder: Path, name: str, state: Mapping[str, Any], pictures: Path) -> 
                 "code_prompt_show": "Show the solution",
                 "code_prompt_hide": "Hide the solution",
             }
+        if cell.cell_type == "markdown":
+            cell.source = _without_dead_links(cell.source, executed)
+    if not state["source"].startswith("synthetic"):
+        notebook.cells.insert(1, nbformat.v4.new_markdown_cell(EXCERPTS))
+    return notebook
+
+
+def _take_pictures(notebook: Any, pictures: Path, stem: str, executed: list[str]) -> None:
+    """Move a notebook's pictures into files, and make its outputs what a page can show."""
+    for cell in notebook.cells:
         for attached, data in cell.pop("attachments", {}).items():
             (pictures / attached).write_bytes(base64.b64decode(data["image/png"]))
             cell.source = cell.source.replace(f"attachment:{attached}", f"../pictures/{attached}")
-        outputs = [one for one in cell.get("outputs", []) if "data" in one]
+        outputs = [output for output in cell.get("outputs", []) if "data" in output]
         for place, output in enumerate(outputs):
-            _show(output, pictures / f"{Path(name).stem}-{cell.id}-{place}.png")
-    if not state["source"].startswith("synthetic"):
-        notebook.cells.insert(1, nbformat.v4.new_markdown_cell(EXCERPTS))
-    return nbformat.writes(notebook) + "\n"
+            output.data.pop("application/vnd.jupyter.widget-view+json", None)
+            if code := output.data.pop("image/png", None):
+                picture = pictures / f"{stem}-{cell.id}-{place}.png"
+                picture.write_bytes(base64.b64decode(code))
+                output.data = {"text/markdown": _shown(picture, output.metadata)}
+            elif "text/markdown" in output.data:
+                text = output.data["text/markdown"]
+                output.data["text/markdown"] = _without_dead_links(text, executed)
+            elif "text/html" in output.data:  # notebooks link to notebooks, pages to pages
+                output.data["text/html"] = re.sub(
+                    r'href="(\d\d_\w+)\.ipynb(#[^"]*)?"',
+                    lambda link: f'href="{link[1]}.html{front.anchor(link[2] or "")}"',
+                    output.data["text/html"],
+                )
 
 
-def _show(output: Any, picture: Path) -> None:
-    """Make an output one that a page can show: pictures with their alternative texts."""
-    if code := output.data.pop("image/png", None):
-        picture.write_bytes(base64.b64decode(code))
-        text = output.metadata.get("image/png", {}).get("alt", "a picture")
-        output.data = {"text/markdown": f"![{front.escape(text)}](../pictures/{picture.name})"}
-    output.data.pop("application/vnd.jupyter.widget-view+json", None)
-    if "text/html" in output.data:  # notebooks link to notebooks, pages to pages
-        output.data["text/html"] = re.sub(
-            r'href="(\d\d_\w+)\.ipynb(#[^"]*)?"',
-            lambda link: f'href="{link[1]}.html{front.anchor(link[2] or "")}"',
-            output.data["text/html"],
-        )
+def _shown(picture: Path, metadata: Mapping[str, Any]) -> str:
+    """A picture of an output as Markdown, in its own size and with its alternative text."""
+    about = metadata.get("image/png", {})
+    lines = [f"```{{image}} ../pictures/{picture.name}"]
+    lines += [f":alt: {json.dumps(about['alt'])}"] if "alt" in about else []
+    lines += [f":width: {about['width']}px"] if "width" in about else []
+    return "\n".join([*lines, "```"])
+
+
+def _without_dead_links(text: str, executed: list[str]) -> str:
+    """Markdown in which links to notebooks that have no page are plain text."""
+    return re.sub(
+        r"\[([^\]]*)\]\((\d\d_\w+\.ipynb)[^)]*\)",
+        lambda link: link[0] if link[2] in executed else link[1],
+        text,
+    )
 
 
 def _without_paths(folder: Path, name: str, state: Mapping[str, Any]) -> str:

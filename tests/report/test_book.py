@@ -32,14 +32,19 @@ def code(source, *outputs, tags=()):
 
 def write_run(folder, source="synthetic", *, profile="quick", error="", left_out=()):
     """A run of one notebook as papermill leaves it."""
-    text = v4.new_markdown_cell("# 05 · Networks\n\n![a map](attachment:map.png)\n\n$x^2$")
+    text = v4.new_markdown_cell(
+        "# 05 · Networks\n\n![a map](attachment:map.png)\n\n$x^2$\n\n[as before](02_other.ipynb)"
+    )
     text.attachments = {"map.png": {"image/png": PIXEL}}
     widget = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "3 / 3"}
     cells = [
         text,
         code(f"run_dir = {str(folder)!r}", tags=["injected-parameters"]),
         code(
-            "plt.show()", output({"image/png": PIXEL}, **{"image/png": {"alt": "loss [1] & gain"}})
+            "plt.show()",
+            output(
+                {"image/png": PIXEL}, **{"image/png": {"alt": "loss [1]: & gain", "width": 300}}
+            ),
         ),
         code("link", output({"text/html": '<a href="03_classical_models.ipynb#Run-them">03</a>'})),
         code("progress", output(widget)),
@@ -131,7 +136,7 @@ def test_pages_have_titles_and_lead_to_each_other(front, page):
 
 def test_pictures_have_their_alternative_texts(page, run):
     pictures = re.findall(r'<img alt="([^"]*)"[^>]*src="\.\./(_images/[^"]+)"', page)
-    assert [text for text, _ in pictures] == ["a map", "loss [1] &amp; gain"]
+    assert [text for text, _ in pictures] == ["a map", "loss [1]: &amp; gain"]
     for _, path in pictures:
         assert (run / path).read_bytes() == base64.b64decode(PIXEL)
 
@@ -142,7 +147,8 @@ def test_formulas_are_mathml_and_widgets_and_servers_are_gone(page, run):
         assert not re.search(r'<(script|link|img)[^>]+(src|href)="(https?:)?//', each)
 
 
-def test_pages_link_to_pages(page):
+def test_pages_link_to_pages_that_are_there(page):
+    assert "as before" in page and "02_other" not in page
     assert 'href="03_classical_models.html#run-them"' in page
 
 
