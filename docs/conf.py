@@ -17,12 +17,12 @@ from sphinx.util.typing import stringify_annotation
 
 from gtzan_helpers.cli import commands
 from gtzan_helpers.errors import SourceError
-from gtzan_helpers.report import book
+from gtzan_helpers.report import book, record
 
 here = Path(__file__).parent
 run = Path(os.environ.get("GTZAN_RUN") or here.parent / "runs" / "synthetic-quick").resolve()
 try:
-    source = book.read_state(run)["source"]
+    source = record.read(run)["source"]
 except SourceError as error:
     raise ConfigError(f"{error}; make one by `gtzan run`") from error
 if source != "synthetic":

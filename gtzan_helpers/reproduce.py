@@ -16,20 +16,19 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import psutil
 from tqdm import tqdm
 
-from gtzan_helpers import config, experiments, files, workers
+from gtzan_helpers import config, experiments, workers
 from gtzan_helpers.datasets import Source, open_source
 from gtzan_helpers.errors import NotebookError, NotPossibleError, SettingError, SourceError
 from gtzan_helpers.experiments import results
 from gtzan_helpers.models import System, systems
 from gtzan_helpers.report import book
+from gtzan_helpers.report.record import Record
 
 # What runs took on two cores, extraction from audio included.
 SECONDS_PER_TRACK = {"smoke": 0.3, "quick": 1.5, "full": 2.0}
@@ -170,19 +169,11 @@ def run(
         say(f"left out: {notebook.title}: {reason}")
     experiments.keep_source(folder, opened)
     parameters = {"source": opened.address, "profile": profile, "run_dir": str(folder)}
-    record = Record(folder, opened, left_out)
-    waiting = [one for one in chosen if not (resume and record.has(one, parameters))]
-    record.forget(waiting)
-    stopped = None
-    outcomes = _executed(waiting, folder, parameters, jobs)
-    bar = tqdm(total=len(waiting), desc="notebooks", unit="notebook", disable=None)
+    record = Record(folder, opened, [(n.path.name, n.title, why) for n, why in left_out.items()])
+    waiting = [one for one in chosen if not (resume and record.has(one.path, parameters))]
+    record.forget(one.path for one in waiting)
     try:
-        with contextlib.closing(outcomes), bar:
-            for notebook, seconds, error in outcomes:
-                record.add(notebook, parameters, seconds, str(error or ""))
-                bar.set_postfix_str(notebook.title)
-                bar.update()
-                stopped = stopped or error
+        stopped = _execute_all(waiting, record, parameters, jobs)
     finally:  # also of a run that is interrupted
         for warning in book.build(folder):
             say(f"warning: {warning}")
@@ -233,6 +224,22 @@ def _forecast(source: Source, chosen: list[Notebook]) -> str:
 
 
 # Execution
+
+
+def _execute_all(
+    waiting: list[Notebook], record: Record, parameters: dict[str, str], jobs: int | None
+) -> NotebookError | None:
+    """Execute notebooks and take note of each; returns what stopped one, if anything did."""
+    stopped = None
+    outcomes = _executed(waiting, record.folder, parameters, jobs)
+    bar = tqdm(total=len(waiting), desc="notebooks", unit="notebook", disable=None)
+    with contextlib.closing(outcomes), bar:
+        for notebook, seconds, error in outcomes:
+            record.add(notebook.path, notebook.title, parameters, seconds, str(error or ""))
+            bar.set_postfix_str(notebook.title)
+            bar.update()
+            stopped = stopped or error
+    return stopped
 
 
 def _executed(
@@ -337,56 +344,3 @@ def _execute(notebook: Notebook, folder: Path, parameters: dict[str, str]) -> No
     finally:
         if target.exists():
             book.embed_pictures(target, notebook.path.parent)
-
-
-class Record:
-    """What is known of a run, kept as `run.json` and shown by its book."""
-
-    def __init__(self, folder: Path, source: Source, left_out: dict[Notebook, str]):
-        self.folder = folder
-        try:
-            text = (folder / "run.json").read_text(encoding="utf-8")
-            executed = json.loads(text)["notebooks"]
-        except (OSError, ValueError, KeyError):
-            executed = {}
-        self.state: dict[str, Any] = {
-            "source": source.name,
-            "profile": source.profile.name,
-            "n_tracks": len(source.tracks),
-            "n_labels": len(source.labels),
-            "chance": source.chance,
-            "notebooks": executed,
-            "left_out": {one.path.name: [one.title, left_out[one]] for one in left_out},
-        }
-
-    def has(self, notebook: Notebook, parameters: dict[str, str]) -> bool:
-        """Whether a notebook was executed to its end, as it is now, with these parameters."""
-        entry = self.state["notebooks"].get(notebook.path.name, {})
-        return (
-            entry.get("error") == ""
-            and entry.get("parameters") == parameters
-            and entry.get("md5") == files.file_hash(notebook.path)
-        )
-
-    def forget(self, notebooks: Iterable[Notebook]) -> None:
-        """Take note that notebooks are to be executed: what is half done counts as not done."""
-        for notebook in notebooks:
-            self.state["notebooks"].pop(notebook.path.name, None)
-        self._write()
-
-    def add(
-        self, notebook: Notebook, parameters: dict[str, str], seconds: float, error: str
-    ) -> None:
-        """Take note of an executed notebook."""
-        self.state["notebooks"][notebook.path.name] = {
-            "title": notebook.title,
-            "parameters": parameters,
-            "md5": files.file_hash(notebook.path),
-            "seconds": round(seconds, 1),
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "error": error,
-        }
-        self._write()
-
-    def _write(self) -> None:
-        files.write_text(self.folder / "run.json", json.dumps(self.state, indent=1) + "\n")

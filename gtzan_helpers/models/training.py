@@ -80,6 +80,8 @@ def with_history(model: keras.Model, inputs: Inputs, history: pd.DataFrame) -> F
         See `FittedNetwork`.
     """
     epoch = int(history.epoch[history.best].iloc[0])
+    # Without its optimizer, whose state takes twice the place of the weights in a file.
+    model = keras.Model(model.input, model.output, name=model.name)
     return FittedNetwork(model, inputs, f"epoch {epoch} of {len(history)}", history)
 
 

@@ -1,2 +1,3 @@
 from . import book as book
 from . import publish as publish
+from . import record as record

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from gtzan_helpers import config, files
-from gtzan_helpers.errors import NotebookError, SourceError
-from gtzan_helpers.report import front
+from gtzan_helpers.errors import NotebookError
+from gtzan_helpers.report import front, record
 
 EXCERPTS = """\
 ```{warning}
@@ -76,7 +76,7 @@ def build(folder: Path) -> list[str]:
     from sphinx.errors import SphinxError
     from sphinx.util.docutils import docutils_namespace, patch_docutils
 
-    title, warnings = front.title(read_state(folder)), io.StringIO()
+    title, warnings = front.title(record.read(folder)), io.StringIO()
     with tempfile.TemporaryDirectory() as name:
         sources, doctrees, pages = (Path(name, part) for part in ("sources", "doctrees", "pages"))
         write_sources(folder, sources)
@@ -96,20 +96,6 @@ def build(folder: Path) -> list[str]:
     return re.sub(r"\x1b\[[\d;]*m", "", coloured).splitlines()
 
 
-def read_state(folder: Path) -> dict[str, Any]:
-    """Return the content of a run's `run.json`.
-
-    Raises
-    ------
-    SourceError
-        If the folder holds no run.
-    """
-    try:
-        return json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SourceError(f"{folder}: no run, or its run.json is damaged") from error
-
-
 def write_sources(folder: Path, sources: Path) -> None:
     """Write what Sphinx reads: `index.md`, `notebooks/`, `pictures/`.
 
@@ -127,7 +113,7 @@ def write_sources(folder: Path, sources: Path) -> None:
     """
     import nbformat
 
-    state = read_state(folder)
+    state = record.read(folder)
     shutil.rmtree(sources, ignore_errors=True)
     pictures = sources / "pictures"
     pictures.mkdir(parents=True)

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import zipfile
 
+import h5py
 import numpy as np
 import pytest
 import skops.io
@@ -76,6 +77,43 @@ def test_a_model_predicts_the_same_when_loaded(learner, tmp_path):
     loaded = fitted.load(model.save(tmp_path / f"model{model.suffix}"))
     np.testing.assert_allclose(loaded.probabilities(X), model.probabilities(X), atol=1e-6)
     assert loaded.inputs == TABLE and loaded.history.empty
+
+
+def weights_in(path):
+    """What is stored of a network: the names and sizes of its arrays."""
+    with zipfile.ZipFile(path) as archive, h5py.File(archive.open("model.weights.h5")) as weights:
+        arrays = {}
+        weights.visititems(
+            lambda name, item: arrays.update({name: item.size} if hasattr(item, "size") else {})
+        )
+    return arrays
+
+
+def test_networks_are_stored_without_the_state_of_their_optimizer(tmp_path):
+    _, model = trained(NETWORK)
+    path = model.save(tmp_path / "model.keras")
+    arrays = weights_in(path)
+    assert not [name for name in arrays if "optimizer" in name]
+    assert sum(arrays.values()) == model.model.count_params()
+    with zipfile.ZipFile(path) as archive:
+        assert b"AdamW" not in archive.read("config.json")
+
+
+def test_models_stored_with_their_optimizer_can_be_read(tmp_path):
+    X, model = trained(NETWORK)
+    path, probabilities = tmp_path / "model.keras", model.probabilities(X)
+    model.model.compile("adamw", "categorical_crossentropy")
+    model.model.optimizer.build(model.model.trainable_variables)
+    model.save(path)
+    assert [name for name in weights_in(path) if "optimizer" in name]
+    np.testing.assert_allclose(fitted.load(path).probabilities(X), probabilities, atol=1e-6)
+
+
+@pytest.mark.parametrize("learner", [Classical("RandomForestClassifier"), NETWORK])
+def test_files_of_models_are_compressed(learner, tmp_path):
+    _, model = trained(learner)
+    with zipfile.ZipFile(model.save(tmp_path / f"model{model.suffix}")) as archive:
+        assert {part.compress_type for part in archive.infolist()} == {zipfile.ZIP_DEFLATED}
 
 
 def test_a_model_with_logarithms_of_variances_can_be_loaded(tmp_path):

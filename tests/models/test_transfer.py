@@ -1,5 +1,6 @@
 """Backbones: their weights, their halves, what is cached, and how they are fine-tuned."""
 
+import zipfile
 from dataclasses import replace
 
 import h5py
@@ -232,6 +233,9 @@ def test_a_head_learns_on_a_frozen_backbone_and_then_both_are_tuned(colours, tmp
     assert all((a == b).all() for a, b in zip(before, after, strict=True))  # a copy was trained
     again = fitted.load(model.save(tmp_path / "m.keras"))
     np.testing.assert_allclose(again.probabilities(values), model.probabilities(values), atol=1e-5)
+    with zipfile.ZipFile(tmp_path / "m.keras") as archive:  # the head inside has none, either
+        assert b"AdamW" not in archive.read("config.json")
+        assert b"optimizer" not in archive.read("model.weights.h5")
 
 
 def test_depth_0_trains_the_head_alone(colours):

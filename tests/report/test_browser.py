@@ -355,6 +355,7 @@ def shown(page, number, tag):
     return page.ask(f"{elements}.map(each => each.currentSrc)")
 
 
+@pytest.mark.slow
 def test_in_jupyterlab_notebook_01_plays_and_its_tracks_unfold(lab, page):
     page.open(lab)
     until(lambda: page.ask(IDLE))
