@@ -107,7 +107,7 @@ def _flat(text: str) -> str:
     help="Keep notebooks that were executed before; results are kept in any case.",
 )
 def run(source: str, profile: str, only: str, out: str, jobs: int | None, resume: bool) -> None:
-    """Execute the notebooks, and write a page about what came out."""
+    """Execute the notebooks, and make a book of what came out."""
     from gtzan_helpers import reproduce
 
     numbers = [word.strip() for word in only.split(",") if word.strip()]
