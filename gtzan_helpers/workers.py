@@ -36,8 +36,19 @@ def keep_memory() -> None:
 
 
 def children() -> set[psutil.Process]:
-    """Every process that this one has started, with all that those have started."""
-    return set(psutil.Process().children(recursive=True))
+    """Every process that this one has started, with all that those have started.
+
+    Without joblib's keeper of semaphores, which ends by itself, and complains if others end it.
+    """
+    every = set(psutil.Process().children(recursive=True))
+    return {child for child in every if not _keeps_semaphores(child)}
+
+
+def _keeps_semaphores(process: psutil.Process) -> bool:
+    try:
+        return any("resource_tracker" in word for word in process.cmdline())
+    except psutil.Error:  # it has just ended
+        return True
 
 
 def end_children(spared: Iterable[psutil.Process] = ()) -> None:

@@ -49,13 +49,15 @@ class Measurement:
         return results.stem(self.system.system_id, self.source.name, self.protocol, self.seed)
 
     @cached_property
+    def honest(self) -> bool:
+        """Whether the protocol is the most honest one of the source, which may have none."""
+        tracks = self.source.tracks
+        return self.protocol in splits.HONEST and self.protocol == splits.honest(tracks)
+
+    @cached_property
     def tuned(self) -> bool:
         """Whether settings are searched: in `full`, under the source's honest protocol."""
-        return (
-            self.source.profile.tuned
-            and bool(self.system.learner.search)
-            and self.protocol == splits.honest(self.source.tracks)
-        )
+        return self.source.profile.tuned and bool(self.system.learner.search) and self.honest
 
     @cached_property
     def key(self) -> str:
@@ -196,8 +198,7 @@ class Measurement:
         model = self.fit(data, number, base=base)
         # Models are large. Those of leaking protocols are no use but to systems built on them.
         built_on = {system.learner.base for system in systems.SYSTEMS.values()}
-        honest = self.protocol == splits.honest(self.source.tracks)
-        kept = honest or self.system.system_id in built_on
+        kept = self.honest or self.system.system_id in built_on
         if model.suffix and kept and learner.pretrained != "random":
             model.save(self.model_path(number).with_suffix(model.suffix))
         return model

@@ -13,6 +13,7 @@ from test_run import a_run, result
 from gtzan_helpers import config
 from gtzan_helpers.datasets.facts import gtzan_facts
 from gtzan_helpers.datasets.sources import LostSource
+from gtzan_helpers.errors import NotPossibleError
 from gtzan_helpers.evaluation.scores import score
 from gtzan_helpers.experiments import migration
 from gtzan_helpers.experiments.results import read_run
@@ -93,6 +94,34 @@ def test_a_classical_model_is_kept_and_loaded_like_a_network(tmp_path):
     rows = features.segments.track_id.isin(predictions.test_id).to_numpy()
     again = run.model("capstone_svm").probabilities(features.values[rows])
     assert np.abs(again - predictions.test_probs.astype(float)).max() < 1e-3
+
+
+def test_models_are_kept_of_the_honest_protocol_and_of_what_others_are_built_on(tmp_path):
+    for system_id in ("capstone_svm", "stacked_cnn_svm"):
+        result(tmp_path, system_id, "track_random")
+    result(tmp_path, "capstone_svm", "fault_filtered")
+    assert [path.name for path in sorted((tmp_path / "models").iterdir())] == [
+        "capstone_svm__synthetic__fault_filtered__0__0.skops",
+        "stacked_cnn__synthetic__track_random__0__0.keras",
+    ]
+
+
+def test_a_model_that_is_not_kept_is_fitted_again(tmp_path):
+    _, predictions = result(tmp_path, "ours_svm_segments", "segment_random")
+    assert not (tmp_path / "models").exists()
+    measurement = a_run(tmp_path).measurement("ours_svm_segments", "segment_random")
+    features, split = measurement.data().features, measurement.data().splits[0]
+    again = measurement.model().probabilities(features.values[split.test])
+    assert np.abs(again - predictions.test_probs.astype(float)).max() < 1e-3
+
+
+def test_a_source_without_an_honest_protocol_can_be_measured(tmp_path, labelled_folder):
+    folder = labelled_folder(tracks=2, seconds=30.0)
+    run = a_run(tmp_path / "run", folder)
+    with pytest.raises(NotPossibleError, match="no honest protocol is possible"):
+        _ = run.honest
+    row, _ = run.measurement("ours_svm_segments", "segment_random").result()
+    assert row.status == "measured", row.note
 
 
 def test_a_network_is_not_trained_twice(tmp_path):
