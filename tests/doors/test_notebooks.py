@@ -208,4 +208,4 @@ def test_a_damaged_run_still_gives_a_report_that_says_what_was_left_out(tmp_path
     page = run("08", "09")
     executed = (tmp_path / "notebooks" / "08_error_analysis.ipynb").read_text(encoding="utf-8")
     assert f"slices_ann__{honest}.npz: damaged" in executed
-    assert "capstone_knn" in page.read_text(encoding="utf-8")
+    assert "k-nearest neighbours, capstone study" in page.read_text(encoding="utf-8")
