@@ -22,7 +22,12 @@ NUMBERS = itertools.count()
 def pytest_xdist_auto_num_workers(config):
     """Two workers, but none for single files and for what is timed."""
     whole = all(Path(each).is_dir() for each in config.args)
-    return 2 if whole and config.option.markexpr != "benchmark" else 0
+    if not whole or config.option.markexpr == "benchmark":
+        return 0
+    from gtzan_helpers.audio import tables
+
+    tables.compile_kernels()  # here, because two processes must not do it at once
+    return 2
 
 
 def pytest_terminal_summary(terminalreporter):
