@@ -1,6 +1,7 @@
 """Features of all tracks of a source: computed in parallel, cached, every failure in a table."""
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -152,7 +153,9 @@ def _load_or_make(entry: Path, describe: Describe, track: Any) -> SegmentFeature
 
 
 def _save(path: Path, part: SegmentFeatures) -> None:
-    np.savez(path, starts_s=part.starts_s, values=part.values, repeated=np.array(part.repeated))
+    content = io.BytesIO()  # numpy 2.0 leaves its own file open on a full disk
+    np.savez(content, starts_s=part.starts_s, values=part.values, repeated=np.array(part.repeated))
+    path.write_bytes(content.getvalue())
 
 
 def _load(path: Path) -> SegmentFeatures:
