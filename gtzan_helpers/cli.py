@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from gtzan_helpers import datasets, experiments, report, workers
-from gtzan_helpers.errors import AudioError, GtzanError, SettingError
+from gtzan_helpers.errors import AudioError, GtzanError, SettingError, shown
 
 PROFILE = click.option(
     "--profile",
@@ -52,12 +52,19 @@ def main() -> None:
         _fail(f"{error.format_message()} See `gtzan --help`.")
     except OSError as error:
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
+    except MemoryError:
+        _fail("out of memory; close other programs, or take less: --profile, --jobs 1")
     finally:
         workers.end_children()
 
 
+def _say(line: str, *, err: bool = False) -> None:
+    """Write one line, whatever names are in it."""
+    click.echo(shown(line), err=err)
+
+
 def _fail(message: str) -> None:
-    click.echo(f"error: {' '.join(message.split())}", err=True)
+    _say(f"error: {message}", err=True)
     sys.exit(2)
 
 
@@ -72,27 +79,22 @@ def _show_warning(
     message: Warning | str, category: type[Warning], *where: object, **how: object
 ) -> None:
     if issubclass(category, UserWarning):
-        click.echo(f"warning: {message}", err=True)
+        _say(f"warning: {message}", err=True)
 
 
 def _open(source: str, *, profile: str = "quick", jobs: int | None = None) -> "datasets.Source":
     """Open a source, and show its remarks."""
     opened = datasets.open_source(source, profile=profile, jobs=jobs or os.cpu_count() or 1)
     for remark in opened.remarks:
-        click.echo(f"warning: {remark}", err=True)
+        _say(f"warning: {remark}", err=True)
     return opened
 
 
 def _list_failures(failures: Any) -> int:
     """Show what could not be used; returns the exit code."""
     for failure in failures.itertuples():
-        click.echo(_flat(f"failed: {failure.path}: {failure.reason}"), err=True)
+        _say(f"failed: {failure.path}: {failure.reason}", err=True)
     return int(len(failures) > 0)
-
-
-def _flat(text: str) -> str:
-    """One line, whatever a file is called."""
-    return " ".join(text.splitlines())
 
 
 @commands.command()
@@ -112,9 +114,9 @@ def run(source: str, profile: str, only: str, out: str, jobs: int | None, resume
 
     numbers = [word.strip() for word in only.split(",") if word.strip()]
     page = reproduce.run(
-        source, profile=profile, only=numbers, out=out, jobs=jobs, resume=resume, say=click.echo
+        source, profile=profile, only=numbers, out=out, jobs=jobs, resume=resume, say=_say
     )
-    click.echo(f"done: open {page}")
+    _say(f"done: open {page}")
 
 
 @commands.command()
@@ -122,7 +124,7 @@ def run(source: str, profile: str, only: str, out: str, jobs: int | None, resume
 @click.option("--to", default="", help="Folder for downloads; GTZAN_DATA by default.")
 def fetch(name: str, to: str) -> None:
     """Download, check and unpack a dataset (mini 132 MB, gtzan 1.2 GB)."""
-    click.echo(f"{name} is in {datasets.download.fetch(name, to=to or None)}")
+    _say(f"{name} is in {datasets.download.fetch(name, to=to or None)}")
 
 
 @commands.command()
@@ -134,13 +136,13 @@ def check(source: str, jobs: int | None) -> int:
 
     audit = datasets.audit.check(_open(source), jobs=jobs)
     for fault, track_id, words in audit.findings.itertuples(index=False):
-        click.echo(_flat(f"{fault:12} {track_id}: {words}"))
+        _say(f"{fault:12} {track_id}: {words}")
     for path in audit.skipped:
         is_audio = path.suffix.lower() in SUFFIXES
         reason = "not directly in a label's folder" if is_audio else "no audio by its name"
-        click.echo(f"{'skipped':12} {path}: {reason}")
+        _say(f"{'skipped':12} {path}: {reason}")
     if audit.left_out:
-        click.echo(f"{'left out':12} {audit.left_out}")
+        _say(f"{'left out':12} {audit.left_out}")
     faults = audit.findings.fault.tolist()
     summary = ", ".join(f"{faults.count(fault)} {fault}" for fault in datasets.audit.FAULTS)
     click.echo(f"{audit.n_tracks} tracks: {summary}")
@@ -173,12 +175,13 @@ def predict(paths: tuple[str, ...], model: str, timeline: bool, as_json: bool) -
                 reason = str(error).removeprefix(f"{path}: ")
                 click.echo(json.dumps({"file": path, "error": reason}))
             else:
-                click.echo(f"error: {' '.join(str(error).split())}", err=True)
+                _say(f"error: {error}", err=True)
             continue
         write = prediction.as_json if as_json else prediction.line
-        click.echo(_flat(write(path, predicted)))
+        _say(write(path, predicted))
         if timeline and not as_json:
-            click.echo("\n".join(prediction.timeline(predicted)))
+            for part in prediction.timeline(predicted):
+                _say(part)
     return int(failed > 0)
 
 
@@ -199,11 +202,11 @@ def evaluate(model: str, source: str, profile: str, jobs: int | None) -> int:
     for genre, shares in evaluation.confusion.iterrows():
         predicted = shares[shares > 0].sort_values(ascending=False)
         parts = ", ".join(f"{100 * share:.0f} % {label}" for label, share in predicted.items())
-        click.echo(f"{genre}: {parts}")
+        _say(f"{genre}: {parts}")
     for genre, tracks in evaluation.unknown.groupby("genre"):
-        click.echo(f"{genre}: {len(tracks)} tracks left out; the model does not know this label")
+        _say(f"{genre}: {len(tracks)} tracks left out; the model does not know this label")
     for failure in evaluation.failures.itertuples():
-        click.echo(f"failed {failure.track_id}: {failure.reason}")
+        _say(f"failed {failure.track_id}: {failure.reason}")
     return int(len(evaluation.failures) > 0)
 
 
@@ -250,10 +253,13 @@ def extract(
     if pack_path and pack_path == csv_path:
         raise SettingError(f"{csv_path}: --csv and --pack name the same file")
     opened = _open(source, profile=profile, jobs=jobs)
+    for path in filter(None, (csv_path, pack_path)):
+        if opened.holds(path):
+            raise SettingError(f"{path}: is a file of the source itself; choose another name")
     workers: dict[str, Any] = {"jobs": jobs, "scheduler": scheduler}
     if pack_path:
         failures = datasets.write_pack(pack_path, opened, frame_period=frame_period, **workers)
-        click.echo(f"pack -> {pack_path}; {len(failures)} failed")
+        _say(f"pack -> {pack_path}; {len(failures)} failed")
         code = _list_failures(failures)
         if not csv_path:
             return code
@@ -261,7 +267,7 @@ def extract(
     if csv_path:
         limit = opened.profile.seconds_limit
         datasets.write_csv(csv_path, features, segment_seconds=segment_seconds, seconds_limit=limit)
-    click.echo(
+    _say(
         f"{len(features.tracks)} tracks, {len(features.segments)} rows of "
         f"{len(features.columns)} features{f' -> {csv_path}' if csv_path else ''}; "
         f"{len(features.failures)} failed"

@@ -8,7 +8,7 @@ from typing import Any
 
 import platformdirs
 
-from gtzan_helpers.errors import choose
+from gtzan_helpers.errors import choose, safe
 
 #: GTZAN's ten labels.
 GENRES = tuple(
@@ -20,6 +20,9 @@ SR = 22_050
 
 #: Length of a segment in seconds, where nothing else is asked for.
 SEGMENT_SECONDS = 3.0
+
+#: Characters of a source's name, which is part of names of files.
+LONGEST_NAME = 40
 
 # The random seed of the embedded dataset.
 SYNTHETIC_SEED = 20
@@ -128,5 +131,5 @@ def run_dir(address: str, profile_name: str) -> Path:
     name = address
     if Path(address).is_absolute():
         digest = hashlib.sha256(address.encode(errors="backslashreplace")).hexdigest()
-        name = f"{Path(address).stem}-{digest[:6]}"
+        name = f"{safe(Path(address).stem)[:LONGEST_NAME]}-{digest[:6]}"
     return (checkout() or Path.cwd()) / "runs" / f"{name}-{profile_name}"

@@ -4,6 +4,7 @@ A message names the object, its value and the remedy. The command line prints it
 "error:" and exits with 2; a notebook shows it without a traceback.
 """
 
+import re
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -25,8 +26,43 @@ def reason(error: Exception) -> str:
     return text.splitlines()[0] if text else type(error).__name__
 
 
+# Control characters, line ends, halves of characters, and marks that turn the order of letters.
+_UNSEEN = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
+
+
+def shown(text: object) -> str:
+    """Text in one line that does nothing to a terminal or a page: what cannot be seen is escaped.
+
+    Parameters
+    ----------
+    text : str
+        It may hold names of files, which may hold anything, also bytes that are not UTF-8.
+    """
+    return _UNSEEN.sub(lambda match: match[0].encode("unicode_escape").decode(), str(text))
+
+
+def safe(name: str) -> str:
+    """A name as it may stand in a terminal, on a page and in a table; see `shown`.
+
+    ``<`` would begin an element of a page, so a mark stands for it that looks alike. A spreadsheet
+    takes a cell that begins with one of ``=+-@`` for a formula, if nothing stands before it.
+
+    Parameters
+    ----------
+    name : str
+        Of a label, a track or a source.
+    """
+    text = shown(name).replace("<", "‹")
+    return f"'{text}" if text[:1] in tuple("=+-@") else text
+
+
 class GtzanError(Exception):
     """An expected failure, explained in one line."""
+
+    def __str__(self) -> str:
+        return shown(super().__str__())
 
     def _render_traceback_(self) -> list[str]:
         # IPython shows these lines in place of the traceback.
@@ -84,6 +120,10 @@ class DownloadError(GtzanError):
 
 class WriteError(GtzanError):
     """A file cannot be written."""
+
+
+class WorkerError(GtzanError):
+    """A process that computes for this one has ended before its work."""
 
 
 class NotebookError(GtzanError):

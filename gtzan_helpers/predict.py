@@ -120,6 +120,8 @@ def predict(path: str | Path, model: Fitted | None = None) -> Prediction:
     AudioError
         If the file cannot be used as audio.
     """
+    if str(path) == "-":
+        raise AudioError("-: standard input is not read; save it as a file first")
     model = model or load()
     keep_memory()
     starts, pieces, seconds = [], [], 0.0

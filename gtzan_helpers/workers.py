@@ -5,12 +5,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 import psutil
 from tqdm import tqdm
 
-from gtzan_helpers.errors import SettingError
+from gtzan_helpers.errors import SettingError, WorkerError
 
 # Seconds of work below which further processes take longer to start than they save.
 WORTH_PROCESSES = 20.0
@@ -98,6 +99,8 @@ class Workers:
         ------
         SettingError
             If no scheduler answers, or Dask is not installed.
+        WorkerError
+            If a process is ended from outside.
         """
         import joblib
 
@@ -116,7 +119,13 @@ class Workers:
         # By default idle processes stay for minutes, each with its libraries in memory.
         with joblib.parallel_config("loky", n_jobs=self.jobs, idle_worker_timeout=5):
             calls = (joblib.delayed(function)(*task) for task in rest)
-            yield from joblib.Parallel(return_as="generator")(calls)
+            try:
+                yield from joblib.Parallel(return_as="generator")(calls)
+            except BrokenProcessPool as error:
+                raise WorkerError(
+                    "a worker was ended, for lack of memory or by a signal; what was done is kept: "
+                    "run it again, with fewer processes (--jobs)"
+                ) from error
 
     def _on_cluster(self, calls: Iterable) -> Iterator:
         import joblib

@@ -73,8 +73,11 @@ class FeatureSet:
     can_use_log_mel: ClassVar[bool] = True
     changeable: ClassVar[bool] = False
 
-    def check(self, segment_seconds: float, change: str = "") -> None:
-        """Raise `SettingError` if such segments, or such augmented copies, are not possible."""
+    def check(self, segment_seconds: float, change: str = "", lasts: float = 0.0) -> None:
+        """Raise `SettingError` if such segments, or such augmented copies, are not possible.
+
+        `lasts` is the length of a recording in seconds: one segment of hours needs too much memory.
+        """
         if change and not self.changeable:
             raise SettingError(f"changed copies are made of log_mel and mfcc, not of {self.name!r}")
         if change:
@@ -85,6 +88,9 @@ class FeatureSet:
         if segment_seconds and not MIN_SEGMENT <= segment_seconds <= MAX_SEGMENT:
             bounds = f"{MIN_SEGMENT:g} to {MAX_SEGMENT:g}"
             raise SettingError(f"{given} is not possible: 0 for whole tracks, or {bounds}")
+        if not segment_seconds and lasts > MAX_SEGMENT:
+            most = f"a whole track has {MAX_SEGMENT:g} s at most; ask for segments, or cut it"
+            raise SettingError(f"lasts {lasts:,.0f} s; {most}")
 
     def framed(self, of_log_mel: bool) -> bool:
         """Whether arrays, computed from a log-mel or from audio, have the frames of a log-mel."""
@@ -113,7 +119,7 @@ class FeatureSet:
         NotPossibleError
             If these features are not computed from audio.
         """
-        self.check(segment_seconds, change)
+        self.check(segment_seconds, change, y.size / sr)
         keep_memory()
         return self._from_audio(y, sr, segment_seconds, change)
 
@@ -155,7 +161,7 @@ class FeatureSet:
         SettingError, NotPossibleError
             See `from_audio`.
         """
-        self.check(segment_seconds, change)
+        self.check(segment_seconds, change, log_mel.shape[-1] / frame_rate)
         starts_s, pieces, repeated = segments.split(log_mel, sr=frame_rate, seconds=segment_seconds)
         if change:
             rng = np.random.default_rng(seed)

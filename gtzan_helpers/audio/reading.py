@@ -1,6 +1,7 @@
 """Reading and resampling audio. `y` is always mono, float32, nominally in [-1, 1]."""
 
 import contextlib
+import ctypes
 import os
 import struct
 import sys
@@ -13,6 +14,7 @@ import soundfile
 import soxr
 
 from gtzan_helpers.errors import AudioError
+from gtzan_helpers.files import regular
 
 #: Endings of the files that are taken for audio.
 SUFFIXES = (".wav", ".au", ".flac", ".mp3", ".ogg")
@@ -137,7 +139,7 @@ def _opened(path: str | Path) -> Iterator[soundfile.SoundFile]:
     """Open a recording; errors while it is opened or read become one line with its name."""
     path = Path(path)
     try:
-        if path.stat().st_size == 0:
+        if regular(path).st_size == 0:
             raise AudioError("an empty file (0 bytes); copy or fetch it again")
         _check_complete(*_data_bytes(path), "bytes")
         with _muted():
@@ -165,18 +167,21 @@ _MUTED = threading.Lock()
 
 @contextlib.contextmanager
 def _muted() -> Iterator[None]:
-    """Keep libmpg123 from reporting every damaged frame on stderr."""
-    if sys.__stderr__ is None:  # closed: its number may now belong to another file
-        yield
-        return
+    """Keep libsndfile from reporting damage on stdout, and libmpg123 on stderr."""
+    # Where one is closed, its number may now belong to another file.
+    numbers = [n for n, stream in ((1, sys.__stdout__), (2, sys.__stderr__)) if stream]
     with _MUTED, Path(os.devnull).open("wb") as nowhere:
-        stderr = os.dup(2)
-        os.dup2(nowhere.fileno(), 2)
+        copies = [os.dup(number) for number in numbers]
+        for number in numbers:
+            os.dup2(nowhere.fileno(), number)
         try:
             yield
         finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
+            if os.name == "posix":  # what was said may still wait in C's own buffer
+                ctypes.CDLL(None).fflush(None)
+            for number, copy in zip(numbers, copies, strict=True):
+                os.dup2(copy, number)
+                os.close(copy)
 
 
 def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:

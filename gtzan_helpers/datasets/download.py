@@ -1,28 +1,47 @@
 """Downloading archives: resumed, verified, and only then unpacked.
 
 Addresses, sizes and hashes are in `facts/archives.csv`. GTZAN has no licence; what is downloaded
-stays with the user.
+stays with the user. pooch would give the temporary file, the hash and the rename; resuming, the
+next address, limits of size and speed, and the check against the facts are what it lacks.
+
+Each process works in a hidden folder of its own, and renames the finished dataset. A partial
+archive in `downloads` belongs to nobody: whoever resumes it first moves it to its own folder.
 """
 
+import contextlib
 import csv
+import hashlib
 import lzma
+import os
+import platform
 import shutil
 import tarfile
+import tempfile
+import time
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import psutil
 import requests
+import urllib3
 from tqdm import tqdm
 
 from gtzan_helpers import config
-from gtzan_helpers.errors import DAMAGED_FILE, DownloadError, choose
-from gtzan_helpers.files import file_hash
+from gtzan_helpers.audio.reading import SUFFIXES
+from gtzan_helpers.datasets.audit import expected_tracks
+from gtzan_helpers.datasets.kinds.folders import INNER_FOLDERS
+from gtzan_helpers.errors import DAMAGED_FILE, DownloadError, WriteError, choose, reason
+from gtzan_helpers.files import file_hash, sync
 
 # The largest size of an archive, packed or unpacked, in bytes; GTZAN takes 1.3 GB.
 MAX_UNPACKED = 4 * 2**30
+
+# The largest size of a track in bytes; GTZAN's have 1.4 MB.
+MAX_TRACK = 2**24
 
 # The largest number of files in an archive; GTZAN's has 2000.
 MAX_MEMBERS = 20_000
@@ -33,7 +52,18 @@ DAMAGED_ARCHIVE = (*DAMAGED_FILE, tarfile.TarError, lzma.LZMAError, LookupError)
 # Seconds to wait for a server's answer.
 TIMEOUT = 30
 
+# A server that sends fewer bytes a second, over so many seconds, is given up.
+MIN_SPEED = 10_000
+SPEED_SECONDS = 60
+
 BLOCK = 1 << 18
+
+# Broken in some copies, and left out of others.
+FAULTY_TRACK = "jazz/jazz.00054"
+
+
+class BrokenOffError(DownloadError):
+    """A failure after which what came so far is worth keeping."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +79,10 @@ class Archive:
         return self.address.split("/")[2]
 
     @property
-    def max_bytes(self) -> int:
-        return self.n_bytes or MAX_UNPACKED
+    def part(self) -> str:
+        """Name of the partial file; without a hash it cannot be resumed, and is not kept."""
+        ending = ".part" if self.sha256 else ""
+        return f"{self.sha256[:8]}-{PurePosixPath(self.address).name}{ending}"
 
 
 def archives(name: str) -> list[Archive]:
@@ -88,139 +120,202 @@ def fetch(
     Returns
     -------
     Path
-        The dataset's folder.
+        The dataset's folder, with all its tracks.
 
     Raises
     ------
     DownloadError
-        If no address gives the right archive. A partial download is kept for the next attempt;
-        nothing is partly unpacked.
+        If no address gives the right archive, or there is another folder in its place. A partial
+        download is kept for the next attempt; nothing is partly unpacked.
+    WriteError
+        If the folder cannot be written: a full disk, a read-only folder.
     """
-    root = Path(to).expanduser() if to else config.data_dir()
-    target, temporary = root / name, root / f".{name}.unpacking"
-    options = archives(name) if sources is None else sources
-    parts = {archive: _part(archive, root / "downloads") for archive in options}
-    if target.exists():
-        if not (target.is_dir() and any(target.iterdir())):
-            raise DownloadError(f"{target}: there is something without music; remove it first")
-        # What an earlier call that was killed at its very end could not remove.
-        shutil.rmtree(temporary, ignore_errors=True)
-        for part in parts.values():
-            part.unlink(missing_ok=True)
-        return target
-    failures = []
-    for archive, part in parts.items():
-        try:
-            _download(archive, part)
-            _unpack(part, temporary, target)
-            part.unlink()
-            return target
-        except DownloadError as error:
-            failures.append(str(error))
+    root = Path(os.path.expanduser(to)) if to else config.data_dir()  # noqa: PTH111 - never fails
+    options = list(archives(name) if sources is None else sources)
+    target = root / name
+    try:
+        _sweep(root, name)
+        if not target.exists():
+            _install(target, options)
+        if missing := _missing(target):
+            lack = f"{len(missing)} of {name}'s {len(expected_tracks(name))} tracks are missing"
+            raise DownloadError(f"{target}: {lack}; move it away, and fetch {name} again")
+        for archive in options:
+            (root / "downloads" / archive.part).unlink(missing_ok=True)
+    except OSError as error:
+        cause = f"cannot be written ({error.strerror or error})"
+        raise WriteError(f"{root}: {cause}; make room, or choose another place") from error
+    return target
+
+
+def _missing(folder: Path) -> list[str]:
+    """The tracks that a folder lacks of the dataset of its name."""
+    paths = (path for inner in INNER_FOLDERS for path in (folder / inner).glob("*/*"))
+    files = (p for p in paths if p.suffix.lower() in SUFFIXES and p.is_file() and p.stat().st_size)
+    held = {f"{path.parent.name}/{path.stem}" for path in files}
+    return sorted(set(expected_tracks(folder.name).index) - held - {FAULTY_TRACK})
+
+
+def _install(target: Path, options: list[Archive]) -> None:
+    """Download and unpack a dataset in a folder of this process, and move it to its place."""
+    root, name, failures = target.parent, target.name, []
+    (root / "downloads").mkdir(parents=True, exist_ok=True)
+    # Process numbers are unique on one machine only, and folders may be shared.
+    owner = f".{name}.{platform.node()}.{os.getpid()}."
+    work = Path(tempfile.mkdtemp(prefix=owner, dir=root))
+    try:
+        for archive in options:
+            part = work / archive.part
+            with contextlib.suppress(FileNotFoundError):
+                (root / "downloads" / part.name).replace(part)
+            try:
+                _download(archive, part)
+                _unpack(archive, part, work / name)
+            except DownloadError as error:
+                failures.append(f"{archive.host} {error}")
+                if not isinstance(error, BrokenOffError):
+                    part.unlink(missing_ok=True)
+                continue
+            try:
+                (work / name).rename(target)
+            except OSError:
+                if not target.exists():  # else another process was faster
+                    raise
+            return sync(root)
+    finally:
+        _leave(work)
     raise DownloadError(f"{name}: {'; '.join(failures)}; or unpack it to {target} yourself")
+
+
+def _sweep(root: Path, name: str) -> None:
+    """Clear the folders of dead processes."""
+    for work in root.glob(f".{name}.{platform.node()}.*.*"):
+        pid = work.name.split(".")[-2]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            _leave(work)
+
+
+def _leave(work: Path) -> None:
+    """Remove a process's folder; partial archives go where the next process finds them."""
+    with contextlib.suppress(OSError):  # another process may be at it, too
+        for part in work.glob("*.part"):
+            part.replace(work.parent / "downloads" / part.name)
+    shutil.rmtree(work, ignore_errors=True)
 
 
 # Downloading
 
 
-def _part(archive: Archive, folder: Path) -> Path:
-    """The file for an archive until it is unpacked."""
-    name = PurePosixPath(archive.address).name
-    return folder / f"{(archive.sha256 or 'unhashed')[:8]}-{name}.part"
-
-
 def _download(archive: Archive, part: Path) -> None:
-    """Download an archive, resuming an earlier attempt, and verify its size and hash."""
-    part.parent.mkdir(parents=True, exist_ok=True)
-    if not archive.n_bytes or not part.exists() or part.stat().st_size < archive.n_bytes:
+    """Download an archive, or what a part lacks of it, and verify its size and hash."""
+    size = part.stat().st_size if part.exists() and archive.sha256 else 0
+    if not size or size < archive.n_bytes:
         try:
-            _transfer(archive, part)
-        except requests.Timeout as error:
-            raise DownloadError(f"{archive.host} did not answer within {TIMEOUT} s") from error
-        except requests.RequestException as error:
-            status = getattr(error.response, "status_code", None)
+            _transfer(archive, part, size)
+        except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
+            raise BrokenOffError(f"did not answer within {TIMEOUT} s") from error
+        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+            status = getattr(getattr(error, "response", None), "status_code", None)
             fault = f"answered {status}" if status else "could not be reached, or broke off"
-            raise DownloadError(f"{archive.host} {fault}") from error
-    size = part.stat().st_size
-    fault = _wrong_size(archive, size)
+            raise BrokenOffError(f"{fault} ({type(error).__name__})") from error
+    fault = _wrong_size(archive, part.stat().st_size)
     if not fault and archive.sha256 and file_hash(part, "sha256") != archive.sha256:
         fault = f"sent another file (its sha256 is not {archive.sha256[:12]}...)"
     if fault:
-        if size >= archive.n_bytes:  # a shorter one is resumed
-            part.unlink()
-        raise DownloadError(f"{archive.host} {fault}")
+        raise DownloadError(fault)
 
 
-def _transfer(archive: Archive, part: Path) -> None:
-    # Part of an archive that may have changed since cannot be resumed.
-    size = part.stat().st_size if part.exists() and archive.sha256 else 0
-    headers = {"Range": f"bytes={size}-"} if size else {}
-    with requests.get(archive.address, headers=headers, stream=True, timeout=TIMEOUT) as response:
+def _transfer(archive: Archive, part: Path, size: int) -> None:
+    """Write what a server sends behind the first `size` bytes of a part, or in their place."""
+    session = requests.Session()
+    session.headers["Accept-Encoding"] = "identity"
+    if size:
+        session.headers["Range"] = f"bytes={size}-"
+    if archive.address.startswith("https:"):
+        del session.adapters["http://"]
+    # requests would read the text of a redirect, which may be endless.
+    session.hooks["response"] = [lambda answer, **_: answer.close() if answer.is_redirect else None]
+    with session, session.get(archive.address, stream=True, timeout=TIMEOUT) as response:
+        resumed, sent = response.status_code == 206, response.headers.get("Content-Range", "")
+        if response.status_code == 416 or (resumed and not sent.startswith(f"bytes {size}-")):
+            raise DownloadError(f"does not send what follows byte {size:,}")
         response.raise_for_status()
-        resumed = response.status_code == 206
         size = size if resumed else 0
         length = response.headers.get("Content-Length", "")
         total = size + int(length) if length.isdecimal() and int(length) else archive.n_bytes
         # A login page, say, must not be taken for the beginning of the archive.
         if total and (fault := _wrong_size(archive, total)):
-            raise DownloadError(f"{archive.host} {fault}")
+            raise BrokenOffError(fault)
         bar = tqdm(None, part.stem, total, initial=size, unit="B", unit_scale=True, disable=None)
         with part.open("ab" if resumed else "wb") as file, bar:
-            for block in response.iter_content(BLOCK):
+            since, before = time.monotonic(), size
+            while block := response.raw.read1(BLOCK, decode_content=False):
                 file.write(block)
                 bar.update(len(block))
-                if file.tell() > archive.max_bytes:
+                if file.tell() > (archive.n_bytes or MAX_UNPACKED):
                     break  # another file
+                if (seconds := time.monotonic() - since) > SPEED_SECONDS:
+                    if file.tell() - before < MIN_SPEED * seconds:
+                        raise BrokenOffError(f"sends fewer than {MIN_SPEED:,} bytes a second")
+                    since, before = time.monotonic(), file.tell()
 
 
 def _wrong_size(archive: Archive, n_bytes: int) -> str:
     """What is wrong with a size that was declared or received; empty where nothing is."""
     if n_bytes < archive.n_bytes:
         return f"sent {n_bytes:,} of {archive.n_bytes:,} bytes"
-    return f"sent more than {archive.max_bytes:,} bytes" if n_bytes > archive.max_bytes else ""
+    most = archive.n_bytes or MAX_UNPACKED
+    return f"sent more than {most:,} bytes" if n_bytes > most else ""
 
 
 # Unpacking
 
 
-def _unpack(path: Path, temporary: Path, target: Path) -> None:
-    """Unpack the labelled folders of an archive, all or nothing."""
-    shutil.rmtree(temporary, ignore_errors=True)
+def _unpack(archive: Archive, part: Path, folder: Path) -> None:
+    """Write the tracks of the dataset that `folder` is named by, and no other member."""
+    shutil.rmtree(folder, ignore_errors=True)
+    expected = expected_tracks(folder.name)
+    for track, suffix, content in _tracks(archive, part, set(expected.index)):
+        if not archive.sha256 and hashlib.md5(content).hexdigest() != expected[track]:
+            raise DownloadError(f"sent another {track}{suffix} than GTZAN's")
+        path = folder / "genres" / f"{track}{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    if missing := _missing(folder):
+        raise DownloadError(f"sent an archive without {missing[0]} (and {len(missing) - 1} more)")
+    for path in folder.rglob("*"):
+        sync(path)
+
+
+def _tracks(archive: Archive, part: Path, wanted: set[str]) -> Iterator[tuple[str, str, bytes]]:
+    """Yield ``<label>/<id>``, suffix and content of each wanted track in an archive."""
+    n_bytes = 0
     try:
-        if tarfile.is_tarfile(path):
-            with tarfile.open(path) as tar:
-                members = _checked(path, ((member.name, member.size, member) for member in tar))
-                # The `data` filter also refuses devices, and links out of the folder.
-                tar.extractall(temporary, members=members, filter="data")
-        elif zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                infos = ((info.filename, info.file_size, info) for info in archive.infolist())
-                # No more is unpacked than was declared, and links become plain files.
-                archive.extractall(temporary, members=_checked(path, infos))
-        else:
-            raise DownloadError(f"{path.name} is neither a tar nor a zip archive")
-        genres = next(temporary.rglob("genres"), None)
-        if genres is None:
-            raise DownloadError(f"{path.name} holds no folder `genres`")
-        genres.parent.replace(target)
+        # One by one: in a tar the next member is behind all the bytes of this one.
+        for n_members, (name, size, opener) in enumerate(_members(archive, part), start=1):
+            n_bytes += size
+            if size < 0 or n_bytes > MAX_UNPACKED or n_members > MAX_MEMBERS:
+                raise DownloadError("sent an archive that would unpack to too much")
+            path = PurePosixPath(name)
+            track, suffix = f"{path.parent.name}/{path.stem}", path.suffix.lower()
+            if track in wanted and suffix in SUFFIXES and size <= MAX_TRACK:
+                wanted.remove(track)
+                yield track, suffix, opener().read()
     except DAMAGED_ARCHIVE as error:
-        raise DownloadError(f"{path.name} cannot be unpacked ({error})") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        raise DownloadError(f"sent what cannot be unpacked ({reason(error)})") from error
 
 
-def _checked(path: Path, members: Iterable[tuple[str, int, Any]]) -> list[Any]:
-    """Check names and declared sizes one by one: in a tar the next is behind all the bytes."""
-    n_bytes, wanted = 0, []
-    for n_members, (name, size, member) in enumerate(members, start=1):
-        n_bytes += size
-        if size < 0 or n_bytes > MAX_UNPACKED:
-            raise DownloadError(f"{path.name} would unpack to {n_bytes:,} bytes or more; refused")
-        if n_members > MAX_MEMBERS:
-            raise DownloadError(f"{path.name} holds more than {MAX_MEMBERS:,} files; refused")
-        inside = PurePosixPath(name)
-        if ".." in inside.parts or inside.is_absolute():
-            raise DownloadError(f"{path.name} would write outside its folder: {name}")
-        if not inside.name.startswith("._"):  # macOS stores such a file beside every other
-            wanted.append(member)
-    return wanted
+def _members(archive: Archive, part: Path) -> Iterator[tuple[str, int, Callable[[], Any]]]:
+    """Yield name, declared size and opener of each member; links and devices have no name.
+
+    An address that ends in ``.zip`` is a zip, any other a gzipped tar.
+    """
+    if archive.address.endswith(".zip"):
+        with zipfile.ZipFile(part) as packed:
+            for info in packed.infolist():  # a link becomes a plain file
+                yield info.filename, info.file_size, partial(packed.open, info)
+    else:
+        with tarfile.open(part, "r:gz") as tar:
+            for member in tar:
+                name = member.name if member.isreg() else ""
+                yield name, member.size, partial(tar.extractfile, member)

@@ -1,7 +1,6 @@
 """Features of all tracks of a source: computed in parallel, cached, every failure in a table."""
 
 import hashlib
-import io
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ from gtzan_helpers import config, datasets
 from gtzan_helpers.audio.feature_sets import FRAME_PERIOD, FeatureSet, SegmentFeatures
 from gtzan_helpers.audio.segments import repeat_or_cut
 from gtzan_helpers.errors import AudioError, GtzanError, NotPossibleError, WriteError
-from gtzan_helpers.files import cached
+from gtzan_helpers.files import cached, file_hash
 from gtzan_helpers.workers import Workers, progress_bar
 
 # What features depend on, beside the track and the feature set: names and numbers.
@@ -133,34 +132,28 @@ def _entry(folder: Path, md5: Any) -> Path:
 
 def _compute(entry: Path, describe: Describe, track: Any) -> str:
     """Compute one track into the cache; returns the reason where that is not possible."""
-    try:
-        _load_or_make(entry, describe, track)
-    except WriteError:
-        raise
-    except GtzanError as error:
-        return str(error).removeprefix(f"{track}: ")
-    return ""
+    part = _load_or_make(entry, describe, track)
+    return part if isinstance(part, str) else ""
 
 
-def _load_or_make(entry: Path, describe: Describe, track: Any) -> SegmentFeatures:
-    def make() -> SegmentFeatures:
+def _load_or_make(entry: Path, describe: Describe, track: Any) -> SegmentFeatures | str:
+    def make() -> dict[str, Any]:
         part = describe(track)
         if not np.isfinite(part.values).all():
             raise AudioError("gives features that are not finite; please report this file")
-        return part
+        if isinstance(track, str) and file_hash(track) != entry.stem:
+            raise AudioError("changed while it was read; run again")
+        return vars(part)
 
-    return cached(entry, make, load=_load, save=_save)
-
-
-def _save(path: Path, part: SegmentFeatures) -> None:
-    content = io.BytesIO()  # numpy 2.0 leaves its own file open on a full disk
-    np.savez(content, starts_s=part.starts_s, values=part.values, repeated=np.array(part.repeated))
-    path.write_bytes(content.getvalue())
-
-
-def _load(path: Path) -> SegmentFeatures:
-    with np.load(path, allow_pickle=False) as stored:
-        return SegmentFeatures(stored["starts_s"], stored["values"], bool(stored["repeated"]))
+    try:
+        arrays = cached(entry, make, of=f"{entry.parents[1].name} {entry.stem}")
+    except WriteError:
+        raise
+    except MemoryError:
+        return "needs more memory than there is; cut it into pieces"
+    except (GtzanError, OSError) as error:
+        return str(error).removeprefix(f"{track}: ")
+    return SegmentFeatures(arrays["starts_s"], arrays["values"], bool(arrays["repeated"]))
 
 
 def assemble(

@@ -22,7 +22,7 @@ from gtzan_helpers.audio import feature_sets, reading
 from gtzan_helpers.audio.feature_sets import FeatureSet
 from gtzan_helpers.datasets import Features, Settings, facts
 from gtzan_helpers.datasets.embedded.plan import planned_facts
-from gtzan_helpers.errors import NotPossibleError, SourceError, reason
+from gtzan_helpers.errors import NotPossibleError, SourceError, reason, safe
 from gtzan_helpers.workers import Workers
 
 #: Columns of a table of tracks; NA where a source does not know.
@@ -79,9 +79,10 @@ class Source(ABC):
         return path if path.is_file() and path.suffix.lower() in cls.suffixes else None
 
     @classmethod
-    def files(cls, place: Path) -> Iterable[Path]:
-        """The files of the data at `place`."""
-        return [place]
+    def files(cls, place: Path) -> Iterable[tuple[str, int, int]]:
+        """Path, size and time of change of each file of the data at `place`."""
+        stat = place.stat()
+        return [(str(place), stat.st_size, stat.st_mtime_ns)]
 
     # Tracks
 
@@ -128,6 +129,18 @@ class Source(ABC):
         lines = sorted("\t".join(row) for row in columns.itertuples(index=False))
         # File names need not be valid UTF-8.
         return hashlib.sha256("\n".join(lines).encode(errors="backslashreplace")).hexdigest()
+
+    def holds(self, path: str | Path) -> bool:
+        """Whether a file is one of the source's own, under whatever name.
+
+        Parameters
+        ----------
+        path : str or Path
+            It need not exist.
+        """
+        path = Path(path).expanduser()
+        files = [Path(own) for own, _, _ in self.files(self.path)]
+        return path.exists() and any(own.exists() and path.samefile(own) for own in files)
 
     # Features
 
@@ -363,6 +376,10 @@ def open_source(source: str | Path | Source, *, profile: str = "quick", jobs: in
         if place := kind.find(path):
             return _open(kind, place, name, where, settings)
     if path.is_dir():
+        try:
+            os.scandir(path).close()
+        except OSError as error:
+            raise SourceError(f"{path}: a folder that cannot be read ({error.strerror})") from error
         endings = f"{path.name}/<label>/*{{{','.join(suffix[1:] for suffix in reading.SUFFIXES)}}}"
         raise SourceError(f"{path}: no audio in labelled folders; expected {endings}")
     raise SourceError(f"{source}: neither a folder nor a .npz pack nor a .csv table")
@@ -386,7 +403,7 @@ def address(source: str | Path | Source) -> str:
 def _open(
     kind: type[Source], place: Path, name: str, where: str, profile: config.Profile
 ) -> Source:
-    return _opened(kind, place, name, where, profile, tuple(map(_state, kind.files(place))))
+    return _opened(kind, place, name, where, profile, tuple(kind.files(place)))
 
 
 @lru_cache(maxsize=8)
@@ -395,6 +412,8 @@ def _opened(
 ) -> Source:
     source = kind(place, name, profile)
     source.address = where
+    if source.name.startswith("synthetic") and not source.synthetic:
+        source.name = f"own_{source.name}"  # results are known by their source's name
     return source
 
 
@@ -413,13 +432,8 @@ def _locate(where: str) -> tuple[Path, str]:
     if not exists:
         ways = "synthetic, mini, gtzan, a folder of labelled folders, a .npz pack, a .csv table"
         raise SourceError(f"{where}: no such folder or file; use {ways}")
-    return path, path.resolve().name if path.is_dir() else path.stem
-
-
-def _state(path: Path) -> tuple[str, int, int]:
-    """Absolute path, size and time of change of a file; of a broken link its own."""
-    stat = path.stat() if path.exists() else path.lstat()
-    return str(path.absolute()), stat.st_size, stat.st_mtime_ns
+    name = path.resolve().name if path.is_dir() else path.stem
+    return path, safe(name)[: config.LONGEST_NAME]
 
 
 def _sample(tracks: pd.DataFrame, limit: int | None) -> pd.DataFrame:

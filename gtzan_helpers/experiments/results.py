@@ -14,7 +14,7 @@ import pandas as pd
 
 from gtzan_helpers import files
 from gtzan_helpers.datasets import splits
-from gtzan_helpers.errors import DAMAGED_FILE, SourceError, reason
+from gtzan_helpers.errors import DAMAGED_FILE, SourceError, reason, shown
 from gtzan_helpers.evaluation import Scores, by_track, score
 
 
@@ -61,9 +61,15 @@ class Row:
             share = field.name.endswith(("accuracy", "_f1")) and value is not None
             if share and (float(value) < 0 or float(value) > 1):
                 raise ValueError(f"{field.name} {value!r} is no share")
+            if isinstance(value, str) and value != shown(value):
+                raise ValueError(f"{field.name} {value!r} is more than a line")
+            if isinstance(value, int | float) and abs(value) >= LARGEST:
+                raise ValueError(f"{field.name} is no number that a table holds")
+        if Path(self.source).name != self.source:
+            raise ValueError(f"source {self.source!r} is no name")
         if self.status not in STATUSES or self.protocol not in splits.PROTOCOLS:
             raise ValueError(f"status {self.status!r}, protocol {self.protocol!r}")
-        if self.status == "measured" and self.track_accuracy is None:
+        if self.status == "measured" and pd.isna(self.track_accuracy):
             raise ValueError("measured, without an accuracy")
 
     @property
@@ -71,6 +77,9 @@ class Row:
         """Name of the files that belong to this row."""
         return stem(self.system_id, self.source, self.protocol, self.seed)
 
+
+# Beyond it, whole numbers do not fit into a table's columns.
+LARGEST = 2**63
 
 STATUSES = ("measured", "control", "not_measured")
 

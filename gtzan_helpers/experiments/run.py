@@ -17,7 +17,14 @@ import pandas as pd
 
 from gtzan_helpers import config, files
 from gtzan_helpers.datasets import Features, LostSource, Source, address, open_source, splits
-from gtzan_helpers.errors import DAMAGED_FILE, GtzanError, NotPossibleError, SourceError, choose
+from gtzan_helpers.errors import (
+    DAMAGED_FILE,
+    GtzanError,
+    NotPossibleError,
+    SettingError,
+    SourceError,
+    choose,
+)
 from gtzan_helpers.experiments import results
 from gtzan_helpers.experiments.measuring import Measurement
 from gtzan_helpers.experiments.results import Predictions, Rows
@@ -58,9 +65,13 @@ def start(
     ------
     NotPossibleError
         If the source does not give what is needed.
+    SettingError
+        If the seed cannot be one.
     SourceError
         If there is no such source.
     """
+    if not (isinstance(seed, int) and 0 <= seed < 2**32):
+        raise SettingError(f"seed {seed!r} is no whole number from 0 to {2**32 - 1}")
     opened, folder = _open(source, profile, run_dir)
     if reason := opened.lacks(needs):
         raise NotPossibleError(reason)
@@ -119,9 +130,15 @@ def keep_source(folder: Path, source: Source) -> None:
 
     Raises
     ------
+    SettingError
+        If the folder lies in that of the source, which nothing is written into.
     SourceError
         If the folder holds a run on another source.
     """
+    if folder.resolve().is_relative_to(source.path.resolve()):
+        raise SettingError(
+            f"{folder}: lies in the source's folder; choose another (--out, run_dir)"
+        )
     path = folder / "source.json"
     about = {name: getattr(source, name) for name in ("name", "address", "synthetic")}
     with contextlib.suppress(*DAMAGED_FILE):
@@ -148,6 +165,8 @@ def _stored_source(folder: Path, reason: str, profile: config.Profile) -> Source
         tracks = pd.read_csv(
             folder / "tracks.csv", dtype=types, keep_default_na=False, na_values=[""]
         )
+        if Path(about["name"]).name != about["name"]:
+            return None
         return LostSource(about["name"], tracks, reason, profile, synthetic=about["synthetic"])
     except DAMAGED_FILE:
         return None

@@ -4,13 +4,15 @@ Every pipeline begins with a scaler that is fitted to the training set only. Tau
 """
 
 import importlib
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import skops.io
+from scipy.sparse import issparse
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.decomposition import PCA
@@ -46,6 +48,11 @@ ESTIMATORS: Mapping[str, str] = {
     "SVC": "sklearn.svm",
     "XGBClassifier": "xgboost",
 }
+
+
+# Estimators that files of models consist of.
+PARTS = {*ESTIMATORS, "LogVariances", "Pipeline", "StandardScaler"}
+PARTS |= {"DecisionTreeClassifier", "DecisionTreeRegressor", "DummyClassifier"}
 
 
 class ClassMixtures(ClassifierMixin, BaseEstimator):
@@ -147,7 +154,7 @@ class FittedClassical(Fitted):
         """Empty for models of arrays, which take hundreds of megabytes."""
         return self.ending if self.inputs.features in TABLES else ""
 
-    def probabilities(self, values: np.ndarray) -> np.ndarray:
+    def _probabilities(self, values: np.ndarray) -> np.ndarray:
         """Predict the probability of each label, shape (n_examples, n_labels).
 
         An estimator without probabilities (a support vector machine) gives the softmax of its
@@ -165,10 +172,111 @@ class FittedClassical(Fitted):
         skops.io.dump(self.model, path)
 
     @staticmethod
-    def _read(path: str | Path) -> tuple[Any, int]:
+    def _read(path: str | Path, shape: tuple[int, ...]) -> tuple[Any, int]:
         unknown = skops.io.get_untrusted_types(file=path)
         model = skops.io.load(path, [name for name in unknown if name in TRUSTED])
+        for part in _parts(model):
+            name = type(part).__name__
+            foreign = isinstance(part, BaseEstimator) and name not in PARTS
+            if foreign or issparse(part) or not FITTING.get(name, _fits)(part, shape[0]):
+                raise ValueError(f"its {name} does not fit in, or together")
         return model, len(model.classes_)
+
+
+# What is in a file: skops checks types, but compiled code trusts numbers, too
+
+
+def _parts(model: Any) -> Iterator[Any]:
+    """Everything that a model consists of."""
+    waiting, seen = [model], {id(model): model}
+    while waiting:
+        yield (part := waiting.pop())
+        if isinstance(part, list | tuple | set):
+            inner = list(part)
+        elif isinstance(part, np.ndarray):
+            inner = part.ravel().tolist() if part.dtype == object else []
+        else:
+            inner = [*(part if isinstance(part, dict) else getattr(part, "__dict__", {})).values()]
+        new = {id(each): each for each in inner if id(each) not in seen}
+        seen |= new
+        waiting += new.values()
+
+
+def _fits(part: Any, width: int) -> bool:
+    return True
+
+
+def _nodes_fit(width: int, left: Any, right: Any, feature: Any, value: Any) -> bool:
+    """Whether the nodes of a tree are leaves, or ask for a feature and lead to later nodes."""
+    left, right, feature = np.asarray(left), np.asarray(right), np.asarray(feature)
+    nodes = np.arange(left.size)
+    inner = (nodes < left) & (left < nodes.size) & (nodes < right) & (right < nodes.size)
+    inner &= (feature >= 0) & (feature < width)
+    sound = inner | ((left == -1) & (right == -1))
+    return bool(nodes.size and sound.all() and np.isfinite(value).all())
+
+
+def _tree_fits(tree: Any, width: int) -> bool:
+    # A tree that claims more nodes than it has must not even be looked at.
+    return tree.capacity == tree.node_count and _nodes_fit(
+        width, tree.children_left, tree.children_right, tree.feature, tree.value
+    )
+
+
+def _boosting_fits(model: Any, width: int) -> bool:
+    start = model._raw_predict_init(np.zeros((1, width), np.float32))
+    shapes = {tree.tree_.value.shape[1:] for tree in model.estimators_.flat}
+    return start.shape == (1, model.estimators_.shape[1]) and shapes == {(1, 1)}
+
+
+def _booster_fits(booster: Any, width: int) -> bool:
+    learner = json.loads(booster.save_raw("json"))["learner"]
+    model, parameters = learner["gradient_booster"]["model"], learner["learner_model_param"]
+    trees, n_classes = model["trees"], max(1, int(parameters["num_class"]))
+    columns = ("left_children", "right_children", "split_indices", "split_conditions")
+    return (
+        learner["objective"]["name"] in ("multi:softprob", "binary:logistic")
+        and int(parameters["num_feature"]) == width
+        and len(trees) == len(model["tree_info"]) == model["iteration_indptr"][-1]
+        and all(0 <= number < n_classes for number in model["tree_info"])
+        and all(not any(tree["split_type"]) for tree in trees)
+        and all(_nodes_fit(width, *(tree[name] for name in columns)) for tree in trees)
+    )
+
+
+def _svc_fits(svc: Any, width: int) -> bool:
+    n, k = len(svc.support_vectors_), len(svc.classes_)
+    pairs = (k * (k - 1) // 2,)
+    return (
+        svc.kernel in ("linear", "poly", "rbf", "sigmoid")
+        and (svc._impl, svc._sparse) == ("c_svc", False)
+        and svc.support_vectors_.shape == (n, width)
+        and (svc.support_.shape, svc._dual_coef_.shape) == ((n,), (k - 1, n))
+        and svc._n_support.shape == (k,)
+        and svc._n_support.min() >= 0
+        and svc._n_support.sum() == n
+        and svc._intercept_.shape == pairs
+        and svc._probA.shape == svc._probB.shape
+        and svc._probA.shape in ((0,), pairs)
+    )
+
+
+def _neighbours_fit(model: Any, width: int) -> bool:
+    examples, labels = model._fit_X, model._y
+    fits = examples.ndim == 2 and examples.shape == (len(labels), width) and labels.ndim == 1
+    known = labels.min() >= 0 and labels.max() < len(model.classes_)
+    brute = (model._fit_method, model._tree, model.outputs_2d_) == ("brute", None, False)
+    return fits and known and brute and model.effective_metric_ == "euclidean"
+
+
+# Whether the numbers of a part fit together, by its type, for examples of so many features.
+FITTING: Mapping[str, Callable[[Any, int], bool]] = {
+    "Booster": _booster_fits,
+    "GradientBoostingClassifier": _boosting_fits,
+    "KNeighborsClassifier": _neighbours_fit,
+    "SVC": _svc_fits,
+    "Tree": _tree_fits,
+}
 
 
 def fit(learner: Classical, task: Task) -> FittedClassical:

@@ -16,6 +16,9 @@ from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
 
 _NAME = "gtzan.json"
 
+# Numbers that an example, or a layer's output for it, may consist of.
+LARGEST = 1 << 24
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -56,8 +59,10 @@ class Inputs:
             cause = "are not two or more different words; name the folders of a dataset so"
             raise NotPossibleError(f"labels {list(self.labels)} {cause}")
         numbers = (self.segment_seconds, self.frame_period or 0.0, self.temperature, self.threshold)
-        if not all(0 <= number < math.inf for number in numbers) or self.temperature == 0:
+        if not all(0 <= number < 1e6 for number in numbers) or self.temperature == 0:
             raise SourceError(f"lengths, temperature and threshold {numbers} are not possible")
+        if min(self.shape) < 1 or math.prod(self.shape) > LARGEST:
+            raise SourceError(f"examples of shape {self.shape} are not possible")
 
     def refuse_other(self, other: "Inputs") -> None:
         """Compare with other inputs; labels may differ.
@@ -93,7 +98,7 @@ class Inputs:
     @classmethod
     def out_of(cls, path: str | Path) -> "Inputs":
         """Read the inputs from the file of a model."""
-        with zipfile.ZipFile(path) as archive:
+        with files.archive(path) as archive:
             stored: dict[str, Any] = json.loads(archive.read(_NAME))
         stored |= {name: tuple(value) for name, value in stored.items() if isinstance(value, list)}
         return cls(**stored)
@@ -130,7 +135,6 @@ class Fitted(ABC):
         """Number of trainable weights; None for classical models."""
         return None
 
-    @abstractmethod
     def probabilities(self, values: np.ndarray) -> np.ndarray:
         """Predict the probability of each label.
 
@@ -141,7 +145,22 @@ class Fitted(ABC):
         Returns
         -------
         ndarray, shape (n_examples, n_labels)
+
+        Raises
+        ------
+        SettingError
+            If a network is given examples of another shape than in training.
+        SourceError
+            If examples or probabilities are not finite.
         """
+        probabilities = self._probabilities(values)
+        if not np.isfinite(probabilities).all():
+            raise SourceError("the model gives probabilities that are not finite; train it again")
+        return probabilities
+
+    @abstractmethod
+    def _probabilities(self, values: np.ndarray) -> np.ndarray:
+        """Predict, unchecked."""
 
     def hidden(self, values: np.ndarray, layer: str) -> np.ndarray:
         """Output of one of a network's layers, shape (n_examples, n_units).
@@ -184,8 +203,8 @@ class Fitted(ABC):
 
     @staticmethod
     @abstractmethod
-    def _read(path: str | Path) -> tuple[Any, int]:
-        """Read the bare model; it and its number of outputs."""
+    def _read(path: str | Path, shape: tuple[int, ...]) -> tuple[Any, int]:
+        """Read the bare model, for examples of that shape; it and its number of outputs."""
 
 
 def load(path: str | Path) -> Fitted:
@@ -208,12 +227,13 @@ def load(path: str | Path) -> Fitted:
     kind = models.training.FittedNetwork if is_network else models.classical.FittedClassical
     try:
         inputs = Inputs.out_of(path)
-        model, n_outputs = kind._read(path)
+        model, n_outputs = kind._read(path, inputs.shape)
+        if n_outputs != len(inputs.labels):
+            raise ValueError(f"{n_outputs} outputs for {len(inputs.labels)} labels; train it again")
+        loaded = kind(model, inputs)
+        loaded.probabilities(np.zeros((1, *inputs.shape)))
     except FileNotFoundError as error:
         raise SourceError(f"{path}: there is no such model; `gtzan run` makes models") from error
-    except (errors.GtzanError, *errors.DAMAGED_FILE) as error:
+    except Exception as error:  # whatever three libraries raise for parts that do not fit
         raise SourceError(f"{path}: not a model of this series ({errors.reason(error)})") from error
-    if n_outputs != len(inputs.labels):
-        counts = f"{n_outputs} outputs for {len(inputs.labels)} labels"
-        raise SourceError(f"{path}: the model has {counts}; train it again")
-    return kind(model, inputs)
+    return loaded

@@ -4,9 +4,11 @@ Arrays stay as small as they were stored (bytes, half precision); only the curre
 into 32-bit numbers. Taught in notebook 04.
 """
 
+import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,11 @@ import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 
+from gtzan_helpers import files
 from gtzan_helpers.audio.changes import augment_log_mel, mixup
 from gtzan_helpers.audio.spectra import DB_RANGE
 from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
-from gtzan_helpers.models import classical, networks
+from gtzan_helpers.models import classical, fitted, networks
 from gtzan_helpers.models.backend import keras
 from gtzan_helpers.models.fitted import Fitted, Inputs
 from gtzan_helpers.models.learners import Network, Task
@@ -43,16 +46,7 @@ class FittedNetwork(Fitted):
         """Number of trainable weights."""
         return int(sum(math.prod(weight.shape) for weight in self.model.trainable_weights))
 
-    def probabilities(self, values: np.ndarray) -> np.ndarray:
-        """Predict the probability of each label, shape (n_examples, n_labels), float32.
-
-        Raises
-        ------
-        SettingError
-            If the examples have another shape than those of training.
-        SourceError
-            If they hold values that are not finite.
-        """
+    def _probabilities(self, values: np.ndarray) -> np.ndarray:
         return _predicted(self.model, _checked(values, self.inputs.shape))
 
     def hidden(self, values: np.ndarray, layer: str) -> np.ndarray:
@@ -64,9 +58,32 @@ class FittedNetwork(Fitted):
         self.model.save(path)
 
     @staticmethod
-    def _read(path: str | Path) -> tuple[Any, int]:
-        model = keras.saving.load_model(path)
+    def _read(path: str | Path, shape: tuple[int, ...]) -> tuple[Any, int]:
+        with files.archive(path) as archive, ThreadPoolExecutor(1) as thread:
+            config = json.loads(archive.read("config.json"))
+            stored = archive.getinfo("model.weights.h5").file_size
+            # A thread has a state of Keras of its own: variables without values are left there.
+            n_weights, largest = thread.submit(_sizes, config).result()
+        if n_weights > stored or largest > fitted.LARGEST:
+            sizes = f"{n_weights:,} weights in {stored:,} bytes, and layers of {largest:,} numbers"
+            raise ValueError(f"it claims {sizes}")
+        model = keras.saving.load_model(path, compile=False)
         return model, model.output_shape[-1]
+
+
+def _sizes(config: dict[str, Any]) -> tuple[int, int]:
+    """Weights of a network, and numbers that its largest layer gives; no memory is taken."""
+    config.pop("compile_config", None)
+    with keras.StatelessScope(initialize_variables=False):
+        model = keras.saving.deserialize_keras_object(config)
+        outputs = keras.tree.flatten([layer.output for layer in _layers(model)])
+    n_weights = sum(math.prod(variable.shape) for variable in model.variables)
+    return n_weights, max(math.prod(n or 1 for n in output.shape) for output in outputs)
+
+
+def _layers(model: keras.Model) -> Iterator[keras.Layer]:
+    for layer in model.layers:
+        yield from _layers(layer) if isinstance(layer, keras.Model) else [layer]
 
 
 def with_history(model: keras.Model, inputs: Inputs, history: pd.DataFrame) -> FittedNetwork:

@@ -265,15 +265,16 @@ def embed(function: Callable[[np.ndarray], Any], values: np.ndarray, *, name: st
     ndarray, shape (n_examples, ...), float16
     """
 
-    def compute() -> np.ndarray:
+    def compute() -> dict[str, np.ndarray]:
         def small(batch: np.ndarray) -> np.ndarray:
             return np.asarray(function(batch), np.float16)
 
-        return training.in_batches(small, values, _CHUNK, description="embed")
+        return {"values": training.in_batches(small, values, _CHUNK, description="embed")}
 
     digest = hashlib.sha256(values.tobytes() + name.encode() + str(values.shape).encode())
-    entry = config.cache_dir() / "embeddings" / f"{digest.hexdigest()[:24]}.npy"
-    return files.cached(entry, compute, load=np.load, save=np.save)
+    of = digest.hexdigest()
+    entry = config.cache_dir() / "embeddings" / f"{of[:24]}.npz"
+    return files.cached(entry, compute, of=of)["values"]
 
 
 # Training

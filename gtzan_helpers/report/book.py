@@ -91,9 +91,15 @@ def build(folder: Path) -> list[str]:
             shutil.rmtree(folder / old, ignore_errors=True)
         for page in (folder / "notebooks").glob("*.html"):
             page.unlink()
-        shutil.copytree(pages, folder, dirs_exist_ok=True)
+        shutil.copytree(pages, folder, copy_function=_replace, dirs_exist_ok=True)
     coloured = warnings.getvalue().replace(name, "")
     return re.sub(r"\x1b\[[\d;]*m", "", coloured).splitlines()
+
+
+def _replace(source: str, target: str) -> None:
+    """Copy a page; what is there may be a link to somewhere else."""
+    with files.replacing(target, durable=False) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def write_sources(folder: Path, sources: Path) -> None:

@@ -1,5 +1,6 @@
 """Results on real data brought into the repository: `figures/` and the tables of README."""
 
+import html
 import math
 import re
 import shutil
@@ -143,7 +144,8 @@ def _interval(accuracy: float, low: float, high: float) -> str:
 
 
 def _line(*cells: object) -> str:
-    return f"| {' | '.join(map(str, cells))} |".replace("|  |", "| |")
+    texts = (html.escape(str(cell), quote=False).replace("|", r"\|") for cell in cells)
+    return f"| {' | '.join(texts)} |".replace("|  |", "| |")
 
 
 def _figures() -> Path:

@@ -1,14 +1,20 @@
 """What is known of a run, kept as `run.json` in its folder."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gtzan_helpers import files
+from gtzan_helpers import config, files
 from gtzan_helpers.datasets import Source
-from gtzan_helpers.errors import SourceError
+from gtzan_helpers.errors import DAMAGED_FILE, SourceError, reason
+
+# What a page needs of a run's record, and of a notebook in it.
+STATE = {"source": str, "profile": str, "n_tracks": int, "n_labels": int, "chance": float}
+STATE |= {"notebooks": dict, "left_out": dict}
+ENTRY = {"title": str, "parameters": dict, "error": str}
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -25,9 +31,27 @@ def read(folder: Path) -> dict[str, Any]:
         If the folder holds no run.
     """
     try:
-        return json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SourceError(f"{folder}: no run, or its run.json is damaged") from error
+        state = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        _check(state)
+    except DAMAGED_FILE as error:
+        raise SourceError(
+            f"{folder}: no run, or its run.json is damaged ({reason(error)}); `gtzan run` makes one"
+        ) from error
+    return state
+
+
+def _check(state: dict[str, Any]) -> None:
+    """Refuse what no run writes: its words become pages, its names become paths."""
+    faults = [name for name, kind in STATE.items() if not isinstance(state[name], kind)]
+    for name, entry in state["notebooks"].items():
+        faults += [f"{name}: {key}" for key, kind in ENTRY.items() if type(entry[key]) is not kind]
+        faults += [f"{name}: source"] * (not isinstance(entry["parameters"]["source"], str))
+    for name, (title, why) in state["left_out"].items():
+        faults += [name] * (not isinstance(title, str) or not isinstance(why, str))
+    names = [*state["notebooks"], *state["left_out"]]
+    faults += [name for name in names if not re.fullmatch(r"\d\d_\w+\.ipynb", name)]
+    if faults or not 0 <= state["chance"] <= 1 or state["profile"] not in config.PROFILES:
+        raise ValueError(", ".join(faults) or "chance or profile")
 
 
 class Record:
@@ -46,7 +70,7 @@ class Record:
         self.folder = folder
         try:
             executed = read(folder)["notebooks"]
-        except (SourceError, KeyError, TypeError):
+        except SourceError:
             executed = {}
         self.state: dict[str, Any] = {
             "source": source.name,

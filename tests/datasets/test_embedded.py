@@ -344,3 +344,13 @@ def test_shuffled_segments_look_as_good_as_published_and_an_honest_split_is_far_
     assert 0.80 <= flattered <= 0.97
     assert flattered - honest >= 0.10
     assert honest > 0.25  # chance level is 0.1
+
+
+def test_files_that_are_gone_or_replaced_are_made_again(tmp_path):
+    plan = make(tmp_path, n_tracks=40, seconds=0.5, seed=SEED)
+    paths = [tmp_path / row.genre / f"{row.track_id}.wav" for row in plan.itertuples()]
+    before = [path.read_bytes() for path in paths]
+    paths[0].unlink()
+    paths[1].write_bytes(before[2])
+    make(tmp_path, n_tracks=40, seconds=0.5, seed=SEED)
+    assert [path.read_bytes() if path.exists() else b"" for path in paths] == before

@@ -1,6 +1,8 @@
 """Feature packs: a pack is read as it was written, and anything else is refused."""
 
+import io
 import re
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -70,7 +72,7 @@ def test_stored_bytes_are_decoded_with_the_range_of_the_pack_and_floats_are_db(p
 def test_a_missing_field_is_named(tmp_path, pack, field):
     refused(
         rewritten(tmp_path / "p.npz", pack, **{field: None}),
-        f"{field} is not a file in the archive",
+        f"{field} is missing",
     )
 
 
@@ -85,6 +87,7 @@ def test_a_missing_field_is_named(tmp_path, pack, field):
         ({"log_mel": np.zeros((2, 16, 50), np.int64)}, "int64, not uint8 or float"),
         ({"log_mel": np.full((2, 16, 50), np.nan)}, "floats within 300 dB"),
         ({"frame_period_s": np.float32(0)}, "frame_period_s=0"),
+        ({"frame_period_s": np.float32(1e-6)}, r"frame_period_s=9\.99"),
         ({"mel_db_min": np.float32(0)}, "mel_db_min=0.0, mel_db_max=0.0"),
         ({"sr": np.array(["fast"])}, "invalid literal"),
         ({"sr": np.array([0])}, "sr=0"),
@@ -106,6 +109,37 @@ def test_a_missing_field_is_named(tmp_path, pack, field):
 )
 def test_parts_that_do_not_fit_are_named(tmp_path, pack, changes, words):
     refused(rewritten(tmp_path / "p.npz", pack, **changes), words)
+
+
+def lying(pack, path, shape):
+    """A pack whose header promises another shape than its bytes have."""
+    with zipfile.ZipFile(save_pack(path, pack)) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    header = io.BytesIO()
+    descr = {"shape": shape, "fortran_order": False, "descr": "|u1"}
+    np.lib.format.write_array_header_1_0(header, descr)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, header.getvalue() if name == "log_mel.npy" else content)
+    return path
+
+
+def unpacking(pack, path, n_frames):
+    """A pack of silence, which takes a thousandth of its size on the disk."""
+    return save_pack(path, replace(pack, stored=np.zeros((2, 16, n_frames), np.uint8)))
+
+
+@pytest.mark.parametrize(
+    ("make", "size"),
+    [(lying, (2, 16, 2**40)), (unpacking, 100 << 17)],
+    ids=["claims terabytes", "unpacks to 400 MB"],
+)
+def test_a_pack_that_takes_far_more_memory_than_its_file_is_refused(tmp_path, pack, make, size):
+    path = make(pack, tmp_path / "p.npz", size)
+    with pytest.raises((SourceError, MemoryError)) as error:
+        read_pack(path)
+    assert isinstance(error.value, SourceError)
+    assert re.search("no arrays of its size|would unpack to 419,", str(error.value))
 
 
 def test_a_pack_without_tracks_is_refused(tmp_path, pack):

@@ -152,6 +152,13 @@ def test_a_feature_that_is_no_number_is_found_by_line(tmp_path, values):
     assert "line 3: a feature that is not a finite number" in words
 
 
+@pytest.mark.parametrize("length", [np.inf, 1e300, -1, "9" * 400], ids=str)
+def test_a_length_that_cannot_be_is_found_by_line(tmp_path, length):
+    lengths = pd.Series([66_150, length, 66_150], dtype=object)
+    words = refused_table(tmp_path, lambda frame: frame.assign(length=lengths))
+    assert "line 3: a length that is no number of samples" in words
+
+
 @pytest.mark.parametrize("column", ["filename", "label"])
 def test_a_line_without_name_or_label_is_refused(tmp_path, column):
     def change(frame):

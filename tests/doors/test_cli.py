@@ -4,17 +4,15 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
 
-from gtzan_helpers import cli, experiments
+from gtzan_helpers import experiments
 from gtzan_helpers.datasets.kinds import packs
 from gtzan_helpers.datasets.sources import open_source
 from gtzan_helpers.experiments import results
@@ -24,48 +22,6 @@ SR = 22_050
 HEAVY = {"tensorflow", "keras", "librosa", "matplotlib", "sklearn", "pandas", "numpy"}
 
 COMMANDS = ["run", "fetch", "check", "extract", "predict", "evaluate", "scoreboard"]
-
-
-@pytest.fixture
-def here(tmp_path):
-    """An empty folder to stand in."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def gtzan_process(here):
-    """Run ``gtzan`` as a process of its own; returns the finished process."""
-
-    def run(*words, python=()):
-        command = [sys.executable, *python, "-m", "gtzan_helpers.cli", *map(str, words)]
-        return subprocess.run(
-            command, cwd=here, capture_output=True, encoding="utf-8", timeout=300, check=False
-        )
-
-    return run
-
-
-@pytest.fixture
-def gtzan(here, monkeypatch, capsys):
-    """Run ``gtzan`` in this process, which has everything imported: 3 s a call are saved."""
-    monkeypatch.chdir(here)
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main replaces it
-    monkeypatch.setattr(cli.workers, "end_children", lambda: None)  # they are other tests'
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["gtzan", *map(str, words)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        shown = capsys.readouterr()
-        return subprocess.CompletedProcess(sys.argv, left.value.code or 0, shown.out, shown.err)
-
-    yield run
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
 
 
 def write(path, frequency, *, seconds=3.5):
@@ -210,7 +166,7 @@ def test_a_csv_that_cannot_be_written_is_one_line(gtzan, songs, tmp_path):
 def test_check_of_a_clean_folder_exits_with_0(gtzan, songs):
     process = gtzan("check", songs, "--jobs", "1")
     assert process.stdout == (
-        "3 tracks: 0 unreadable, 0 odd, 0 duplicate, 0 near replica, 0 missing\n"
+        "3 tracks: 0 unreadable, 0 odd, 0 duplicate, 0 near replica, 0 missing, 0 wrong\n"
     )
     assert (process.stderr, process.returncode) == ("", 0)
 
@@ -228,7 +184,9 @@ def test_check_tells_each_finding_and_exits_with_1(gtzan_process, songs):
         ("duplicate", "w2"),
         ("skipped", str(songs / "polka" / "README.md")),
     ]
-    assert summary == ("6 tracks: 1 unreadable, 1 odd, 1 duplicate, 0 near replica, 0 missing")
+    assert summary == (
+        "6 tracks: 1 unreadable, 1 odd, 1 duplicate, 0 near replica, 0 missing, 0 wrong"
+    )
     assert (process.stderr, process.returncode) == ("", 1)
 
 
@@ -237,7 +195,9 @@ def test_check_of_a_pack_says_what_it_left_out(gtzan, songs, tmp_path):
     process = gtzan("check", tmp_path / "p.npz")
     left_out, summary = process.stdout.splitlines()
     assert re.match(r"left out +clipping, .*: a pack holds no sound", left_out)
-    assert summary == "3 tracks: 0 unreadable, 0 odd, 0 duplicate, 0 near replica, 0 missing"
+    assert (
+        summary == "3 tracks: 0 unreadable, 0 odd, 0 duplicate, 0 near replica, 0 missing, 0 wrong"
+    )
     assert (process.stderr, process.returncode) == ("", 0)
 
 

@@ -48,9 +48,9 @@ def start(tmp_path, labelled_folder):
         language = {"name": "python"}
         for place, code in enumerate(codes):
             cells = [
-                nbformat.v4.new_markdown_cell(f"# 0{place}"),
-                nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}),
-                nbformat.v4.new_code_cell(code),
+                nbformat.v4.new_markdown_cell(f"# 0{place}", id="title"),
+                nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}, id="a"),
+                nbformat.v4.new_code_cell(code, id="b"),
             ]
             metadata = {"kernelspec": kernel, "language_info": language}
             notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
@@ -72,6 +72,7 @@ def start(tmp_path, labelled_folder):
 
 def done(run):
     """What a run's `run.json` counts as done, and what its book links to."""
+    assert (run / "run.json").exists() and (run / "index.html").exists()
     state = json.loads((run / "run.json").read_text())["notebooks"]
     front = (run / "index.html").read_text(encoding="utf-8")
     assert all(f"notebooks/{name.removesuffix('.ipynb')}.html" in front for name in state)
@@ -87,7 +88,8 @@ def test_an_interrupted_run_says_so_at_once_and_leaves_no_kernel(tmp_path, start
     mark = tmp_path / "mark"
     process = start("1 + 1", SLEEP.format(mark=mark))
     until(mark.exists)
-    until(lambda: "00_test" in (tmp_path / "run" / "run.json").read_text())
+    record = tmp_path / "run" / "run.json"
+    until(lambda: record.exists() and "00_test" in record.read_text(), 30)
     kernels = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(number)
     line = process.stderr.readline()
@@ -133,4 +135,27 @@ def test_resume_executes_what_was_half_done_when_everything_was_killed(tmp_path,
     process = start("1 + 1", words=["--resume"])  # the notebook that was executed at first
     assert process.wait(120) == 0
     executed = nbformat.read(tmp_path / "run" / "notebooks" / "00_test.ipynb", 4)
-    assert executed.cells[-1].outputs[0].data["text/plain"] == "2"
+    assert [output.data["text/plain"] for output in executed.cells[-1].outputs] == ["2"]
+
+
+EXTRACT = """
+from gtzan_helpers import cli, workers
+workers.WORTH_PROCESSES = 0
+cli.main()
+"""
+
+
+def test_a_stopped_extraction_leaves_no_worker(tmp_path, labelled_folder):
+    words = ["extract", labelled_folder(tracks=100), "--csv", tmp_path / "t.csv", "--jobs", "2"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", EXTRACT, *words], stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "GTZAN_CACHE": str(tmp_path / "cache")},
+    )  # fmt: skip
+    entries = tmp_path / "cache" / "features"
+    until(lambda: len(list(entries.rglob("*.npz"))) > 5)  # two are made without workers
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.terminate()
+    assert "interrupted" in process.communicate(timeout=5)[1]
+    assert process.returncode == 128 + signal.SIGTERM
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert not alive

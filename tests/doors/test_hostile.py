@@ -5,15 +5,20 @@ used, with finite numbers, or refused in one line. (What libsndfile does with te
 others was looked at once; what it does to memory is bounded in `audio.reading`.)
 """
 
+import ctypes
 import io
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner
+from PIL import Image
 
 from gtzan_helpers import cli, config
 from gtzan_helpers.audio import reading
@@ -262,3 +267,92 @@ def test_a_hundred_odd_files_give_a_hundred_clear_lines(odd, words):
         assert all(re.match(r"error: \S.*: \S", line) for line in bad)
     assert len(good) + len(bad) == 100
     assert len(good) > 5 and len(bad) > 50
+
+
+# What is no regular file
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="there are no pipes in folders")
+
+
+def ended(*words):
+    """Exit code and output of Python with such words; None if it hangs."""
+    command = [sys.executable, *map(str, words)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    except subprocess.TimeoutExpired:
+        return None
+    return done.returncode, done.stdout + done.stderr
+
+
+@posix
+@pytest.mark.parametrize("command", ["check", "extract"])
+def test_a_pipe_or_device_among_the_songs_is_named_and_the_others_are_used(
+    labelled_folder, command
+):
+    folder = labelled_folder(tracks=2)
+    os.mkfifo(folder / "tone" / "pipe.wav")
+    (folder / "noise" / "endless.wav").symlink_to("/dev/zero")
+    done = ended("-m", "gtzan_helpers", command, folder)
+    assert done is not None, "it hangs"
+    code, text = done
+    assert code == 1 and text.count("not a regular file; save its content as one first") == 2
+
+
+@posix
+@pytest.mark.parametrize("name", ["pipe.skops", "pipe.keras"])
+def test_a_pipe_is_no_model(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    done = ended("-m", "gtzan_helpers", "predict", "--model", tmp_path / name, "song.wav")
+    assert done is not None, "it hangs"
+    assert done[0] == 2 and re.match(rf"error: \S+{name}: .*not a regular file.*\n$", done[1])
+
+
+@posix
+def test_a_pipe_is_no_picture(tmp_path):
+    for label in ("a", "b"):
+        (tmp_path / label).mkdir()
+        Image.new("RGB", (30, 30)).save(tmp_path / label / f"{label}.png")
+    os.mkfifo(tmp_path / "a" / "pipe.png")
+    script = (
+        "import sys; from gtzan_helpers import datasets; source = datasets.open_source(sys.argv[1]); "
+        "print(source.features('pictures', segment_seconds=0).failures.reason[0])"
+    )
+    done = ended("-c", script, tmp_path)
+    assert done is not None, "it hangs"
+    assert "not a regular file; save its content as one first" in done[1]
+
+
+@posix
+def test_standard_input_and_process_substitution_are_refused_by_their_names():
+    reader, writer = os.pipe()
+    os.write(writer, b"RIFF")
+    words = f"/dev/fd/{reader}", "-"
+    done = CliRunner().invoke(cli.commands, ["predict", *words], standalone_mode=False)
+    os.close(reader), os.close(writer)
+    first, second = done.stderr.splitlines()
+    assert re.match(r"error: /dev/fd/\d+: .*not a regular file; save its content as one", first)
+    assert second == "error: -: standard input is not read; save it as a file first"
+
+
+@posix
+def test_nothing_that_libsndfile_says_gets_into_the_output(tmp_path, capfd):
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(2000), SR, format="SDS", subtype="PCM_16")
+    content = bytearray(file.getvalue())
+    content[200::127] = bytes(len(content[200::127]))  # its blocks' numbers
+    (tmp_path / "odd.wav").write_bytes(content)
+    with pytest.raises(AudioError):
+        reading.read(tmp_path / "odd.wav")
+    ctypes.CDLL(None).fflush(None)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_whole_track_of_hours_is_a_failure_and_the_others_are_used(tmp_path):
+    y = embedded.play(embedded.draw_song("rock", 0, 0, seed=1), 2.5)
+    for label, samples, sr in (("a", y, SR), ("b", np.resize(y, 1000 * 620), 1000)):
+        (tmp_path / label).mkdir()
+        soundfile.write(tmp_path / label / f"{label}.flac", samples, sr)
+    failures = open_source(tmp_path).features("logmel", segment_seconds=0, jobs=1).failures
+    assert failures.track_id.tolist() == ["b"]
+    assert failures.reason[0].startswith("lasts 620 s; a whole track has 600 s at most")

@@ -123,6 +123,12 @@ def test_unknown_words_are_named(tmp_path, system_id, protocols, words):
         a_run(tmp_path).measure(system_id, protocols=protocols)
 
 
+@pytest.mark.parametrize("seed", [10**30, -1, "seven"])
+def test_a_seed_that_no_generator_takes_is_named(tmp_path, seed):
+    with pytest.raises(SettingError, match=f"seed '?{seed}"):
+        experiments.start(profile="smoke", seed=seed, run_dir=tmp_path)
+
+
 def test_rows_of_a_run_are_read_back_together(tmp_path):
     result(tmp_path)
     result(tmp_path, "capstone_knn")

@@ -64,19 +64,19 @@ def test_a_pipe_is_not_replaced(tmp_path):
 
 @pytest.mark.parametrize("damage", [None, b"", b"x" * 99], ids=["absent", "emptied", "overwritten"])
 def test_a_cached_result_is_made_again_only_if_its_file_is_absent_or_damaged(tmp_path, damage):
-    made = []
+    path, made = tmp_path / "c" / "a.npz", []
 
     def make():
         made.append(1)
-        return np.arange(3)
+        return {"values": np.arange(3)}
 
     def result():
-        return files.cached(tmp_path / "c" / "a.npy", make, load=np.load, save=np.save)
+        return files.cached(path, make, of="three")["values"]
 
     assert result().tolist() == result().tolist() == [0, 1, 2] and len(made) == 1
     if damage is None:
-        (tmp_path / "c" / "a.npy").unlink()
+        path.unlink()
     else:
-        (tmp_path / "c" / "a.npy").write_bytes(damage)
+        path.write_bytes(damage)
     assert result().tolist() == [0, 1, 2] and len(made) == 2
-    assert np.load(tmp_path / "c" / "a.npy").tolist() == [0, 1, 2]
+    assert np.load(path)["values"].tolist() == [0, 1, 2]

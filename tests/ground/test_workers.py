@@ -2,13 +2,14 @@
 
 import os
 import platform
+import signal
 import subprocess
 import sys
 
 import pytest
 
 from gtzan_helpers import workers
-from gtzan_helpers.errors import SettingError
+from gtzan_helpers.errors import GtzanError, SettingError
 
 
 def double(x):
@@ -17,6 +18,11 @@ def double(x):
 
 def computed_by(x):
     return 2 * x, os.getpid()
+
+
+def killed_elsewhere(home):
+    if os.getpid() != home:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.fixture
@@ -60,6 +66,17 @@ def test_several_processes_give_what_one_gives_in_the_same_order(monkeypatch):
     assert doubled == tuple(2 * k for k in range(8))
     assert os.getpid() in processes[:2] and os.getpid() not in processes[2:]
     assert list(workers.Workers(2).map(double, [])) == []
+
+
+def test_a_process_that_is_killed_is_one_line(monkeypatch):
+    monkeypatch.setattr(workers, "WORTH_PROCESSES", 0)
+    try:
+        list(workers.Workers(2).map(killed_elsewhere, [(os.getpid(),)] * 4))
+    except Exception as error:
+        assert isinstance(error, GtzanError) and "\n" not in str(error)
+        assert "--jobs" in str(error)
+    else:
+        pytest.fail("its work is lost, and nothing says so")
 
 
 def test_little_work_stays_in_this_process():

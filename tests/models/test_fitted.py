@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import zipfile
 
 import h5py
@@ -192,4 +193,109 @@ def test_a_file_with_unknown_types_is_refused(tmp_path):
     skops.io.dump({"model": Unknown()}, path)
     TABLE.put_into(path)
     with pytest.raises(SourceError, match=r"unknown\.skops: not a model of this series.*Unknown"):
+        fitted.load(path)
+
+
+# Crafted files
+
+
+def rewritten(path, name, change):
+    """The archive with one of its parts changed."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {each: archive.read(each) for each in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for each, content in parts.items():
+            archive.writestr(each, change(content) if each == name else content)
+    return path
+
+
+def set_node(trees, field, value):
+    getattr(trees[0].tree_, field)[0] = value
+
+
+CRAFTED = {
+    "child out of range": ("RandomForestClassifier", lambda m: set_node(m, "children_left", 10**6)),
+    "cycle": ("RandomForestClassifier", lambda m: set_node(m, "children_right", 0)),
+    "half a leaf": ("RandomForestClassifier", lambda m: set_node(m, "children_right", -1)),
+    "no such feature": ("RandomForestClassifier", lambda m: set_node(m, "feature", 99)),
+    "values not finite": ("RandomForestClassifier", lambda m: set_node(m, "value", np.nan)),
+    "boosted": (
+        "GradientBoostingClassifier",
+        lambda m: set_node(m.estimators_[0], "children_left", -7),
+    ),
+    "too many trees": (
+        "GradientBoostingClassifier",
+        lambda m: setattr(m, "estimators_", np.repeat(m.estimators_, 3, axis=1)),
+    ),
+    "support vectors": ("SVC", lambda m: setattr(m, "_n_support", m._n_support * 1000)),
+    "coefficients": ("SVC", lambda m: setattr(m, "_dual_coef_", m._dual_coef_[:, :2].copy())),
+    "neighbours": ("KNeighborsClassifier", lambda m: setattr(m, "_y", m._y + 10**8)),
+}
+
+
+@pytest.mark.parametrize("name", CRAFTED)
+def test_numbers_that_compiled_code_would_trust_are_checked_on_loading(name, tmp_path):
+    estimator, craft = CRAFTED[name]
+    inputs = dataclasses.replace(TABLE, shape=(20,), columns=())
+    _, model = trained(Classical(estimator), inputs=inputs)
+    path = tmp_path / "model.skops"
+    assert fitted.load(model.save(path)).inputs == inputs
+    craft(model.model[-1])
+    model.save(path)
+    with pytest.raises(SourceError, match="not a model of this series") as error:
+        fitted.load(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_boosters_trees_are_checked_on_loading(tmp_path):
+    _, model = trained(Classical("XGBClassifier", {"n_estimators": 2}))
+    path = model.save(tmp_path / "model.skops")
+    assert fitted.load(path).inputs == TABLE
+    booster = model.model[-1].get_booster()
+    text = booster.save_raw("json").decode()
+    assert '"split_indices":[' in text
+    crafted = re.sub(r'"split_indices":\[\d+', '"split_indices":[99999', text)
+    booster.load_model(bytearray(crafted.encode()))
+    model.save(path)
+    with pytest.raises(SourceError, match="not a model of this series"):
+        fitted.load(path)
+
+
+@pytest.mark.parametrize("learner", [Classical("LogisticRegression"), NETWORK])
+def test_a_model_whose_probabilities_are_not_finite_is_refused(learner, tmp_path):
+    X, model = trained(learner)
+    if isinstance(learner, Classical):
+        model.model[-1].coef_ = model.model[-1].coef_ * np.nan
+    else:
+        model.model.set_weights([weight * np.nan for weight in model.model.get_weights()])
+    words = "gives probabilities that are not finite; train it again"
+    with pytest.raises(SourceError, match=words):
+        fitted.load(model.save(tmp_path / f"model{model.suffix}"))
+    with pytest.raises(SourceError, match=words):
+        model.probabilities(X)
+
+
+def test_a_model_whose_parts_do_not_fit_together_is_refused_on_loading(tmp_path):
+    _, model = trained(Classical("LogisticRegression"))
+    model.model[-1].coef_ = model.model[-1].coef_[:, :2]
+    with pytest.raises(SourceError, match="not a model of this series") as error:
+        fitted.load(model.save(tmp_path / "model.skops"))
+    assert "\n" not in str(error.value)
+
+
+def test_a_network_of_more_weights_than_its_file_holds_is_not_built(tmp_path):
+    _, model = trained(NETWORK)
+    path = model.save(tmp_path / "model.keras")
+    rewritten(path, "config.json", lambda text: re.sub(rb"\b8\b(?!\.)", b"1000000", text))
+    with pytest.raises(SourceError, match=r"it claims [\d,]{9,} weights in [\d,]{5,6} bytes"):
+        fitted.load(path)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".skops"])
+def test_a_model_that_unpacks_to_far_more_than_its_size_is_refused(tmp_path, suffix):
+    _, model = trained(NETWORK if suffix == ".keras" else Classical("SVC"))
+    path = model.save(tmp_path / f"model{suffix}")
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("more", bytes(150 << 20))
+    with pytest.raises(SourceError, match="would unpack to 157,"):
         fitted.load(path)

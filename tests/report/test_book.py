@@ -174,3 +174,12 @@ def test_pages_of_real_music_say_that_nobody_may_publish_them(tmp_path, page):
 def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(SourceError, match="no run"):
         book.build(tmp_path)
+
+
+def test_pages_are_not_written_through_a_link(tmp_path):
+    run, outside = write_run(tmp_path / "run"), tmp_path / "outside"
+    outside.write_text("mine")
+    (run / "index.html").symlink_to(outside)
+    book.build(run)
+    assert outside.read_text() == "mine"
+    assert "Scoreboard" in (run / "index.html").read_text(encoding="utf-8")

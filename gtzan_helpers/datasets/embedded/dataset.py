@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import soundfile
-from joblib import Parallel, delayed
 
 from gtzan_helpers import config, files
 from gtzan_helpers.datasets.embedded.artists import draw_song
 from gtzan_helpers.datasets.embedded.plan import FACTS, make_plan
 from gtzan_helpers.datasets.embedded.playing import SR, play
 from gtzan_helpers.datasets.kinds.folders import AudioFolder
+from gtzan_helpers.errors import DAMAGED_FILE
+from gtzan_helpers.workers import Workers
 
 # To be raised with every change of the plan or the sound: another dataset, not a mixture.
 VERSION = 1
@@ -40,12 +41,12 @@ class EmbeddedDataset(AudioFolder):
 def make(
     folder: str | Path, *, n_tracks: int, seconds: float, seed: int, jobs: int = 1
 ) -> pd.DataFrame:
-    """Write a dataset as WAV files, unless it is already there.
+    """Write a dataset as WAV files, as far as it is not there already, unharmed.
 
     Parameters
     ----------
     folder : str or Path
-        Where to put ``<genre>/<track_id>.wav`` and the plan, `plan.csv`.
+        Where to put ``<genre>/<track_id>.wav`` and the plan with each file's MD5, `plan.csv`.
     n_tracks, seconds, seed
         Number of tracks, their duration in s, and the random seed; the bytes written depend on
         nothing else.
@@ -59,11 +60,28 @@ def make(
     """
     folder = Path(folder)
     tracks = make_plan(n_tracks, seed=seed)
-    if not (folder / "plan.csv").exists():
-        missing = [row for _, row in tracks.iterrows() if not _path(folder, row).exists()]
-        Parallel(n_jobs=jobs)(delayed(_write)(folder, row, seconds, seed) for row in missing)
-        files.write_text(folder / "plan.csv", tracks.to_csv(index=False))
+    written = _written(folder)
+    rows = [row for _, row in tracks.iterrows() if not _is_whole(folder, row, written)]
+    if rows or not written:
+        for _ in Workers(jobs).map(_write, [(folder, row, seconds, seed) for row in rows]):
+            pass
+        hashes = [files.file_hash(_path(folder, row)) for _, row in tracks.iterrows()]
+        files.write_text(folder / "plan.csv", tracks.assign(md5=hashes).to_csv(index=False))
     return tracks
+
+
+def _written(folder: Path) -> dict[str, str]:
+    """MD5 of each file of a finished dataset, by its track; nothing if it is not finished."""
+    try:
+        return pd.read_csv(folder / "plan.csv").set_index("track_id").md5.to_dict()
+    except DAMAGED_FILE:
+        return {}
+
+
+def _is_whole(folder: Path, track: pd.Series, written: dict[str, str]) -> bool:
+    """Whether a track's file is there, and is the one that was written."""
+    path = _path(folder, track)
+    return path.is_file() and written.get(track.track_id) in (None, files.file_hash(path))
 
 
 def render(track: pd.Series, seconds: float, *, seed: int) -> np.ndarray:
@@ -98,5 +116,5 @@ def _write(folder: Path, track: pd.Series, seconds: float, seed: int) -> None:
     # Encoded in memory, because libsndfile does not report a full disk.
     encoded = io.BytesIO()
     soundfile.write(encoded, render(track, seconds, seed=seed), SR, subtype="PCM_16", format="WAV")
-    with files.replacing(_path(folder, track)) as temporary:
+    with files.replacing(_path(folder, track), durable=False) as temporary:  # its hash is kept
         temporary.write_bytes(encoded.getvalue())

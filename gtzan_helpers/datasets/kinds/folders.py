@@ -1,5 +1,6 @@
 """Labelled folders, ``<root>/<label>/*``: of audio, or of pictures made from it."""
 
+import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from gtzan_helpers import config
 from gtzan_helpers.audio import feature_sets, reading
 from gtzan_helpers.audio.feature_sets import PICTURE_SIZE, FeatureSet, SegmentFeatures
 from gtzan_helpers.datasets import Features, Settings, Source, assemble, extract, facts
-from gtzan_helpers.errors import AudioError, reason
+from gtzan_helpers.errors import AudioError, reason, safe
 from gtzan_helpers.files import file_hash
 from gtzan_helpers.workers import Workers
 
@@ -33,20 +34,29 @@ class LabelledFolder(Source):
         return next((place for place in places if any(cls.files(place))), None)
 
     @classmethod
-    def files(cls, place: Path) -> Iterator[Path]:
-        """The tracks' files, sorted."""
-        for path in sorted(place.glob("*/*")):
-            # Hidden ones, such as the `._*.wav` that macOS leaves in archives, are not the user's.
-            shown = path.name[0] != "." and path.parent.name[0] != "."
-            if shown and path.suffix.lower() in cls.suffixes and not path.is_dir():
-                yield path
+    def files(cls, place: Path) -> Iterator[tuple[str, int, int]]:
+        """Path, size and time of change of each track's file, sorted."""
+        for label in _folders(place):
+            for entry in _entries(label):
+                if entry.name.lower().endswith(cls.suffixes) and not _is_folder(entry):
+                    broken = entry.is_symlink() and not Path(entry).exists()
+                    stat = entry.stat(follow_symlinks=not broken)
+                    yield entry.path, stat.st_size, stat.st_mtime_ns
 
     def read_tracks(self) -> pd.DataFrame:
         """Tracks by their files."""
-        paths = list(self.files(self.path))
-        tracks = pd.DataFrame({"track_id": _track_ids(paths), "path": [str(p) for p in paths]})
-        tracks["genre"] = [path.parent.name for path in paths]
-        return tracks.assign(md5=pd.array([_md5(path) for path in paths], dtype="string"))
+        for folder in _folders(self.path):
+            try:
+                os.scandir(folder).close()
+            except OSError as error:
+                fault = f"{folder.name}: a folder that cannot be read ({error.strerror})"
+                self._remarks.append(f"{fault}; its tracks are left out")
+        paths = [path for path, _, _ in self.files(self.path)]
+        names = [os.path.split(path) for path in paths]
+        labels = [safe(os.path.split(folder)[1]) for folder, _ in names]
+        tracks = {"track_id": _track_ids(labels, [safe(name) for _, name in names])}
+        md5 = pd.array([_md5(path) for path in paths], dtype="string")
+        return pd.DataFrame({**tracks, "path": paths, "genre": labels, "md5": md5})
 
 
 class AudioFolder(LabelledFolder):
@@ -102,7 +112,7 @@ def _picture(path: str) -> SegmentFeatures | str:
 
     size = (PICTURE_SIZE, PICTURE_SIZE)
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=("PNG", "JPEG")) as image:
             pixels = np.array(image.convert("RGB").resize(size, Image.Resampling.NEAREST))
     except (OSError, ValueError, SyntaxError) as error:
         return reason(error)
@@ -138,16 +148,36 @@ def n_samples(path: Any) -> int:
     return round(count * config.SR / sr)
 
 
-def _track_ids(paths: list[Path]) -> list[str]:
-    """The shortest name that tells all recordings apart."""
+def _entries(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
+    """What is in a folder, sorted; nothing if it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            # Hidden ones, such as the `._*.wav` that macOS leaves in archives, are not the user's.
+            return sorted((e for e in entries if e.name[0] != "."), key=lambda entry: entry.name)
+    except OSError:
+        return []
+
+
+def _folders(place: Path) -> list[os.DirEntry[str]]:
+    return [entry for entry in _entries(place) if _is_folder(entry)]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    # Few are links, and only these need to be looked up.
+    return Path(entry).is_dir() if entry.is_symlink() else entry.is_dir()
+
+
+def _track_ids(labels: list[str], names: list[str]) -> list[str]:
+    """The shortest name that tells all recordings apart, from their labels and files' names."""
+    stems = [name.rpartition(".")[0] for name in names]
     # The Kaggle release calls the picture of blues.00000 blues00000.
-    ids = [re.sub(r"^([a-z]+)(\d{5})$", r"\1.\2", path.stem) for path in paths]
-    labelled = [f"{path.parent.name}/{path.stem}" for path in paths]
-    whole = [f"{path.parent.name}/{path.name}" for path in paths]
-    return next((names for names in (ids, labelled) if len(set(names)) == len(paths)), whole)
+    ids = [re.sub(r"^([a-z]+)(\d{5})$", r"\1.\2", stem) for stem in stems]
+    labelled = [f"{label}/{stem}" for label, stem in zip(labels, stems, strict=True)]
+    whole = [f"{label}/{name}" for label, name in zip(labels, names, strict=True)]
+    return next((every for every in (ids, labelled) if len(set(every)) == len(names)), whole)
 
 
-def _md5(path: Path) -> str | None:
+def _md5(path: str) -> str | None:
     try:
         return file_hash(path)
     except OSError:

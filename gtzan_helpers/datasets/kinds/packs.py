@@ -20,7 +20,7 @@ from gtzan_helpers.audio.spectra import DB_RANGE, HOP_LENGTH, N_FFT, N_MELS, dec
 from gtzan_helpers.datasets import Features, FileSource, Settings, Source, extract, open_source
 from gtzan_helpers.datasets.kinds.folders import read_start
 from gtzan_helpers.errors import DAMAGED_FILE, NotPossibleError, SettingError, SourceError, reason
-from gtzan_helpers.files import replacing
+from gtzan_helpers.files import load_arrays, replacing
 from gtzan_helpers.workers import Workers
 
 # The numbers in the file, whole ones and others; attributes of `Pack` have the same names.
@@ -29,6 +29,9 @@ REAL = ("mel_db_min", "mel_db_max", "frame_period_s")
 
 # No level of music lies beyond, up or down.
 MOST_DB = 300.0
+
+# From one frame to the next, in seconds: what is computed from frames grows with their number.
+MIN_PERIOD, MAX_PERIOD = 0.005, 1.0
 
 REMEDY = "`gtzan extract SOURCE --pack F` writes one"
 
@@ -145,8 +148,10 @@ def read_pack(path: str | Path) -> Pack:
     """
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            fields = {field: np.asarray(archive[field]) for field in FIELDS}
+        arrays = load_arrays(path)
+        if missing := [field for field in FIELDS if field not in arrays]:
+            raise ValueError(f"{missing[0]} is missing")
+        fields = {field: arrays[field] for field in FIELDS}
         words = [np.atleast_1d(fields[field]) for field in ("track_id", "genre")]
         if any(column.dtype.kind not in "US" for column in words):
             raise ValueError("track_id and genre are no words")
@@ -175,7 +180,7 @@ def _fault(pack: Pack, n_mels: int) -> str:
     in_db = np.issubdtype(stored.dtype, np.floating) and np.abs(stored).max() <= MOST_DB
     if stored.dtype != np.uint8 and not in_db:
         return f"log_mel is {stored.dtype}, not uint8 or floats within {MOST_DB:g} dB"
-    frames = 0 < pack.frame_period_s <= 1
+    frames = MIN_PERIOD <= pack.frame_period_s <= MAX_PERIOD
     levels = -MOST_DB <= pack.mel_db_min < pack.mel_db_max <= MOST_DB
     rates = reading.MIN_RATE <= pack.sr <= reading.MAX_RATE and 0 < pack.n_fft <= pack.sr
     if frames and levels and rates and pack.hop_length > 0:
@@ -242,7 +247,7 @@ def write_pack(
         raise SettingError(f"{path}: a pack's name ends in .npz")
     hop_seconds = HOP_LENGTH / config.SR
     period = frame_period or hop_seconds
-    if not hop_seconds <= period <= 1:
+    if not hop_seconds <= period <= MAX_PERIOD:
         raise SettingError(f"frame_period={period:g} is not possible: {hop_seconds:.4f} to 1 s")
     settings = {"hops": period / hop_seconds, "seconds_limit": source.profile.seconds_limit}
     log_mel = FEATURE_SETS["log_mel"]

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 
 from gtzan_helpers import config
+from gtzan_helpers.audio import reading
 from gtzan_helpers.audio import tables as feature_tables
 from gtzan_helpers.audio.feature_sets import FeatureSet
 from gtzan_helpers.datasets import Features, FileSource, Settings
 from gtzan_helpers.datasets.kinds.folders import n_samples
 from gtzan_helpers.errors import SourceError, reason
-from gtzan_helpers.files import replacing
+from gtzan_helpers.files import regular, replacing
 from gtzan_helpers.workers import Workers
 
 _SEGMENT = re.compile(r"(?P<track>.+)\.(?P<segment>\d{1,4})\.\w+")
@@ -108,6 +109,7 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, str]:
         If columns are missing or values are no finite numbers.
     """
     try:
+        regular(path)
         # Words stay words: a label may be 01, or NA.
         raw = pd.read_csv(path, dtype={"filename": str, "label": str}, keep_default_na=False)
     except (ValueError, OSError) as error:
@@ -115,9 +117,10 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, str]:
     table = _table_of(path, raw)
     blank = raw[["filename", "label"]].apply(lambda column: column.str.strip() == "").any(axis=1)
     _refuse_lines(path, blank, "no filename or no label")
-    values = raw[list(feature_tables.columns(table))].apply(pd.to_numeric, errors="coerce")
-    raw["length"] = pd.to_numeric(raw.get("length", pd.Series(0, raw.index)), errors="coerce")
-    _refuse_lines(path, ~(raw["length"] >= 0), "a length that is no number of samples")
+    values = raw[list(feature_tables.columns(table))].apply(_numbers)
+    raw["length"] = _numbers(raw.get("length", pd.Series(0, raw.index)))
+    possible = raw["length"].between(0, reading.MAX_SAMPLES)
+    _refuse_lines(path, ~possible, "a length that is no number of samples")
     finite = np.isfinite(values.to_numpy(dtype=float)).all(axis=1)
     _refuse_lines(path, pd.Series(~finite), "a feature that is not a finite number")
     if raw.empty:
@@ -128,6 +131,12 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, str]:
     again = rows.duplicated(["track_id", "segment"])
     _refuse_lines(path, again, "a track or segment for the second time")
     return rows.join(values).sort_values(["track_id", "segment"], ignore_index=True), table
+
+
+def _numbers(column: pd.Series) -> pd.Series:
+    # As words, because pandas cannot turn an integer of 400 digits into a float.
+    words = column.astype(str) if column.dtype == object else column
+    return pd.to_numeric(words, errors="coerce")
 
 
 def _table_of(path: str | Path, raw: pd.DataFrame) -> str:
