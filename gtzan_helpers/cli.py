@@ -131,7 +131,7 @@ def fetch(name: str, to: str) -> None:
 @click.argument("source")
 @JOBS
 def check(source: str, jobs: int | None) -> int:
-    """Look for unreadable, odd, duplicate, near-replica and missing tracks; exit code 1 if any."""
+    """Look for unreadable, odd, duplicate, missing and wrong tracks; exit code 1 if any."""
     from gtzan_helpers.audio.reading import SUFFIXES
 
     audit = datasets.audit.check(_open(source), jobs=jobs)

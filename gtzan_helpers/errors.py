@@ -19,7 +19,7 @@ DAMAGED_FILE = (
 
 def reason(error: Exception) -> str:
     """The first line of a library's error, for use in our own messages."""
-    text = str(error).strip()
+    text = str(getattr(error, "strerror", None) or error).strip()
     # numpy and skops advise loading such a file unsafely, which is no remedy.
     if "pickle" in text:
         return "it holds no plain arrays"

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import platform
 import secrets
 import stat
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 from tokenize import TokenError
 
 import numpy as np
+import psutil
 
 from gtzan_helpers.errors import DAMAGED_FILE, WriteError
 
@@ -22,7 +24,7 @@ from gtzan_helpers.errors import DAMAGED_FILE, WriteError
 # size, and at most.
 SMALL, RATIO, LARGEST = 64 << 20, 100, 4 << 30
 
-# A temporary file that is older, in seconds, was left behind by a process that was killed.
+# Seconds without a change after which another machine's temporary file counts as left behind.
 STRAY_AFTER = 86_400
 
 
@@ -42,8 +44,8 @@ def replacing(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
     ------
     Path
         The temporary file, with the suffix of `path`. On an exception it is removed and `path`
-        stays as it was. Temporary files of killed processes are removed, a day later, by the
-        next process that writes the same file.
+        stays as it was. What killed processes left behind is removed by the next process that
+        writes the same file.
 
     Raises
     ------
@@ -55,13 +57,9 @@ def replacing(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
         raise WriteError(f"{path}: there is something that is no file; choose another name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Short, because a name may be as long as the system allows.
-        prefix = f".{hashlib.md5(os.fsencode(path.name)).hexdigest()[:12]}.tmp."
-        for stray in path.parent.glob(f"{prefix}*"):
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - stray.stat().st_mtime > STRAY_AFTER:
-                    stray.unlink()
-        temporary = path.with_name(f"{prefix}{secrets.token_hex(4)}{path.suffix}")
+        for stray in left_behind(path):
+            stray.unlink(missing_ok=True)
+        temporary = temporary_path(path)
         try:
             yield temporary
             if durable:
@@ -77,6 +75,49 @@ def replacing(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
             f"{path}: cannot be written ({cause}); make room, or choose another place "
             "(GTZAN_CACHE, GTZAN_DATA, or the option that named it)"
         ) from error
+
+
+def temporary_path(path: Path) -> Path:
+    """A place beside `path`, of this process alone, for what is to be renamed to it.
+
+    Parameters
+    ----------
+    path : Path
+    """
+    name = f"{_kind(path)}{_here()}.{os.getpid()}.{secrets.token_hex(4)}{path.suffix[:8]}"
+    return path.with_name(name)
+
+
+def left_behind(path: Path) -> Iterator[Path]:
+    """Yield the temporary places beside `path` whose processes have ended.
+
+    Processes elsewhere cannot be looked up: theirs count after a day without a change.
+
+    Parameters
+    ----------
+    path : Path
+        What they were to become.
+    """
+    for place in path.parent.glob(f"{_kind(path)}*"):
+        here, pid = place.name.removeprefix(_kind(path)).split(".")[:2]
+        with contextlib.suppress(FileNotFoundError):  # another process may be at it, too
+            inside = place.iterdir() if place.is_dir() else ()
+            changed = max(each.stat().st_mtime for each in (place, *inside))
+            is_ours = here == _here() and pid.isdigit()
+            if not psutil.pid_exists(int(pid)) if is_ours else time.time() - changed > STRAY_AFTER:
+                yield place
+
+
+def _kind(path: Path) -> str:
+    # Short, because a name may be as long as the system allows.
+    return f".{hashlib.md5(os.fsencode(path.name)).hexdigest()[:12]}.tmp."
+
+
+def _here() -> str:
+    """Where numbers of processes mean the same: containers may share a machine's name."""
+    space = Path("/proc/self/ns/pid")
+    state = space.stat().st_ino if space.exists() else 0
+    return hashlib.md5(f"{platform.node()} {state}".encode()).hexdigest()[:8]
 
 
 def sync(path: Path) -> None:
@@ -140,19 +181,17 @@ def load_arrays(path: str | Path, *, of: str = "") -> dict[str, np.ndarray]:
     with archive(path) as opened:
         if of and opened.comment != _seal(opened, of):
             raise ValueError(f"not of {of}")
-        try:
-            parts = opened.filelist
-            return {part.filename.removesuffix(".npy"): _read(opened, part) for part in parts}
-        except (MemoryError, SyntaxError, LZMAError, TokenError) as error:
-            raise ValueError(f"it holds no arrays of its size ({type(error).__name__})") from error
-
-
-def _read(opened: zipfile.ZipFile, part: zipfile.ZipInfo) -> np.ndarray:
-    with opened.open(part) as file:
-        array = np.lib.format.read_array(file, allow_pickle=False)
-    if array.size > part.file_size:  # of nothing: words of no letters
-        raise ValueError(f"{array.size:,} values in {part.file_size:,} bytes")
-    return array
+        arrays = {}
+        for part in opened.filelist:
+            try:
+                with opened.open(part) as file:
+                    array = np.lib.format.read_array(file, allow_pickle=False)
+            except (MemoryError, SyntaxError, LZMAError, TokenError) as error:
+                raise ValueError(f"no arrays of its size ({type(error).__name__})") from error
+            if array.size > part.file_size:  # of nothing: words of no letters
+                raise ValueError(f"{array.size:,} values in {part.file_size:,} bytes")
+            arrays[part.filename.removesuffix(".npy")] = array
+    return arrays
 
 
 def _save_arrays(path: Path, arrays: dict[str, np.ndarray], of: str) -> None:

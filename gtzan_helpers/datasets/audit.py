@@ -9,15 +9,15 @@ import pandas as pd
 from gtzan_helpers import config
 from gtzan_helpers.audio import reading
 from gtzan_helpers.datasets import Source, fingerprints, gtzan_facts, open_source
-from gtzan_helpers.datasets.sources import NAMED
 from gtzan_helpers.errors import AudioError, NotPossibleError
 from gtzan_helpers.workers import Workers, progress_bar
 
 #: The kinds of faults.
 FAULTS = ("unreadable", "odd", "duplicate", "near replica", "missing", "wrong")
 
-# Ids of mini's tracks: the first ten of each label, but for two of jazz.
-MINI_TRACKS = r"(?!jazz)\w+\.0000\d|jazz\.000(0[0-24-8]|1[12])"
+# Ids of the tracks of the datasets that can be fetched. Mini has the first ten of each label, but
+# for two of jazz.
+FETCHED = {"gtzan": ".+", "mini": r"(?!jazz)\w+\.0000\d|jazz\.000(0[0-24-8]|1[12])"}
 
 # Share of samples at full scale above which a recording counts as clipped.
 CLIPPED_SHARE = 0.001
@@ -97,8 +97,7 @@ def check(source: str | Path | Source, *, jobs: int | None = None) -> Audit:
         left_out = "clipping, silence, DC offset, rate, length: a pack holds no sound"
     else:
         raise NotPossibleError(f"{source.name} ({source.kind}): only audio and packs are checked")
-    findings += _duplicates(tracks) + _near_duplicates(tracks, bits)
-    findings += _missing_and_wrong(source)
+    findings += _duplicates(tracks) + _near_duplicates(tracks, bits) + _differences(source)
     skipped = _skipped(source.path, set(tracks.path)) if source.has_audio else []
     table = pd.DataFrame(findings, columns=["fault", "track_id", "what"])
     return Audit(len(tracks), table, skipped, left_out, bits)
@@ -179,28 +178,24 @@ def expected_tracks(name: str) -> pd.Series:
     Series of str
         MD5 of each track's WAV file, by ``<label>/<id>``.
     """
-    facts = gtzan_facts()
-    if name == "mini":
-        facts = facts[facts.track_id.str.fullmatch(MINI_TRACKS)]
+    facts = gtzan_facts()[lambda facts: facts.track_id.str.fullmatch(FETCHED[name])]
     return facts.set_index(facts.genre + "/" + facts.track_id).md5
 
 
-def _missing_and_wrong(source: Source) -> list[Finding]:
+def _differences(source: Source) -> list[Finding]:
     """How a dataset that can be fetched differs from GTZAN; other folders may hold anything."""
     name, tracks = source.address, source.tracks
-    if name not in NAMED or source.profile.track_limit:
+    if name not in FETCHED or source.profile.track_limit:
         return []
     expected = expected_tracks(name)
     places = tracks.genre + "/" + tracks.path.map(lambda path: Path(path).stem)
     is_wrong = tracks.md5.fillna("").to_numpy() != expected.reindex(places).to_numpy()
-    if is_wrong.all():  # a copy that was encoded again: only names can be compared
-        is_wrong = ~places.isin(expected.index)
+    # Of a copy that was encoded again only names can be compared.
+    is_wrong = ~places.isin(expected.index) if is_wrong.all() else is_wrong
     absent = sorted(set(expected.index) - set(places))
     missing, wrong = f"one of {name}'s {len(expected)} tracks", f"not {name}'s track of that name"
-    return [
-        *(("missing", place.partition("/")[2], missing) for place in absent),
-        *(("wrong", track_id, wrong) for track_id in tracks.track_id[is_wrong]),
-    ]
+    findings = [("missing", place.partition("/")[2], missing) for place in absent]
+    return findings + [("wrong", track_id, wrong) for track_id in tracks.track_id[is_wrong]]
 
 
 def _skipped(folder: Path, used: set[str]) -> list[Path]:

@@ -13,19 +13,16 @@ import csv
 import hashlib
 import lzma
 import os
-import platform
 import shutil
 import tarfile
-import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import psutil
 import requests
 import urllib3
 from tqdm import tqdm
@@ -33,9 +30,9 @@ from tqdm import tqdm
 from gtzan_helpers import config
 from gtzan_helpers.audio.reading import SUFFIXES
 from gtzan_helpers.datasets.audit import expected_tracks
-from gtzan_helpers.datasets.kinds.folders import INNER_FOLDERS
+from gtzan_helpers.datasets.kinds.folders import AudioFolder
 from gtzan_helpers.errors import DAMAGED_FILE, DownloadError, WriteError, choose, reason
-from gtzan_helpers.files import file_hash, sync
+from gtzan_helpers.files import file_hash, left_behind, sync, temporary_path
 
 # The largest size of an archive, packed or unpacked, in bytes; GTZAN takes 1.3 GB.
 MAX_UNPACKED = 4 * 2**30
@@ -58,13 +55,6 @@ SPEED_SECONDS = 60
 
 BLOCK = 1 << 18
 
-# Broken in some copies, and left out of others.
-FAULTY_TRACK = "jazz/jazz.00054"
-
-
-class BrokenOffError(DownloadError):
-    """A failure after which what came so far is worth keeping."""
-
 
 @dataclass(frozen=True)
 class Archive:
@@ -75,14 +65,9 @@ class Archive:
     sha256: str = ""
 
     @property
-    def host(self) -> str:
-        return self.address.split("/")[2]
-
-    @property
     def part(self) -> str:
-        """Name of the partial file; without a hash it cannot be resumed, and is not kept."""
-        ending = ".part" if self.sha256 else ""
-        return f"{self.sha256[:8]}-{PurePosixPath(self.address).name}{ending}"
+        """Name of the partial file."""
+        return f"{self.sha256[:8]}-{PurePosixPath(self.address).name}.part"
 
 
 def archives(name: str) -> list[Archive]:
@@ -134,12 +119,13 @@ def fetch(
     options = list(archives(name) if sources is None else sources)
     target = root / name
     try:
-        _sweep(root, name)
+        for work in left_behind(target):
+            _leave(work)
         if not target.exists():
             _install(target, options)
         if missing := _missing(target):
-            lack = f"{len(missing)} of {name}'s {len(expected_tracks(name))} tracks are missing"
-            raise DownloadError(f"{target}: {lack}; move it away, and fetch {name} again")
+            lack = f"{target} lacks {len(missing)} tracks"
+            raise DownloadError(f"{lack}; move it away, and fetch {name} again")
         for archive in options:
             (root / "downloads" / archive.part).unlink(missing_ok=True)
     except OSError as error:
@@ -150,19 +136,19 @@ def fetch(
 
 def _missing(folder: Path) -> list[str]:
     """The tracks that a folder lacks of the dataset of its name."""
-    paths = (path for inner in INNER_FOLDERS for path in (folder / inner).glob("*/*"))
-    files = (p for p in paths if p.suffix.lower() in SUFFIXES and p.is_file() and p.stat().st_size)
-    held = {f"{path.parent.name}/{path.stem}" for path in files}
-    return sorted(set(expected_tracks(folder.name).index) - held - {FAULTY_TRACK})
+    files = AudioFolder.files(AudioFolder.find(folder) or folder)
+    paths = [Path(path) for path, size, _ in files if size and Path(path).is_file()]
+    held = {f"{path.parent.name}/{path.stem}" for path in paths}
+    # One is broken in some copies, and left out of others.
+    return sorted(set(expected_tracks(folder.name).index) - held - {"jazz/jazz.00054"})
 
 
 def _install(target: Path, options: list[Archive]) -> None:
     """Download and unpack a dataset in a folder of this process, and move it to its place."""
     root, name, failures = target.parent, target.name, []
     (root / "downloads").mkdir(parents=True, exist_ok=True)
-    # Process numbers are unique on one machine only, and folders may be shared.
-    owner = f".{name}.{platform.node()}.{os.getpid()}."
-    work = Path(tempfile.mkdtemp(prefix=owner, dir=root))
+    work = temporary_path(target)
+    work.mkdir()
     try:
         for archive in options:
             part = work / archive.part
@@ -171,34 +157,25 @@ def _install(target: Path, options: list[Archive]) -> None:
             try:
                 _download(archive, part)
                 _unpack(archive, part, work / name)
-            except DownloadError as error:
-                failures.append(f"{archive.host} {error}")
-                if not isinstance(error, BrokenOffError):
-                    part.unlink(missing_ok=True)
-                continue
-            try:
                 (work / name).rename(target)
+                sync(root)
+            except DownloadError as error:
+                failures.append(f"{archive.address.split('/')[2]} {error}")
+                continue
             except OSError:
                 if not target.exists():  # else another process was faster
                     raise
-            return sync(root)
+            return
     finally:
         _leave(work)
     raise DownloadError(f"{name}: {'; '.join(failures)}; or unpack it to {target} yourself")
 
 
-def _sweep(root: Path, name: str) -> None:
-    """Clear the folders of dead processes."""
-    for work in root.glob(f".{name}.{platform.node()}.*.*"):
-        pid = work.name.split(".")[-2]
-        if pid.isdigit() and not psutil.pid_exists(int(pid)):
-            _leave(work)
-
-
 def _leave(work: Path) -> None:
     """Remove a process's folder; partial archives go where the next process finds them."""
-    with contextlib.suppress(OSError):  # another process may be at it, too
-        for part in work.glob("*.part"):
+    with contextlib.suppress(OSError):
+        # One without a hash cannot be resumed: the archive may have changed.
+        for part in (part for part in work.glob("[!-]*.part") if part.stat().st_size):
             part.replace(work.parent / "downloads" / part.name)
     shutil.rmtree(work, ignore_errors=True)
 
@@ -208,64 +185,64 @@ def _leave(work: Path) -> None:
 
 def _download(archive: Archive, part: Path) -> None:
     """Download an archive, or what a part lacks of it, and verify its size and hash."""
-    size = part.stat().st_size if part.exists() and archive.sha256 else 0
-    if not size or size < archive.n_bytes:
-        try:
-            _transfer(archive, part, size)
-        except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
-            raise BrokenOffError(f"did not answer within {TIMEOUT} s") from error
-        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
-            status = getattr(getattr(error, "response", None), "status_code", None)
-            fault = f"answered {status}" if status else "could not be reached, or broke off"
-            raise BrokenOffError(f"{fault} ({type(error).__name__})") from error
+    with part.open("ab") as file:
+        if not file.tell() or file.tell() < archive.n_bytes:
+            for place, block in _blocks(archive, file.tell()):
+                file.truncate(place)  # the server may have begun anew
+                file.write(block)
     fault = _wrong_size(archive, part.stat().st_size)
     if not fault and archive.sha256 and file_hash(part, "sha256") != archive.sha256:
         fault = f"sent another file (its sha256 is not {archive.sha256[:12]}...)"
     if fault:
+        part.unlink()
         raise DownloadError(fault)
 
 
-def _transfer(archive: Archive, part: Path, size: int) -> None:
-    """Write what a server sends behind the first `size` bytes of a part, or in their place."""
+def _blocks(archive: Archive, size: int) -> Iterator[tuple[int, bytes]]:
+    """Yield place and bytes of each block behind the first `size` bytes, or of all blocks."""
     session = requests.Session()
-    session.headers["Accept-Encoding"] = "identity"
-    if size:
-        session.headers["Range"] = f"bytes={size}-"
+    wanted = {"Range": f"bytes={size}-"} if size else {}
+    session.headers.update({"Accept-Encoding": "identity", **wanted})
     if archive.address.startswith("https:"):
         del session.adapters["http://"]
     # requests would read the text of a redirect, which may be endless.
     session.hooks["response"] = [lambda answer, **_: answer.close() if answer.is_redirect else None]
-    with session, session.get(archive.address, stream=True, timeout=TIMEOUT) as response:
-        resumed, sent = response.status_code == 206, response.headers.get("Content-Range", "")
-        if response.status_code == 416 or (resumed and not sent.startswith(f"bytes {size}-")):
-            raise DownloadError(f"does not send what follows byte {size:,}")
-        response.raise_for_status()
-        size = size if resumed else 0
-        length = response.headers.get("Content-Length", "")
-        total = size + int(length) if length.isdecimal() and int(length) else archive.n_bytes
-        # A login page, say, must not be taken for the beginning of the archive.
-        if total and (fault := _wrong_size(archive, total)):
-            raise BrokenOffError(fault)
-        bar = tqdm(None, part.stem, total, initial=size, unit="B", unit_scale=True, disable=None)
-        with part.open("ab" if resumed else "wb") as file, bar:
-            since, before = time.monotonic(), size
-            while block := response.raw.read1(BLOCK, decode_content=False):
-                file.write(block)
-                bar.update(len(block))
-                if file.tell() > (archive.n_bytes or MAX_UNPACKED):
-                    break  # another file
-                if (seconds := time.monotonic() - since) > SPEED_SECONDS:
-                    if file.tell() - before < MIN_SPEED * seconds:
-                        raise BrokenOffError(f"sends fewer than {MIN_SPEED:,} bytes a second")
-                    since, before = time.monotonic(), file.tell()
+    try:
+        with session, session.get(archive.address, stream=True, timeout=TIMEOUT) as response:
+            resumed = response.headers.get("Content-Range", "").startswith(f"bytes {size}-")
+            if size and not resumed and response.status_code in (206, 416):
+                yield from _blocks(archive, 0)
+                return
+            if not response.ok:
+                raise DownloadError(f"answered {response.status_code}")
+            yield from _received(archive, response.raw, size if resumed else 0)
+    except (OSError, urllib3.exceptions.HTTPError, ValueError) as error:
+        raise DownloadError(f"cannot be reached or broke off ({type(error).__name__})") from error
+
+
+def _received(archive: Archive, answer: Any, size: int) -> Iterator[tuple[int, bytes]]:
+    """Yield place and bytes of each block of an answer that begins behind `size` bytes."""
+    total = size + answer.length_remaining if answer.length_remaining else archive.n_bytes
+    # A login page, say, must not be taken for the beginning of the archive.
+    if total and (fault := _wrong_size(archive, total)):
+        raise DownloadError(fault)
+    since, before = time.monotonic(), size
+    bar = tqdm(None, archive.part, total, initial=size, unit="B", unit_scale=True, disable=None)
+    with bar:
+        while size <= (total or MAX_UNPACKED) and (block := answer.read1(BLOCK)):
+            yield size, block
+            size += len(block)
+            bar.update(len(block))
+            if (seconds := time.monotonic() - since) > SPEED_SECONDS:
+                if size - before < MIN_SPEED * seconds:
+                    raise DownloadError(f"sends fewer than {MIN_SPEED:,} bytes a second")
+                since, before = time.monotonic(), size
 
 
 def _wrong_size(archive: Archive, n_bytes: int) -> str:
     """What is wrong with a size that was declared or received; empty where nothing is."""
-    if n_bytes < archive.n_bytes:
-        return f"sent {n_bytes:,} of {archive.n_bytes:,} bytes"
     most = archive.n_bytes or MAX_UNPACKED
-    return f"sent more than {most:,} bytes" if n_bytes > most else ""
+    return "" if archive.n_bytes <= n_bytes <= most else f"sent {n_bytes:,} bytes, not {most:,}"
 
 
 # Unpacking
@@ -275,7 +252,7 @@ def _unpack(archive: Archive, part: Path, folder: Path) -> None:
     """Write the tracks of the dataset that `folder` is named by, and no other member."""
     shutil.rmtree(folder, ignore_errors=True)
     expected = expected_tracks(folder.name)
-    for track, suffix, content in _tracks(archive, part, set(expected.index)):
+    for track, suffix, content in _tracks(archive, part, expected):
         if not archive.sha256 and hashlib.md5(content).hexdigest() != expected[track]:
             raise DownloadError(f"sent another {track}{suffix} than GTZAN's")
         path = folder / "genres" / f"{track}{suffix}"
@@ -283,11 +260,11 @@ def _unpack(archive: Archive, part: Path, folder: Path) -> None:
         path.write_bytes(content)
     if missing := _missing(folder):
         raise DownloadError(f"sent an archive without {missing[0]} (and {len(missing) - 1} more)")
-    for path in folder.rglob("*"):
+    for path in (folder, *folder.rglob("*")):
         sync(path)
 
 
-def _tracks(archive: Archive, part: Path, wanted: set[str]) -> Iterator[tuple[str, str, bytes]]:
+def _tracks(archive: Archive, part: Path, ids: Container[str]) -> Iterator[tuple[str, str, bytes]]:
     """Yield ``<label>/<id>``, suffix and content of each wanted track in an archive."""
     n_bytes = 0
     try:
@@ -298,8 +275,7 @@ def _tracks(archive: Archive, part: Path, wanted: set[str]) -> Iterator[tuple[st
                 raise DownloadError("sent an archive that would unpack to too much")
             path = PurePosixPath(name)
             track, suffix = f"{path.parent.name}/{path.stem}", path.suffix.lower()
-            if track in wanted and suffix in SUFFIXES and size <= MAX_TRACK:
-                wanted.remove(track)
+            if track in ids and suffix in SUFFIXES and size <= MAX_TRACK:
                 yield track, suffix, opener().read()
     except DAMAGED_ARCHIVE as error:
         raise DownloadError(f"sent what cannot be unpacked ({reason(error)})") from error
@@ -316,6 +292,5 @@ def _members(archive: Archive, part: Path) -> Iterator[tuple[str, int, Callable[
                 yield info.filename, info.file_size, partial(packed.open, info)
     else:
         with tarfile.open(part, "r:gz") as tar:
-            for member in tar:
-                name = member.name if member.isreg() else ""
-                yield name, member.size, partial(tar.extractfile, member)
+            for m in tar:
+                yield m.name if m.isreg() else "", m.size, partial(tar.extractfile, m)

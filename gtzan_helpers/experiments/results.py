@@ -338,8 +338,7 @@ def read_predictions(folder: str | Path, stem: str) -> Predictions | None:
     """
     path = Path(folder) / "predictions" / f"{stem}.npz"
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            predictions = Predictions(**{name: np.asarray(stored[name]) for name in stored.files})
+        predictions = Predictions(**files.load_arrays(path))
         _check_predictions(predictions)
     except FileNotFoundError:
         return None

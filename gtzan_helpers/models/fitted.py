@@ -59,7 +59,7 @@ class Inputs:
             cause = "are not two or more different words; name the folders of a dataset so"
             raise NotPossibleError(f"labels {list(self.labels)} {cause}")
         numbers = (self.segment_seconds, self.frame_period or 0.0, self.temperature, self.threshold)
-        if not all(0 <= number < 1e6 for number in numbers) or self.temperature == 0:
+        if not all(0 <= number < 1e6 for number in numbers) or self.temperature < 1e-6:
             raise SourceError(f"lengths, temperature and threshold {numbers} are not possible")
         if min(self.shape) < 1 or math.prod(self.shape) > LARGEST:
             raise SourceError(f"examples of shape {self.shape} are not possible")
@@ -100,6 +100,7 @@ class Inputs:
         """Read the inputs from the file of a model."""
         with files.archive(path) as archive:
             stored: dict[str, Any] = json.loads(archive.read(_NAME))
+        stored["labels"] = [errors.safe(label) for label in stored["labels"]]
         stored |= {name: tuple(value) for name, value in stored.items() if isinstance(value, list)}
         return cls(**stored)
 
@@ -151,11 +152,11 @@ class Fitted(ABC):
         SettingError
             If a network is given examples of another shape than in training.
         SourceError
-            If examples or probabilities are not finite.
+            If examples are not finite, or what is predicted are no probabilities.
         """
         probabilities = self._probabilities(values)
-        if not np.isfinite(probabilities).all():
-            raise SourceError("the model gives probabilities that are not finite; train it again")
+        if not (np.abs(probabilities - 0.5) < 0.501).all():  # nor, with it, NaN
+            raise SourceError("the model gives probabilities beyond 0 to 1; train it again")
         return probabilities
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""What `gtzan check` finds: unreadable, odd, duplicate, missing and skipped files."""
+"""What `gtzan check` finds: unreadable, odd, duplicate, missing, wrong and skipped files."""
 
 import re
 import shutil
@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from test_download import FIRST, SECOND, TRACKS, known_tracks  # noqa: F401
 
 from gtzan_helpers.audio import reading
 from gtzan_helpers.audio.feature_sets import feature_set
@@ -130,19 +131,35 @@ def test_music_outside_the_labels_folders_is_skipped(labelled_folder):
     assert audit.check(root, jobs=1).skipped == [root / "tone/deeper/lost.wav", root / "top.wav"]
 
 
-def test_tracks_that_mini_lacks_are_missing(clean, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("name", "n_tracks"), [("mini", 100), ("gtzan", 1000)])
+def test_tracks_that_a_dataset_lacks_are_missing_by_name(tmp_path, monkeypatch, name, n_tracks):
     monkeypatch.setenv("GTZAN_DATA", str(tmp_path))
-    shutil.copytree(clean, tmp_path / "mini" / "genres")
-    assert findings("mini") == [("missing", "-", "97 of mini's 100 tracks")]
+    write(tmp_path / name / "genres" / "blues" / "blues.00000.wav", tone(300))
+    missing = {track_id for fault, track_id, _ in findings(name) if fault == "missing"}
+    assert len(missing) == n_tracks - 1
+    assert missing.isdisjoint({"blues.00000", "-"})
+    assert ("jazz.00011" in missing, "jazz.00003" in missing) == (True, name == "gtzan")
 
 
-def test_tracks_that_gtzan_lacks_are_missing_by_name(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["mini", "gtzan"])
+def test_wrong_tracks_of_a_dataset_are_named(known_tracks, tmp_path, monkeypatch, name):  # noqa: F811
     monkeypatch.setenv("GTZAN_DATA", str(tmp_path))
-    write(tmp_path / "gtzan" / "genres" / "blues" / "blues.00000.wav", tone(300))
-    missing = [track_id for fault, track_id, _ in findings("gtzan") if fault == "missing"]
-    assert len(missing) == 999
-    assert "blues.00001" in missing
-    assert "blues.00000" not in missing
+    songs = {FIRST: TRACKS[FIRST], SECOND: b"another", "genres/jazz/own.wav": b"song"}
+    for place, content in songs.items():
+        (tmp_path / name / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name / place).write_bytes(content)
+    wrong = [track_id for fault, track_id, _ in findings(name) if fault == "wrong"]
+    assert wrong == ["jazz.00000", "own"]
+    (tmp_path / name / SECOND).write_bytes(TRACKS[SECOND])
+    (tmp_path / name / "genres/jazz/own.wav").unlink()
+    kinds = {fault for fault, _, _ in findings(name)}
+    assert kinds - {"odd"} == ({"missing"} if name == "gtzan" else set())  # jazz.00054
+
+
+@pytest.mark.parametrize("name", ["mini", "gtzan"])
+def test_of_a_folder_that_is_only_called_so_nothing_is_expected(clean, tmp_path, name):
+    clean.rename(tmp_path / name)
+    assert findings(tmp_path / name) == []
 
 
 def test_every_fault_of_a_folder_is_found_at_once(clean):

@@ -1,5 +1,6 @@
 """The loop over tracks: cached, parallel, every failure in a table."""
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,10 +9,10 @@ import pandas as pd
 import pytest
 import soundfile
 
-from gtzan_helpers import workers
-from gtzan_helpers.audio import tables
+from gtzan_helpers import datasets, workers
+from gtzan_helpers.audio import FEATURE_SETS, tables
 from gtzan_helpers.audio.analysis import Analysis, MelAnalysis
-from gtzan_helpers.audio.feature_sets import FRAME_PERIOD
+from gtzan_helpers.audio.feature_sets import FRAME_PERIOD, SegmentFeatures
 from gtzan_helpers.audio.spectra import decode
 from gtzan_helpers.datasets.sources import open_source
 from gtzan_helpers.errors import NotPossibleError, SettingError
@@ -261,6 +262,22 @@ def test_every_bad_file_is_in_the_failures_with_its_reason(four_songs):
     assert {Path(path).stem for path in among.failures.path} == expected.keys()
     assert np.array_equal(alone.values, among.values)
     assert among.tracks.track_id.tolist() == ["p1", "p2", "w1", "w2"]
+
+
+def test_a_track_that_needs_more_memory_than_there_is_is_a_failure(four_songs, own_cache):
+    source, features = open_source(four_songs), None
+
+    def describe(path, feature_set):
+        size = 1 << 50 if path.endswith("p2.wav") else 57
+        return SegmentFeatures(np.zeros(1), np.zeros((1, size)), repeated=False)
+
+    with contextlib.suppress(MemoryError):
+        features = datasets.extract(
+            source, source.tracks.path, describe, FEATURE_SETS["kaggle"], {}, workers.Workers(1)
+        )
+    assert features is not None, "all is lost"
+    assert features.tracks.track_id.tolist() == ["p1", "w1", "w2"]
+    assert "needs more memory than there is" in features.failures.reason[0]
 
 
 def test_a_failure_repaired_is_no_failure_any_more(four_songs):

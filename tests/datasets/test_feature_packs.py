@@ -129,6 +129,16 @@ def unpacking(pack, path, n_frames):
     return save_pack(path, replace(pack, stored=np.zeros((2, 16, n_frames), np.uint8)))
 
 
+def test_names_in_a_pack_do_nothing_to_a_terminal_or_page(tmp_path, pack):
+    hostile = replace(pack, track_id=np.array(["\x1b[1ma", "=b"]), genre=np.array(["<b>", "jazz"]))
+    source = open_source(save_pack(tmp_path / "p.npz", hostile))
+    assert source.tracks.set_index("track_id").genre.to_dict() == {
+        "\\x1b[1ma": "‹b>",
+        "'=b": "jazz",
+    }
+    assert [track_id for track_id, _, _ in source.log_mels()] == source.tracks.track_id.tolist()
+
+
 @pytest.mark.parametrize(
     ("make", "size"),
     [(lying, (2, 16, 2**40)), (unpacking, 100 << 17)],

@@ -1,5 +1,6 @@
 """Names that people give their labels and songs, and what is written where."""
 
+import contextlib
 import io
 import json
 import os
@@ -143,8 +144,12 @@ def test_a_result_is_on_the_disk_when_it_is_declared_done(tmp_path, monkeypatch)
 
 
 def test_another_containers_temporary_file_stays(tmp_path, monkeypatch):
+    with monkeypatch.context() as container:
+        container.setattr("platform.node", lambda: "container")
+        writing = files.replacing(tmp_path / "shared")
+        theirs = writing.__enter__()
     monkeypatch.setattr("psutil.pid_exists", lambda pid: False)  # its processes are not seen here
-    with files.replacing(tmp_path / "shared") as theirs:
+    with contextlib.closing(writing.gen):
         theirs.write_text("theirs")
         files.write_text(tmp_path / "shared", "mine")
         assert theirs.exists()

@@ -87,6 +87,13 @@ def test_predictions_that_do_not_fit_are_damaged(tmp_path, changes):
         results.read_predictions(tmp_path, "bad")
 
 
+def test_predictions_that_unpack_to_far_more_than_their_file_are_damaged(tmp_path):
+    (tmp_path / "predictions").mkdir()
+    np.savez_compressed(tmp_path / "predictions" / "bad.npz", labels=np.zeros(160 << 17))
+    with pytest.raises(SourceError, match=r"bad\.npz: damaged .*would unpack to 167,"):
+        results.read_predictions(tmp_path, "bad")
+
+
 def test_a_folder_without_results_says_what_makes_them(tmp_path):
     with pytest.raises(SourceError, match="no results there; `gtzan run` makes them"):
         results.read_run(tmp_path)

@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import re
+import subprocess
+import sys
 import zipfile
 
 import h5py
@@ -249,26 +251,47 @@ def test_numbers_that_compiled_code_would_trust_are_checked_on_loading(name, tmp
 
 def test_a_boosters_trees_are_checked_on_loading(tmp_path):
     _, model = trained(Classical("XGBClassifier", {"n_estimators": 2}))
-    path = model.save(tmp_path / "model.skops")
-    assert fitted.load(path).inputs == TABLE
     booster = model.model[-1].get_booster()
     text = booster.save_raw("json").decode()
     assert '"split_indices":[' in text
     crafted = re.sub(r'"split_indices":\[\d+', '"split_indices":[99999', text)
     booster.load_model(bytearray(crafted.encode()))
-    model.save(path)
-    with pytest.raises(SourceError, match="not a model of this series"):
-        fitted.load(path)
+    with pytest.raises(SourceError, match="not a model of this series .its Booster does not fit"):
+        fitted.load(model.save(tmp_path / "model.skops"))
+
+
+def test_damaged_bytes_of_a_booster_do_not_end_the_process(tmp_path):
+    _, model = trained(Classical("XGBClassifier", {"n_estimators": 2}))
+    path = model.save(tmp_path / "model.skops")
+    with zipfile.ZipFile(path) as archive:
+        parts = [name for name in archive.namelist() if name.endswith(".bin")]
+    (booster,) = parts
+    length = b"learner{L" + bytes(5)
+    longer = b"learner{L" + bytes(4) + b"\xab"  # of the word that follows, 2.9 GB now
+    rewritten(path, booster, lambda content: content.replace(length, longer, 1))
+    script = "import sys; from gtzan_helpers.models import fitted; fitted.load(sys.argv[1])"
+    command = [sys.executable, "-c", script, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1 and "not a model of this series" in done.stderr
+
+
+def test_labels_of_a_models_file_do_nothing_to_a_terminal_or_page(tmp_path):
+    _, model = trained(
+        Classical("LogisticRegression"),
+        inputs=dataclasses.replace(TABLE, labels=("\x1b[1ma", "<b>")),
+    )
+    loaded = fitted.load(model.save(tmp_path / "model.skops"))
+    assert loaded.inputs.labels == ("\\x1b[1ma", "‹b>")
 
 
 @pytest.mark.parametrize("learner", [Classical("LogisticRegression"), NETWORK])
-def test_a_model_whose_probabilities_are_not_finite_is_refused(learner, tmp_path):
+def test_a_model_whose_probabilities_are_none_is_refused(learner, tmp_path):
     X, model = trained(learner)
     if isinstance(learner, Classical):
         model.model[-1].coef_ = model.model[-1].coef_ * np.nan
     else:
         model.model.set_weights([weight * np.nan for weight in model.model.get_weights()])
-    words = "gives probabilities that are not finite; train it again"
+    words = "gives probabilities beyond 0 to 1; train it again"
     with pytest.raises(SourceError, match=words):
         fitted.load(model.save(tmp_path / f"model{model.suffix}"))
     with pytest.raises(SourceError, match=words):

@@ -22,7 +22,7 @@ def tracks(labelled_folder):
 
 def test_a_banner_names_the_data(labelled_folder):
     page = plots.banner(open_source(labelled_folder(name="<my> music"))).data
-    assert "&lt;my&gt; music" in page and "6 tracks, 2 labels" in page
+    assert "‹my&gt; music" in page and "6 tracks, 2 labels" in page
     assert "Synthetic music" not in page
 
 

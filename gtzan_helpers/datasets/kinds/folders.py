@@ -16,7 +16,7 @@ from gtzan_helpers.audio import feature_sets, reading
 from gtzan_helpers.audio.feature_sets import PICTURE_SIZE, FeatureSet, SegmentFeatures
 from gtzan_helpers.datasets import Features, Settings, Source, assemble, extract, facts
 from gtzan_helpers.errors import AudioError, reason, safe
-from gtzan_helpers.files import file_hash
+from gtzan_helpers.files import file_hash, regular
 from gtzan_helpers.workers import Workers
 
 _RELEASES = ("genres", "genres_original", "images_original")
@@ -112,6 +112,7 @@ def _picture(path: str) -> SegmentFeatures | str:
 
     size = (PICTURE_SIZE, PICTURE_SIZE)
     try:
+        regular(path)
         with Image.open(path, formats=("PNG", "JPEG")) as image:
             pixels = np.array(image.convert("RGB").resize(size, Image.Resampling.NEAREST))
     except (OSError, ValueError, SyntaxError) as error:

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gtzan_helpers import config
+from gtzan_helpers import config, errors
 from gtzan_helpers.audio import FEATURE_SETS, patches, reading, segments, spectra
 from gtzan_helpers.audio.feature_sets import FeatureSet, SegmentFeatures
 from gtzan_helpers.audio.spectra import DB_RANGE, HOP_LENGTH, N_FFT, N_MELS, decode
 from gtzan_helpers.datasets import Features, FileSource, Settings, Source, extract, open_source
 from gtzan_helpers.datasets.kinds.folders import read_start
-from gtzan_helpers.errors import DAMAGED_FILE, NotPossibleError, SettingError, SourceError, reason
+from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError, reason, safe
 from gtzan_helpers.files import load_arrays, replacing
 from gtzan_helpers.workers import Workers
 
@@ -155,10 +155,11 @@ def read_pack(path: str | Path) -> Pack:
         words = [np.atleast_1d(fields[field]) for field in ("track_id", "genre")]
         if any(column.dtype.kind not in "US" for column in words):
             raise ValueError("track_id and genre are no words")
-        track_id, genre = (column.astype(str) for column in words)
+        clean = np.vectorize(safe, otypes=[str])
+        track_id, genre = (clean(column.astype(str)) for column in words)
         numbers: dict[str, Any] = {field: int(fields[field].item()) for field in WHOLE}
         numbers |= {field: float(fields[field].item()) for field in REAL}
-    except DAMAGED_FILE as error:
+    except (*errors.DAMAGED_FILE, SystemError) as error:  # for letters that cannot be
         raise SourceError(f"{path}: not a feature pack ({reason(error)}); {REMEDY}") from error
     n_mels = numbers.pop("n_mels")
     pack = Pack(track_id, genre, fields["log_mel"], **numbers)

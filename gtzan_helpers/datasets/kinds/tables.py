@@ -14,7 +14,7 @@ from gtzan_helpers.audio import tables as feature_tables
 from gtzan_helpers.audio.feature_sets import FeatureSet
 from gtzan_helpers.datasets import Features, FileSource, Settings
 from gtzan_helpers.datasets.kinds.folders import n_samples
-from gtzan_helpers.errors import SourceError, reason
+from gtzan_helpers.errors import SourceError, reason, safe
 from gtzan_helpers.files import regular, replacing
 from gtzan_helpers.workers import Workers
 
@@ -164,8 +164,9 @@ def _table_index(raw: pd.DataFrame) -> pd.DataFrame:
     # Songs that are numbered from 1 are no segments.
     if parts.isna().any(axis=None) or (numbers.groupby(tracks).min() != 0).any():
         tracks, numbers = raw.filename.str.replace(r"\.\w+$", "", regex=True), 0
+    tracks = tracks.map(safe)
     index = pd.DataFrame({"track_id": tracks, "segment": numbers, "length": raw["length"]})
-    return index.assign(start_s=index.segment * index.length / config.SR, genre=raw.label)
+    return index.assign(start_s=index.segment * index.length / config.SR, genre=raw.label.map(safe))
 
 
 def write_csv(
