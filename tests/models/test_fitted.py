@@ -256,7 +256,7 @@ def test_a_boosters_trees_are_checked_on_loading(tmp_path):
     assert '"split_indices":[' in text
     crafted = re.sub(r'"split_indices":\[\d+', '"split_indices":[99999', text)
     booster.load_model(bytearray(crafted.encode()))
-    with pytest.raises(SourceError, match="not a model of this series .its Booster does not fit"):
+    with pytest.raises(SourceError, match=r"not a model of this series .its Booster does not fit"):
         fitted.load(model.save(tmp_path / "model.skops"))
 
 
