@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 import click
@@ -250,7 +251,7 @@ def extract(
     jobs: int | None,
 ) -> int:
     """Compute features, in parallel, once; exit code 1 if a track could not be used."""
-    if pack_path and pack_path == csv_path:
+    if pack_path and csv_path and Path(pack_path).resolve() == Path(csv_path).resolve():
         raise SettingError(f"{csv_path}: --csv and --pack name the same file")
     opened = _open(source, profile=profile, jobs=jobs)
     for path in filter(None, (csv_path, pack_path)):

@@ -65,7 +65,7 @@ class Row:
                 raise ValueError(f"{field.name} {value!r} is more than a line")
             if isinstance(value, int | float) and abs(value) >= LARGEST:
                 raise ValueError(f"{field.name} is no number that a table holds")
-        if Path(self.source).name != self.source:
+        if Path(self.source).name != self.source or self.source == "..":
             raise ValueError(f"source {self.source!r} is no name")
         if self.status not in STATUSES or self.protocol not in splits.PROTOCOLS:
             raise ValueError(f"status {self.status!r}, protocol {self.protocol!r}")

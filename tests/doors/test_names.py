@@ -193,13 +193,14 @@ def test_a_run_that_was_tampered_with_is_refused(tmp_path, changes):
     ("name", "value"),
     [
         ("source", "../../x"),
+        ("source", ".."),
         ("note", "two\n| lines"),
         ("seed", 10**30),
         ("n_test", 10**400),
         ("track_accuracy", float("nan")),
         ("fit_seconds", float("inf")),
     ],
-    ids=["path", "lines", "seed", "digits", "nan", "inf"],
+    ids=["path", "dots", "lines", "seed", "digits", "nan", "inf"],
 )
 def test_a_result_that_no_run_writes_is_refused(tmp_path, name, value):
     row = results.Row("slices_cnn", "songs", "logmel", 3.0, "track_random", 0, "measured",
