@@ -251,13 +251,15 @@ def test_numbers_that_compiled_code_would_trust_are_checked_on_loading(name, tmp
 
 def test_a_boosters_trees_are_checked_on_loading(tmp_path):
     _, model = trained(Classical("XGBClassifier", {"n_estimators": 2}))
+    path = model.save(tmp_path / "model.skops")
+    assert fitted.load(path).inputs == TABLE  # the sound one
     booster = model.model[-1].get_booster()
     text = booster.save_raw("json").decode()
     assert '"split_indices":[' in text
     crafted = re.sub(r'"split_indices":\[\d+', '"split_indices":[99999', text)
     booster.load_model(bytearray(crafted.encode()))
     with pytest.raises(SourceError, match=r"not a model of this series .its Booster does not fit"):
-        fitted.load(model.save(tmp_path / "model.skops"))
+        fitted.load(model.save(path))
 
 
 def test_damaged_bytes_of_a_booster_do_not_end_the_process(tmp_path):

@@ -115,7 +115,7 @@ def _picture(path: str) -> SegmentFeatures | str:
         regular(path)
         with Image.open(path, formats=("PNG", "JPEG")) as image:
             pixels = np.array(image.convert("RGB").resize(size, Image.Resampling.NEAREST))
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         return reason(error)
     return SegmentFeatures(np.zeros(1), pixels[None], repeated=False)
 
