@@ -124,7 +124,7 @@ def fetch(
         if not target.exists():
             _install(target, options)
         if missing := _missing(target):
-            lack = f"{target} lacks {len(missing)} tracks"
+            lack = f"{target} lacks {len(missing)} of {name}'s tracks"
             raise DownloadError(f"{lack}; move it away, and fetch {name} again")
         for archive in options:
             (root / "downloads" / archive.part).unlink(missing_ok=True)
