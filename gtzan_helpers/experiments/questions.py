@@ -88,7 +88,7 @@ def accuracy_by_seconds(run: Run, system_id: str) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def embed(run: Run, system_id: str) -> tuple[Features, np.ndarray]:
+def embed(run: Run, system_id: str) -> Features:
     """Embeddings of a source's segments in the penultimate layer of a trained network.
 
     Parameters
@@ -101,14 +101,17 @@ def embed(run: Run, system_id: str) -> tuple[Features, np.ndarray]:
     -------
     Features
         Values of shape (n_segments, n_units), for all segments but augmented copies.
-    test : ndarray of str
-        Tracks that took no part in its training.
 
     Raises
     ------
     SourceError
         If the network was not trained on this split.
     """
+    return _embedded(run, system_id)[0]
+
+
+def _embedded(run: Run, system_id: str) -> tuple[Features, np.ndarray]:
+    """Embeddings, and the ids of the tracks that took no part in the network's training."""
     measurement = run.measurement(system_id)
     data = measurement.data()
     network, table = measurement.models(data)[0], data.features.segments
@@ -136,7 +139,7 @@ def test_embeddings(run: Run, system_id: str) -> Features:
     """
     if not system_id:
         raise NotPossibleError("no network was trained")
-    features, test = embed(run, system_id)
+    features, test = _embedded(run, system_id)
     rows = np.flatnonzero(features.segments.track_id.isin(test))
     segments = features.segments.iloc[rows].reset_index(drop=True)
     return replace(features, segments=segments, values=features.values[rows])

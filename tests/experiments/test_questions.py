@@ -22,10 +22,11 @@ def test_an_embedding_is_what_the_last_layer_reads_and_leaves_copies_out(tmp_pat
     with pytest.raises(SourceError, match="slices_cnn_augmented was not trained on this split"):
         questions.embed(run, "slices_cnn_augmented")
     _, predictions = result(tmp_path, "slices_cnn_augmented", "fault_filtered")
-    features, test = questions.embed(run, "slices_cnn_augmented")
+    features = questions.embed(run, "slices_cnn_augmented")
     plain = run.features("mfcc", segment_seconds=3)
     assert features.segments.equals(plain.segments) and features.values.shape[1] == 256
-    assert sorted(test) == sorted(set(predictions.test_id))
+    of_test = questions.test_embeddings(run, "slices_cnn_augmented").segments.track_id
+    assert sorted(set(of_test)) == sorted(set(predictions.test_id))
     trained = run.model("slices_cnn_augmented")
     weights, bias = trained.model.layers[-1].get_weights()
     scores = np.exp(features.values @ weights + bias)
