@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,7 @@ def commands(context: click.Context) -> None:
 def main() -> None:
     """Run the command line; an expected failure is one line and exit code 2."""
     warnings.showwarning = _show_warning
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    _on_signals(_interrupt)
     for stream in (sys.stdout, sys.stderr):  # a file's name need not be UTF-8
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -69,9 +69,20 @@ def _fail(message: str) -> None:
     sys.exit(2)
 
 
+def _on_signals(handler: Callable[[int, object], None]) -> None:
+    names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+    for number in (getattr(signal, name) for name in names if hasattr(signal, name)):
+        signal.signal(number, handler)
+
+
+def _end_at_once(number: int, _: object) -> None:
+    workers.end_children()
+    os._exit(128 + number)
+
+
 def _interrupt(number: int, _: object) -> None:
     """Say at once that the command ends, and end it; a second signal does not wait for that."""
-    signal.signal(number, signal.SIG_DFL)
+    _on_signals(_end_at_once)
     click.echo("interrupted; what was done is kept (a run goes on with --resume)", err=True)
     sys.exit(128 + number)
 

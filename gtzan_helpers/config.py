@@ -104,7 +104,17 @@ def data_dir() -> Path:
 
 
 def _folder(variable: str, default: str) -> Path:
-    return Path(os.environ.get(variable) or default).expanduser()
+    return expanded(os.environ.get(variable) or default)
+
+
+def expanded(path: str | Path) -> Path:
+    """The path with ``~`` replaced by the user's folder, where there is such a user.
+
+    Parameters
+    ----------
+    path : str or Path
+    """
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's raises for unknown users
 
 
 def facts_dir() -> Path:

@@ -18,6 +18,7 @@ from tokenize import TokenError
 import numpy as np
 import psutil
 
+from gtzan_helpers import config
 from gtzan_helpers.errors import DAMAGED_FILE, WriteError
 
 # How large the content of an archive may be, in bytes: what any may hold, how many times its own
@@ -52,7 +53,7 @@ def replacing(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
     WriteError
         If the file cannot be written: a full disk, a read-only folder.
     """
-    path = Path(path).expanduser()
+    path = config.expanded(path)
     if path.exists() and not path.is_file():
         raise WriteError(f"{path}: there is something that is no file; choose another name")
     try:

@@ -160,7 +160,12 @@ def run(
         )
     for remark in opened.remarks:
         say(f"warning: {remark}")
-    folder = Path(out or config.run_dir(opened.address, profile)).expanduser().resolve()
+    folder = config.expanded(out or config.run_dir(opened.address, profile)).resolve()
+    for place in (opened.address, str(folder)):
+        if place != place.encode(errors="replace").decode():
+            raise SettingError(f"{place}: notebooks cannot name it, it is not UTF-8; rename it")
+    if folder.exists() and not (folder / "source.json").exists() and any(folder.iterdir()):
+        raise SettingError(f"{folder}: holds something, but no run; choose an empty folder (--out)")
     chosen, left_out = _divide(chosen, opened, folder)
     say(_forecast(opened, chosen))
     n_tracks, n_labels = len(opened.tracks), len(opened.labels)
@@ -310,6 +315,11 @@ def _quiet() -> Iterator[None]:
         os.environ.update(before)
 
 
+def _formatted(path: Path) -> str:
+    """A path as papermill takes it, which fills in what stands in braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
 def _execute(notebook: Notebook, folder: Path, parameters: dict[str, str]) -> None:
     import papermill
     from papermill.exceptions import PapermillExecutionError
@@ -319,8 +329,8 @@ def _execute(notebook: Notebook, folder: Path, parameters: dict[str, str]) -> No
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         papermill.execute_notebook(
-            str(notebook.path),
-            str(target),
+            _formatted(notebook.path),
+            _formatted(target),
             parameters=parameters,
             kernel_name="python3",
             progress_bar=False,

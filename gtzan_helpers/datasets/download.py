@@ -12,7 +12,6 @@ import contextlib
 import csv
 import hashlib
 import lzma
-import os
 import shutil
 import tarfile
 import time
@@ -115,7 +114,7 @@ def fetch(
     WriteError
         If the folder cannot be written: a full disk, a read-only folder.
     """
-    root = Path(os.path.expanduser(to)) if to else config.data_dir()  # noqa: PTH111 - never fails
+    root = config.expanded(to) if to else config.data_dir()
     options = list(archives(name) if sources is None else sources)
     target = root / name
     try:
@@ -152,8 +151,10 @@ def _install(target: Path, options: list[Archive]) -> None:
     try:
         for archive in options:
             part = work / archive.part
-            with contextlib.suppress(FileNotFoundError):
-                (root / "downloads" / part.name).replace(part)
+            left = root / "downloads" / part.name
+            if left.is_file() and not left.is_symlink():
+                with contextlib.suppress(FileNotFoundError):  # another process may be faster
+                    left.replace(part)
             try:
                 _download(archive, part)
                 _unpack(archive, part, work / name)

@@ -138,7 +138,7 @@ class Source(ABC):
         path : str or Path
             It need not exist.
         """
-        path = Path(path).expanduser()
+        path = config.expanded(path)
         files = [Path(own) for own, _, _ in self.files(self.path)]
         return path.exists() and any(own.exists() and path.samefile(own) for own in files)
 
@@ -397,7 +397,7 @@ def address(source: str | Path | Source) -> str:
         return source.address
     if isinstance(source, str) and source in ("synthetic", *NAMED):
         return source
-    return os.path.abspath(os.path.expanduser(source))  # noqa: PTH100, PTH111 - never fails
+    return os.path.abspath(config.expanded(source))  # noqa: PTH100 - never fails
 
 
 def _open(
@@ -412,7 +412,8 @@ def _opened(
 ) -> Source:
     source = kind(place, name, profile)
     source.address = where
-    if source.name.startswith("synthetic") and not source.synthetic:
+    ours = source.name.startswith("synthetic") or (source.name in NAMED and where not in NAMED)
+    if ours and not source.synthetic:
         source.name = f"own_{source.name}"  # results are known by their source's name
     return source
 

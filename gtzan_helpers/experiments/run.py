@@ -112,7 +112,7 @@ def if_possible(make: Callable[..., Features], *args: Any, **settings: Any) -> F
 
 def _open(source: str | Path | Source, profile: str, run_dir: str | Path) -> tuple[Source, Path]:
     """The source, and the folder of its run, which keeps the table of its tracks."""
-    folder = Path(run_dir or config.run_dir(address(source), profile)).expanduser()
+    folder = config.expanded(run_dir or config.run_dir(address(source), profile))
     try:
         opened = open_source(source, profile=profile)
         opened.tracks  # noqa: B018 - read now, so that a fault shows here

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gtzan_helpers import config, files
-from gtzan_helpers.errors import NotebookError
+from gtzan_helpers.errors import NotebookError, shown
 from gtzan_helpers.report import front, record
 
 EXCERPTS = """\
@@ -235,7 +235,7 @@ def _without_paths(folder: Path, name: str, state: Mapping[str, Any]) -> str:
     if os.sep in source:
         places |= {source: Path(source).name}
     for place in sorted(places, key=len, reverse=True):
-        text = text.replace(json.dumps(place)[1:-1], places[place])
+        text = text.replace(json.dumps(place)[1:-1], json.dumps(shown(places[place]))[1:-1])
     return text
 
 

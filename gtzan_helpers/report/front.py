@@ -93,6 +93,10 @@ def _scoreboard(folder: Path, state: Mapping[str, Any], executed: list[str]) -> 
     try:
         measured = results.read_run(folder)
     except SourceError:
+        measured = results.table([])
+    # The folder may hold rows of another profile, too.
+    measured = measured[measured.profile == state["profile"]]
+    if measured.empty:
         return ["No system was measured yet."]
     from gtzan_helpers.plots.scores import CEILING
 

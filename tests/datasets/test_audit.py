@@ -156,6 +156,15 @@ def test_wrong_tracks_of_a_dataset_are_named(known_tracks, tmp_path, monkeypatch
     assert kinds - {"odd"} == ({"missing"} if name == "gtzan" else set())  # jazz.00054
 
 
+def test_exchanged_tracks_are_wrong_ones(known_tracks, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setenv("GTZAN_DATA", str(tmp_path))
+    for place, content in ((FIRST, TRACKS[SECOND]), (SECOND, TRACKS[FIRST])):
+        (tmp_path / "mini" / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mini" / place).write_bytes(content)
+    wrong = [track_id for fault, track_id, _ in findings("mini") if fault == "wrong"]
+    assert wrong == ["blues.00000", "jazz.00000"]
+
+
 @pytest.mark.parametrize("name", ["mini", "gtzan"])
 def test_of_a_folder_that_is_only_called_so_nothing_is_expected(clean, tmp_path, name):
     clean.rename(tmp_path / name)

@@ -403,6 +403,17 @@ def test_a_complete_part_is_not_downloaded_again(host, tmp_path):
     assert host.requests == []
 
 
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_a_part_that_is_no_file_is_left_alone(host, tmp_path, kind):
+    archive = host.offer("genres.tar.gz", TAR)
+    part = tmp_path / "downloads" / f"{archive.sha256[:8]}-genres.tar.gz.part"
+    part.parent.mkdir()
+    (tmp_path / "other").write_bytes(b"mine")
+    part.symlink_to(tmp_path / "other") if kind == "link" else os.mkfifo(part)
+    assert contents(download.fetch("mini", to=tmp_path, sources=[archive])) == TRACKS
+    assert (tmp_path / "other").read_bytes() == b"mine"
+
+
 @pytest.mark.parametrize("checked", [True, False])
 def test_what_cannot_be_resumed_is_downloaded_again(host, tmp_path, checked):
     """The server knows no ranges; or the archive may have changed."""

@@ -81,6 +81,7 @@ def test_a_missing_field_is_named(tmp_path, pack, field):
     [
         ({"log_mel": np.zeros((3, 16, 50), np.uint8)}, re.escape("shape (3, 16, 50)")),
         ({"log_mel": np.zeros((2, 50), np.uint8)}, re.escape("shape (2, 50)")),
+        ({"log_mel": np.zeros((2, 0, 50)), "n_mels": 0}, re.escape("shape (2, 0, 50)")),
         ({"n_mels": np.int32(128)}, "2 tracks, 128 bands"),
         ({"genre": np.array(["blues"])}, "not one word a track"),
         ({"track_id": np.array(["a", "a"])}, "repeat"),

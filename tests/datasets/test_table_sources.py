@@ -159,6 +159,16 @@ def test_a_feature_that_is_no_number_is_found_by_line(tmp_path, values):
     assert "line 3: a feature that is not a finite number" in words
 
 
+def test_only_plain_digits_number_a_segment(tmp_path):
+    names = ["blues.00000.٠", "blues.00001.٠"]
+    frame = kaggle_rows([f"{name}.wav" for name in names], ["blues", "blues"])
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    try:
+        assert read_table(tmp_path / "t.csv")[0].track_id.tolist() == names
+    except ValueError as error:
+        pytest.fail(str(error))
+
+
 @pytest.mark.parametrize("length", [np.inf, 1e300, "9" * 400], ids=["inf", "huge", "400 digits"])
 def test_a_length_that_cannot_be_is_found_by_line(tmp_path, length):
     lengths = pd.Series([66_150, length, 66_150], dtype=object)

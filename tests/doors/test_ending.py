@@ -138,6 +138,21 @@ def test_resume_executes_what_was_half_done_when_everything_was_killed(tmp_path,
     assert [output.data["text/plain"] for output in executed.cells[-1].outputs] == ["2"]
 
 
+def test_a_second_signal_ends_everything_at_once(tmp_path, start):
+    mark = tmp_path / "mark"
+    stubborn = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    process = start(stubborn + SLEEP.format(mark=mark))
+    until(mark.exists)
+    kernels = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=10)
+    assert process.returncode in (128 + signal.SIGINT, 128 + signal.SIGTERM)
+    assert errors.count("interrupted") == 1 and "Traceback" not in errors
+    _, alive = psutil.wait_procs(kernels, timeout=5)
+    assert kernels and not alive
+
+
 EXTRACT = """
 from gtzan_helpers import cli, workers
 workers.WORTH_PROCESSES = 0
@@ -145,7 +160,8 @@ cli.main()
 """
 
 
-def test_a_stopped_extraction_leaves_no_worker(tmp_path, labelled_folder):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["stopped", "hung up"])
+def test_a_stopped_extraction_leaves_no_worker(tmp_path, labelled_folder, number):
     words = ["extract", labelled_folder(tracks=100), "--csv", tmp_path / "t.csv", "--jobs", "2"]
     process = subprocess.Popen(
         [sys.executable, "-c", EXTRACT, *words], stderr=subprocess.PIPE, text=True,
@@ -154,8 +170,8 @@ def test_a_stopped_extraction_leaves_no_worker(tmp_path, labelled_folder):
     entries = tmp_path / "cache" / "features"
     until(lambda: len(list(entries.rglob("*.npz"))) > 5)  # two are made without workers
     children = psutil.Process(process.pid).children(recursive=True)
-    process.terminate()
+    process.send_signal(number)
     assert "interrupted" in process.communicate(timeout=5)[1]
-    assert process.returncode == 128 + signal.SIGTERM
+    assert process.returncode == 128 + number
     _, alive = psutil.wait_procs(children, timeout=5)
     assert not alive

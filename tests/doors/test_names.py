@@ -92,6 +92,22 @@ def test_a_folder_called_synthetic_is_none_of_ours(labelled_folder):
     assert not source.name.startswith("synthetic")  # by which pages know it
 
 
+@pytest.mark.parametrize("name", ["gtzan", "mini"])
+def test_a_folder_that_is_only_called_so_has_a_name_of_its_own(labelled_folder, name):
+    assert open_source(labelled_folder(name=name)).name not in (name, "synthetic")
+
+
+def test_labels_that_are_shown_alike_are_refused(labelled_folder):
+    source = labelled_folder(("=a", "'=a"))
+    assert "'=a" in str(failure(lambda: open_source(source).tracks))
+    assert isinstance(failure(lambda: open_source(source).tracks), str)
+
+
+def test_a_user_who_does_not_exist_has_no_folder(gtzan, labelled_folder, here):
+    ended = gtzan("extract", labelled_folder(), "--csv", "~nosuchuser/t.csv")
+    assert ended.returncode == 0 and (here / "~nosuchuser" / "t.csv").exists()
+
+
 def test_an_unreadable_folder_is_named_and_the_rest_used(labelled_folder):
     with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to others
         Path(name).chmod(0o755)

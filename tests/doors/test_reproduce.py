@@ -1,6 +1,7 @@
 """`gtzan run`: on small notebooks of the tests' own, what it executes, leaves out and keeps."""
 
 import json
+import os
 import threading
 
 import nbformat
@@ -63,6 +64,36 @@ def test_notebooks_are_executed_with_the_runs_parameters_and_become_its_pages(tm
     state = json.loads((folder / "run.json").read_text())
     assert (state["n_tracks"], state["n_labels"], state["chance"]) == (40, 10, 0.1)
     assert {entry["error"] for entry in state["notebooks"].values()} == {""}
+
+
+def test_folders_of_any_name_hold_sources_and_runs(tmp_path, labelled_folder, series):
+    source = labelled_folder(name="own {source} \"'\\ \x1b[31m")
+    folder = tmp_path / "run {profile} {y} \"'\\"
+    try:
+        run(source, folder)
+    except Exception as error:
+        pytest.fail(f"{type(error).__name__}: {error}")
+    assert (folder / "notebooks" / "01_words.html").exists()
+    assert not (tmp_path / "run smoke").exists()
+
+
+def test_a_run_is_put_into_no_folder_that_holds_something_else(tmp_path, labelled_folder, series):
+    source = labelled_folder(name="_images")  # a book has a folder of this name, too
+    (tmp_path / "_static").mkdir()
+    (tmp_path / "_static" / "logo.txt").write_text("mine")
+    try:
+        run(source, tmp_path)
+    except SettingError as error:
+        assert "no run" in str(error)
+    assert len(list(source.rglob("*.wav"))) == 6
+    assert (tmp_path / "_static" / "logo.txt").exists()
+
+
+def test_a_folder_that_notebooks_cannot_name_is_refused(tmp_path, series):
+    folder = tmp_path / os.fsdecode(b"\xff")
+    with pytest.raises(Exception, match="UTF-8") as refusal:
+        run("synthetic", folder)
+    assert refusal.type is SettingError and not folder.exists()
 
 
 def test_two_labels_of_the_users_own_are_classified(tmp_path, music_and_speech):

@@ -73,10 +73,11 @@ def write_rows(folder, source):
         row = results.Row(
             "slices_cnn", source, "logmel", 3.0, protocol, 0, "measured",
             segment_accuracy=accuracy, track_accuracy=accuracy,
-            track_ci_low=accuracy - 0.1, track_ci_high=accuracy + 0.1,
+            track_ci_low=accuracy - 0.1, track_ci_high=accuracy + 0.1, profile="quick",
         )  # fmt: skip
         results.write_row(folder / "results", row, key="k")
-    refused = results.Row("images_cnn", source, "", 3.0, "fault_filtered", 0, "not_measured", "why")
+    refused = results.Row("images_cnn", source, "", 3.0, "fault_filtered", 0, "not_measured", "why",
+                          profile="quick")  # fmt: skip
     results.write_row(folder / "results", refused, key="k")
 
 
@@ -174,6 +175,13 @@ def test_pages_of_real_music_say_that_nobody_may_publish_them(tmp_path, page):
 def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(SourceError, match="no run"):
         book.build(tmp_path)
+
+
+def test_rows_of_another_profile_are_no_rows_of_the_run(tmp_path):
+    run = write_run(tmp_path / "run", profile="full")
+    write_rows(run, "synthetic")  # at quick
+    book.write_sources(run, tmp_path / "sources")
+    assert "No system was measured yet" in (tmp_path / "sources" / "index.md").read_text()
 
 
 def test_pages_are_not_written_through_a_link(tmp_path):

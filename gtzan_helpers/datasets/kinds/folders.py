@@ -3,6 +3,7 @@
 import os
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from gtzan_helpers import config
 from gtzan_helpers.audio import feature_sets, reading
 from gtzan_helpers.audio.feature_sets import PICTURE_SIZE, FeatureSet, SegmentFeatures
 from gtzan_helpers.datasets import Features, Settings, Source, assemble, extract, facts
-from gtzan_helpers.errors import AudioError, reason, safe
+from gtzan_helpers.errors import AudioError, SourceError, reason, safe
 from gtzan_helpers.files import file_hash, regular
 from gtzan_helpers.workers import Workers
 
@@ -53,7 +54,11 @@ class LabelledFolder(Source):
                 self._remarks.append(f"{fault}; its tracks are left out")
         paths = [path for path, _, _ in self.files(self.path)]
         names = [os.path.split(path) for path in paths]
-        labels = [safe(os.path.split(folder)[1]) for folder, _ in names]
+        folders = {folder: safe(os.path.split(folder)[1]) for folder, _ in names}
+        if len(set(folders.values())) < len(folders):
+            alike = next(name for name, n in Counter(folders.values()).items() if n > 1)
+            raise SourceError(f"{self.path}: two labels are shown as {alike}; rename a folder")
+        labels = [folders[folder] for folder, _ in names]
         tracks = {"track_id": _track_ids(labels, [safe(name) for _, name in names])}
         md5 = pd.array([_md5(path) for path in paths], dtype="string")
         return pd.DataFrame({**tracks, "path": paths, "genre": labels, "md5": md5})

@@ -176,7 +176,7 @@ def _fault(pack: Pack, n_mels: int) -> str:
     if ids.ndim != 1 or genre.shape != ids.shape or len(set(ids)) < len(ids) or words & {"", "nan"}:
         return "not one word a track: ids repeat, or a track has no id, or no genre"
     n_tracks, shape = len(ids), stored.shape
-    if stored.ndim != 3 or shape[:2] != (n_tracks, n_mels) or n_tracks == 0 or shape[2] < 2:
+    if stored.ndim != 3 or shape[:2] != (n_tracks, n_mels) or 0 in shape or shape[2] < 2:
         return f"log_mel has shape {shape}, not ({n_tracks} tracks, {n_mels} bands, frames)"
     in_db = np.issubdtype(stored.dtype, np.floating) and np.abs(stored).max() <= MOST_DB
     if stored.dtype != np.uint8 and not in_db:

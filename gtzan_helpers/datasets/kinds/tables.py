@@ -18,7 +18,7 @@ from gtzan_helpers.errors import SourceError, reason, safe
 from gtzan_helpers.files import regular, replacing
 from gtzan_helpers.workers import Workers
 
-_SEGMENT = re.compile(r"(?P<track>.+)\.(?P<segment>\d{1,4})\.\w+")
+_SEGMENT = re.compile(r"(?P<track>.+)\.(?P<segment>[0-9]{1,4})\.\w+")
 
 
 class TableSource(FileSource):
