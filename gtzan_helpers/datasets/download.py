@@ -12,8 +12,10 @@ import contextlib
 import csv
 import hashlib
 import lzma
+import queue
 import shutil
 import tarfile
+import threading
 import time
 import zipfile
 from collections.abc import Callable, Container, Iterable, Iterator
@@ -188,7 +190,7 @@ def _download(archive: Archive, part: Path) -> None:
     """Download an archive, or what a part lacks of it, and verify its size and hash."""
     with part.open("ab") as file:
         if not file.tell() or file.tell() < archive.n_bytes:
-            for place, block in _blocks(archive, file.tell()):
+            for place, block in _watched(_blocks(archive, file.tell())):
                 file.truncate(place)  # the server may have begun anew
                 file.write(block)
     fault = _wrong_size(archive, part.stat().st_size)
@@ -197,6 +199,37 @@ def _download(archive: Archive, part: Path) -> None:
     if fault:
         part.unlink()
         raise DownloadError(fault)
+
+
+def _watched(blocks: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+    """Pass blocks on, and give up a server that sends too little: any call may wait for ever."""
+    arrived: queue.Queue[Any] = queue.Queue(4)
+
+    def receive() -> None:
+        try:
+            for block in blocks:
+                arrived.put(block)
+            arrived.put(None)
+        except Exception as error:
+            arrived.put(error)
+
+    threading.Thread(target=receive, daemon=True).start()
+    n_bytes, since = 0, time.monotonic()
+    while True:
+        try:
+            item = arrived.get(timeout=max(0.0, since + SPEED_SECONDS - time.monotonic()))
+        except queue.Empty:
+            if n_bytes < MIN_SPEED * SPEED_SECONDS:
+                slow = f"sends fewer than {MIN_SPEED:,} bytes a second"
+                raise DownloadError(slow) from None
+            n_bytes, since = 0, time.monotonic()
+            continue
+        if item is None:
+            return
+        if isinstance(item, Exception):
+            raise item
+        n_bytes += len(item[1])
+        yield item
 
 
 def _blocks(archive: Archive, size: int) -> Iterator[tuple[int, bytes]]:
@@ -227,17 +260,12 @@ def _received(archive: Archive, answer: Any, size: int) -> Iterator[tuple[int, b
     # A login page, say, must not be taken for the beginning of the archive.
     if total and (fault := _wrong_size(archive, total)):
         raise DownloadError(fault)
-    since, before = time.monotonic(), size
     bar = tqdm(None, archive.part, total, initial=size, unit="B", unit_scale=True, disable=None)
     with bar:
         while size <= (total or MAX_UNPACKED) and (block := answer.read1(BLOCK)):
             yield size, block
             size += len(block)
             bar.update(len(block))
-            if (seconds := time.monotonic() - since) > SPEED_SECONDS:
-                if size - before < MIN_SPEED * seconds:
-                    raise DownloadError(f"sends fewer than {MIN_SPEED:,} bytes a second")
-                since, before = time.monotonic(), size
 
 
 def _wrong_size(archive: Archive, n_bytes: int) -> str:

@@ -74,6 +74,7 @@ class Host:
         self.redirects = {}
         self.hanging = set()
         self.raw = {}
+        self.endless = {}
         self.dripping = set()
         self.pauses = {}
         self.closing = threading.Event()
@@ -104,6 +105,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         if path in host.raw:
             self.wfile.write(host.raw[path])
+            return
+        if path in host.endless:
+            begin, again = host.endless[path]
+            self.wfile.write(begin)
+            with contextlib.suppress(OSError):  # the client has gone
+                while not host.closing.wait(0.005):
+                    self.wfile.write(again)
             return
         if path in host.redirects:
             self.send_response(302)
@@ -566,7 +574,32 @@ def test_a_server_that_sends_byte_by_byte_is_given_up(host, tmp_path, monkeypatc
     host.dripping.add("slow.tar.gz")
     assert "sends fewer than" in str(outcome(tmp_path, slow))
     assert host.sent < 100
+    monkeypatch.setattr(
+        download, "SPEED_SECONDS", 0.5, raising=False
+    )  # a busy machine is slow, too
     assert outcome(tmp_path, slow, host.offer("fast.tar.gz", TAR)) == TRACKS
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+ENDLESS = {
+    "continue": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "header": (OK + b"a: ", b"b"),
+    "chunk size": (OK + b"Transfer-Encoding: chunked\r\n\r\n", b"0"),
+    "trailers": (OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"a: b\r\n"),
+}
+
+
+@pytest.mark.parametrize("answer", ENDLESS.values(), ids=ENDLESS)
+def test_a_server_that_never_comes_to_the_point_is_given_up(host, tmp_path, monkeypatch, answer):
+    monkeypatch.setattr(download, "SPEED_SECONDS", 0.5, raising=False)
+    slow = host.offer("slow.tar.gz", TAR)
+    host.endless["slow.tar.gz"] = answer
+    outcomes = []
+    arguments = (tmp_path, slow, host.offer("fast.tar.gz", TAR))
+    thread = threading.Thread(target=lambda: outcomes.append(outcome(*arguments)), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert outcomes == [TRACKS]
 
 
 def test_an_unreachable_address_is_skipped(host, tmp_path):

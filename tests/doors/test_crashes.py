@@ -144,7 +144,7 @@ def test_a_download_killed_twenty_times_ends_as_an_undisturbed_one(host, tmp_pat
     generator = random.Random(0)
     arrived, unpacked = [], []
     for k in range(20):
-        # The transfer is a thirtieth of the steps, near the beginning; half of the moments lie there.
+        # The transfer is a thirtieth of the steps, early; half of the moments are about it.
         step = 1 + int(steps * generator.random() * (0.08 if k % 2 else 1))
         assert kill_at(step, fetch, tmp_path / str(k), *words)
         arrived += [path.stat().st_size for path in (tmp_path / str(k)).rglob("*.part")]
