@@ -16,11 +16,7 @@ from gtzan_helpers.experiments.measuring import Measurement
 from gtzan_helpers.experiments.run import Run
 from gtzan_helpers.models import Inputs, Learner, systems
 
-KINDS = {
-    "best network": ("ann", "cnn", "crnn"),
-    "best pretrained network": ("transfer",),
-    "best classical model": ("classical",),
-}
+KINDS = ("network", "pretrained network", "classical model")
 
 
 def compare(
@@ -161,8 +157,8 @@ def best_of_each_kind(rows: pd.DataFrame, by: str = "valid") -> pd.DataFrame:
     DataFrame
         One row for each kind that there is, with the kinds as its index.
     """
-    family = rows.system_id.map(lambda name: systems.get(name).family)
-    groups = {kind: rows[family.isin(names)] for kind, names in KINDS.items()}
+    kinds = rows.system_id.map(lambda name: systems.get(name).kind)
+    groups = {f"best {kind}": rows[kinds == kind] for kind in KINDS}
     ours = rows.system_id.map(lambda name: systems.get(name).study) == "ours"
     groups["best of the studies"] = rows[~ours]
     best = {kind: group.loc[group[by].idxmax()] for kind, group in groups.items() if len(group)}

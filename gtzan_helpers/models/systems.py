@@ -93,6 +93,13 @@ class System:
         return f"#{self.section.replace(' ', '-')}"
 
     @property
+    def kind(self) -> str:
+        """What a run compares it as; empty for ensembles, and classifiers on a network's output."""
+        if self.family in ("classical", "transfer"):
+            return {"classical": "classical model", "transfer": "pretrained network"}[self.family]
+        return "network" if self.learner.trains_epochs and not self.learner.base else ""
+
+    @property
     def segment_seconds(self) -> float:
         """Length of its segments in seconds; 0 for whole tracks."""
         return config.SEGMENT_SECONDS if self.unit == "segment" else 0.0

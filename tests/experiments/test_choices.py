@@ -1,5 +1,6 @@
 """What the last notebooks ask of a run, and what they are given where it cannot answer."""
 
+import pandas as pd
 import pytest
 
 from gtzan_helpers import experiments
@@ -29,6 +30,14 @@ def test_the_best_is_chosen_within_each_kind_and_by_the_column_asked_for(run):
     last = experiments.best_of_each_kind(rows, by="other")
     assert last.system_id["best classical model"] == rows.system_id.iloc[-1]
     assert best.system_id["best of the studies"] != "ours_svm_tuned"
+
+
+def test_a_classifier_on_a_networks_output_is_no_network():
+    names = ["stacked_cnn_gmm", "stacked_cnn", "ours_musicnn_dense"]
+    rows = pd.DataFrame({"system_id": names, "valid": [0.9, 0.5, 0.7]})
+    best = experiments.best_of_each_kind(rows).system_id
+    assert best["best network"] == "stacked_cnn"  # the only one with a layer to look into
+    assert best["best of the studies"] == "stacked_cnn_gmm"
 
 
 def test_damaged_predictions_are_left_out(run):
