@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -279,7 +279,7 @@ def _executed(
         try:
             for wave in _waves(waiting):
                 futures = [pool.submit(attempt, one) for one in wave]
-                for future in as_completed(futures):
+                for future in _completed(futures):
                     if outcome := future.result():
                         yield outcome
                     if ending.is_set():
@@ -287,6 +287,17 @@ def _executed(
         finally:
             ending.set()
             _end(futures, others)
+
+
+def _completed(futures: list[Future]) -> Iterator[Future]:
+    """Futures as they complete.
+
+    This thread wakes by itself: a signal that reaches another one is not handled before.
+    """
+    waiting = set(futures)
+    while waiting:
+        completed, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+        yield from completed
 
 
 def _end(futures: list[Future], others: set[psutil.Process]) -> None:
