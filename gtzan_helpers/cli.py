@@ -293,9 +293,7 @@ def extract(
 @click.option("--json", "as_json", is_flag=True, help="Rows as JSON.")
 def scoreboard(runs: tuple[str, ...], write: bool, as_json: bool) -> None:
     """Show the results of runs (by default those in figures/) side by side."""
-    rows = report.publish.gather(runs)
-    if write:
-        rows = report.publish.write(rows, runs)
+    rows = report.publish.write(runs) if write else report.publish.gather(runs)
     text = report.publish.markdown(experiments.scoreboard.comparison(rows))
     click.echo(rows.to_json(orient="records", indent=1) if as_json else text)
 

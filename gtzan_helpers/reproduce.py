@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -24,11 +24,17 @@ from tqdm import tqdm
 
 from gtzan_helpers import config, experiments, workers
 from gtzan_helpers.datasets import Source, open_source
-from gtzan_helpers.errors import NotebookError, NotPossibleError, SettingError, SourceError
+from gtzan_helpers.errors import (
+    DAMAGED_FILE,
+    NotebookError,
+    NotPossibleError,
+    SettingError,
+    SourceError,
+)
 from gtzan_helpers.experiments import results
 from gtzan_helpers.models import System, systems
 from gtzan_helpers.report import book
-from gtzan_helpers.report.record import Record
+from gtzan_helpers.report.record import Record, alone
 
 # What runs took on two cores, extraction from audio included.
 SECONDS_PER_TRACK = {"smoke": 0.3, "quick": 1.5, "full": 2.0}
@@ -173,18 +179,27 @@ def run(
     for notebook, reason in left_out.items():
         say(f"left out: {notebook.title}: {reason}")
     experiments.keep_source(folder, opened)
-    parameters = {"source": opened.address, "profile": profile, "run_dir": str(folder)}
-    record = Record(folder, opened, [(n.path.name, n.title, why) for n, why in left_out.items()])
-    waiting = [one for one in chosen if not (resume and record.has(one.path, parameters))]
-    record.forget(one.path for one in waiting)
-    try:
-        stopped = _execute_all(waiting, record, parameters, jobs)
-    finally:  # also of a run that is interrupted
-        for warning in book.build(folder):
-            say(f"warning: {warning}")
+    with alone(folder):
+        stopped = _reproduce(folder, opened, chosen, left_out, jobs=jobs, resume=resume, say=say)
     if stopped:
         raise stopped
     return folder / "index.html"
+
+
+def _reproduce(
+    folder: Path, source: Source, chosen: list[Notebook], left_out: dict[Notebook, str], *,
+    jobs: int | None, resume: bool, say: Callable[[str], object],
+) -> NotebookError | None:  # fmt: skip
+    """Execute what is to be executed, and make the book; returns what stopped a notebook."""
+    parameters = {"source": source.address, "profile": source.profile.name, "run_dir": str(folder)}
+    record = Record(folder, source, [(n.path.name, n.title, why) for n, why in left_out.items()])
+    waiting = [one for one in chosen if not (resume and record.has(one.path, parameters))]
+    record.forget(one.path for one in waiting)
+    try:
+        return _execute_all(waiting, record, parameters, jobs)
+    finally:  # also of a run that is interrupted
+        for warning in book.build(folder):
+            say(f"warning: {warning}")
 
 
 def _divide(
@@ -279,7 +294,7 @@ def _executed(
         try:
             for wave in _waves(waiting):
                 futures = [pool.submit(attempt, one) for one in wave]
-                for future in _completed(futures):
+                for future in workers.completed(futures):
                     if outcome := future.result():
                         yield outcome
                     if ending.is_set():
@@ -287,17 +302,6 @@ def _executed(
         finally:
             ending.set()
             _end(futures, others)
-
-
-def _completed(futures: list[Future]) -> Iterator[Future]:
-    """Futures as they complete.
-
-    This thread wakes by itself: a signal that reaches another one is not handled before.
-    """
-    waiting = set(futures)
-    while waiting:
-        completed, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
-        yield from completed
 
 
 def _end(futures: list[Future], others: set[psutil.Process]) -> None:
@@ -362,6 +366,11 @@ def _execute(notebook: Notebook, folder: Path, parameters: dict[str, str]) -> No
             f"{notebook.path.name}: its kernel ended, for lack of memory or by a signal; "
             f"what was done is in {target}"
         ) from error
+    except OSError as error:
+        raise NotebookError(
+            f"{target}: cannot be written ({error.strerror or error}); make room, or choose "
+            "another folder (--out)"
+        ) from error
     finally:
-        if target.exists():
+        with contextlib.suppress(*DAMAGED_FILE):  # a full disk leaves half a notebook
             book.embed_pictures(target, notebook.path.parent)

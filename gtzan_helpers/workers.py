@@ -1,12 +1,16 @@
 """Computing in this process, in several processes or on a cluster, with a progress bar."""
 
 import contextlib
+import math
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 from tqdm import tqdm
@@ -65,6 +69,52 @@ def end_children(spared: Iterable[psutil.Process] = ()) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             child.kill()
     psutil.wait_procs(ended, timeout=5)
+
+
+def completed(futures: Iterable[Future], seconds: float = math.inf) -> Iterator[Future]:
+    """Yield futures as they complete, until a time has passed.
+
+    Of two signals at once both may reach another thread, which does not wake this one: it wakes
+    by itself.
+
+    Parameters
+    ----------
+    futures : iterable of Future
+    seconds : float
+        The time.
+    """
+    waiting, end = set(futures), time.monotonic() + seconds
+    while waiting and time.monotonic() < end:
+        done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+        yield from done
+
+
+def limited(function: Callable[[], Any], seconds: float) -> Any:
+    """Call a function that may take for ever, in a thread, so that signals are still handled.
+
+    Parameters
+    ----------
+    function : callable
+    seconds : float
+        The time after which it is left alone; it ends with the process.
+
+    Raises
+    ------
+    TimeoutError
+        If it takes longer.
+    """
+    future: Future = Future()
+
+    def call() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=call, daemon=True).start()
+    for _ in completed([future], seconds):
+        return future.result()
+    raise TimeoutError(f"it takes longer than {seconds:g} s")
 
 
 @dataclass(frozen=True)

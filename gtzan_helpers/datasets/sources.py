@@ -397,7 +397,11 @@ def address(source: str | Path | Source) -> str:
         return source.address
     if isinstance(source, str) and source in ("synthetic", *NAMED):
         return source
-    return os.path.abspath(config.expanded(source))  # noqa: PTH100 - never fails
+    path = config.expanded(source)
+    # What `..` leads to depends on the links before it.
+    if os.pardir in path.parts:
+        return os.path.realpath(path)
+    return os.path.abspath(path)  # noqa: PTH100 - never fails
 
 
 def _open(

@@ -39,7 +39,9 @@ def migrate(old: str | Path, run: Run) -> Rows:
             _check_tracks(row, predictions, run)
             results.write_predictions(run.folder, row.stem, predictions)
         measurement = run.measurement(row.system_id, row.protocol, seed=row.seed)
-        results.write_row(run.folder / "results", row, key=measurement.key)
+        results.write_row(
+            run.folder / "results", row, key=measurement.key, tracks=run.source.digest()
+        )
     return Rows(results.table(rows))
 
 

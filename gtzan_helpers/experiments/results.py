@@ -5,6 +5,7 @@ A row is stored under a key, which is known before anything is computed; see `Me
 
 import html
 import json
+import warnings
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -71,6 +72,10 @@ class Row:
             raise ValueError(f"status {self.status!r}, protocol {self.protocol!r}")
         if self.status == "measured" and pd.isna(self.track_accuracy):
             raise ValueError("measured, without an accuracy")
+        known = (self.track_ci_low, self.track_accuracy, self.track_ci_high)
+        interval = [float(share) for share in known if share is not None and share == share]
+        if interval != sorted(interval):
+            raise ValueError(f"an interval {interval} that does not hold the accuracy")
 
     @property
     def stem(self) -> str:
@@ -136,7 +141,7 @@ class Rows:
         return page + "".join(f"<p>Left out: {html.escape(line)}</p>" for line in lines)
 
 
-def write_row(folder: str | Path, row: Row, *, key: str) -> Path:
+def write_row(folder: str | Path, row: Row, *, key: str, tracks: str = "") -> Path:
     """Write one row as JSON, with the key under which it may be read again.
 
     Parameters
@@ -146,8 +151,10 @@ def write_row(folder: str | Path, row: Row, *, key: str) -> Path:
     row : Row
     key : str
         See `Measurement.key`.
+    tracks : str
+        Digest of the tracks that it was measured on, see `Source.digest`; empty if not known.
     """
-    text = json.dumps({"key": key, **asdict(row)}, indent=1)
+    text = json.dumps({"key": key, "tracks": tracks, **asdict(row)}, indent=1)
     return files.write_text(Path(folder) / f"{row.stem}.json", text + "\n")
 
 
@@ -164,15 +171,16 @@ def read_row(folder: str | Path, stem: str, *, key: str = "") -> Row | None:
         Empty accepts any key.
     """
     try:
-        stored_key, row = _load(Path(folder) / f"{stem}.json")
+        stored_key, _, row = _load(Path(folder) / f"{stem}.json")
     except DAMAGED_FILE:
         return None  # not there yet, or written by another version: measured again
     return row if key in ("", stored_key) else None
 
 
-def _load(path: Path) -> tuple[str, Row]:
+def _load(path: Path) -> tuple[str, str, Row]:
+    """The key, the digest of the tracks, and the row."""
     stored = json.loads(path.read_text(encoding="utf-8"))
-    return stored.pop("key"), Row(**stored)
+    return stored.pop("key"), stored.pop("tracks", ""), Row(**stored)
 
 
 def table(rows: Iterable[Row]) -> pd.DataFrame:
@@ -198,7 +206,7 @@ def from_table(frame: pd.DataFrame) -> list[Row]:
 
 
 def read_run(run: str | Path) -> pd.DataFrame:
-    """Read the results of a run: a run's folder, or a `scoreboard.csv`.
+    """Read the results of a run on its tracks as they are: a run's folder, or a `scoreboard.csv`.
 
     Parameters
     ----------
@@ -213,7 +221,7 @@ def read_run(run: str | Path) -> pd.DataFrame:
     Raises
     ------
     SourceError
-        If there are none, or a file is damaged.
+        If there are none that can be read. Of several a damaged one is left out with a warning.
     """
     run = Path(run)
     if run.suffix == ".csv" and run.exists():
@@ -221,25 +229,63 @@ def read_run(run: str | Path) -> pd.DataFrame:
     paths = sorted((run / "results").glob("*.json"))
     if not paths:
         raise SourceError(f"{run}: no results there; `gtzan run` makes them")
-    rows = []
+    now, rows, faults = _digest(run), [], []
     for path in paths:
         try:
-            rows.append(_load(path)[1])
+            _, tracks, row = _load(path)
         except DAMAGED_FILE as error:
-            raise SourceError(
-                f"{path}: not a result of this version; remove it ({reason(error)})"
-            ) from error
+            faults.append(f"{path}: not a result of this version; remove it ({reason(error)})")
+            continue
+        if now in ("", tracks) or not tracks:
+            rows.append(row)
+    if not rows:
+        none = f"{run}: no results of its tracks as they are now; `gtzan run` makes them"
+        raise SourceError(faults[0] if faults else none)
+    for fault in faults:
+        warnings.warn(f"left out: {fault}", stacklevel=2)
     return table(rows)
+
+
+def _digest(run: Path) -> str:
+    """Digest of the tracks of a run's source, as it was opened last; empty if not known."""
+    try:
+        return str(json.loads((run / "source.json").read_text(encoding="utf-8"))["digest"])
+    except DAMAGED_FILE:
+        return ""
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
     try:
+        files.regular(path)
         frame = _typed(pd.read_csv(path, keep_default_na=True)[list(COLUMNS)])
         if not from_table(frame):
             raise ValueError("it holds no row")
     except DAMAGED_FILE as error:
         raise SourceError(f"{path}: not a scoreboard of this version ({reason(error)})") from error
     return frame
+
+
+def read_history(path: Path) -> pd.DataFrame:
+    """Read how a network was trained, one line per epoch.
+
+    Parameters
+    ----------
+    path : Path
+        In a run's `histories/` or `trials/`.
+
+    Raises
+    ------
+    SourceError
+        If the file is damaged.
+    """
+    try:
+        files.regular(path)
+        history = pd.read_csv(path).astype({"epoch": int, "best": bool})
+        if history.empty:
+            raise ValueError("it holds no epoch")
+    except DAMAGED_FILE as error:
+        raise SourceError(f"{path}: damaged ({reason(error)}); remove it and run again") from error
+    return history
 
 
 # Predictions

@@ -3,7 +3,6 @@
 Whatever is measured is kept in the folder, and read back when it is asked for again.
 """
 
-import contextlib
 import html
 import json
 from collections.abc import Callable, Iterable
@@ -24,6 +23,7 @@ from gtzan_helpers.errors import (
     SettingError,
     SourceError,
     choose,
+    reason,
 )
 from gtzan_helpers.experiments import results
 from gtzan_helpers.experiments.measuring import Measurement
@@ -131,9 +131,10 @@ def keep_source(folder: Path, source: Source) -> None:
     Raises
     ------
     SettingError
-        If the folder lies in that of the source, which nothing is written into.
+        If the folder lies in that of the source, which nothing is written into, or holds a link
+        to another folder.
     SourceError
-        If the folder holds a run on another source.
+        If the folder holds a run on another source, or it cannot be told on which.
     """
     if folder.resolve().is_relative_to(source.path.resolve()):
         raise SettingError(
@@ -141,18 +142,29 @@ def keep_source(folder: Path, source: Source) -> None:
         )
     path = folder / "source.json"
     about = {name: getattr(source, name) for name in ("name", "address", "synthetic")}
-    with contextlib.suppress(*DAMAGED_FILE):
-        other = json.loads(path.read_text(encoding="utf-8")).get("address", source.address)
-        if other != source.address:
-            raise SourceError(
-                f"{folder}: holds a run on {other}, and {source.address} is another source; "
-                "choose another folder (--out, run_dir)"
-            )
+    for link in (place for place in folder.glob("*") if place.is_symlink() and place.is_dir()):
+        raise SettingError(f"{link}: a link; a run writes into folders of its own, remove it")
+    if path.exists() and (other := _address(path)) != source.address:
+        raise SourceError(
+            f"{folder}: holds a run on {other}, and {source.address} is another source; "
+            "choose another folder (--out, run_dir)"
+        )
     text = json.dumps(about | {"digest": source.digest()}, indent=1) + "\n"
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         table = source.tracks.to_csv(index=False, lineterminator="\n")
         files.write_text(folder / "tracks.csv", table)
         files.write_text(path, text)
+
+
+def _address(path: Path) -> str:
+    """Which source a run is of, going by its `source.json`."""
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["address"])
+    except DAMAGED_FILE as error:
+        raise SourceError(
+            f"{path}: damaged, it should say which source the run is of ({reason(error)}); choose "
+            "another folder (--out, run_dir), or remove this one"
+        ) from error
 
 
 def _stored_source(folder: Path, reason: str, profile: config.Profile) -> Source | None:
@@ -348,7 +360,7 @@ class Run:
             One of `splits.PROTOCOLS`; empty for the source's honest one.
         """
         path = self.folder / "histories" / f"{self.measurement(system_id, protocol).stem}.csv"
-        return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=HISTORY)
+        return results.read_history(path) if path.exists() else pd.DataFrame(columns=HISTORY)
 
     def histories(self, *system_ids: str) -> dict[str, pd.DataFrame]:
         """Histories of those systems that have one, by the systems' ids."""

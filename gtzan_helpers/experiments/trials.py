@@ -12,6 +12,7 @@ from gtzan_helpers import files
 from gtzan_helpers.datasets import Features, splits
 from gtzan_helpers.errors import NotPossibleError
 from gtzan_helpers.evaluation import score
+from gtzan_helpers.experiments import results
 from gtzan_helpers.experiments.measuring import Measurement
 from gtzan_helpers.experiments.run import Run
 from gtzan_helpers.models import Inputs, Learner, systems
@@ -50,7 +51,7 @@ def compare(
         if not path.exists():
             trial = _trial(measurement).to_csv(index=False, lineterminator="\n")
             files.write_text(path, trial)
-        tables.append(pd.read_csv(path).assign(variant=name))
+        tables.append(results.read_history(path).assign(variant=name))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -11,13 +11,16 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from gtzan_helpers import errors, files, models
+from gtzan_helpers import errors, files, models, workers
 from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
 
 _NAME = "gtzan.json"
 
 # Numbers that an example, or a layer's output for it, may consist of.
 LARGEST = 1 << 24
+
+# How long a model may take to load and to predict from one example.
+TRIAL_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -227,14 +230,19 @@ def load(path: str | Path) -> Fitted:
         raise SettingError(f"{path}: models of a run end in .keras or .skops")
     kind = models.training.FittedNetwork if is_network else models.classical.FittedClassical
     try:
-        inputs = Inputs.out_of(path)
-        model, n_outputs = kind._read(path, inputs.shape)
-        if n_outputs != len(inputs.labels):
-            raise ValueError(f"{n_outputs} outputs for {len(inputs.labels)} labels; train it again")
-        loaded = kind(model, inputs)
-        loaded.probabilities(np.zeros((1, *inputs.shape)))
+        return workers.limited(lambda: _tried(path, kind), TRIAL_SECONDS)
     except FileNotFoundError as error:
         raise SourceError(f"{path}: there is no such model; `gtzan run` makes models") from error
     except Exception as error:  # whatever three libraries raise for parts that do not fit
         raise SourceError(f"{path}: not a model of this series ({errors.reason(error)})") from error
+
+
+def _tried(path: str | Path, kind: type[Fitted]) -> Fitted:
+    """Read a model, and have it predict from one example."""
+    inputs = Inputs.out_of(path)
+    model, n_outputs = kind._read(path, inputs.shape)
+    if n_outputs != len(inputs.labels):
+        raise ValueError(f"{n_outputs} outputs for {len(inputs.labels)} labels; train it again")
+    loaded = kind(model, inputs)
+    loaded.probabilities(np.zeros((1, *inputs.shape)))
     return loaded

@@ -7,7 +7,7 @@ into 32-bit numbers. Taught in notebook 04.
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,27 +63,36 @@ class FittedNetwork(Fitted):
             config = json.loads(archive.read("config.json"))
             stored = archive.getinfo("model.weights.h5").file_size
             # A thread has a state of Keras of its own: variables without values are left there.
-            n_weights, largest = thread.submit(_sizes, config).result()
-        if n_weights > stored or largest > fitted.LARGEST:
-            sizes = f"{n_weights:,} weights in {stored:,} bytes, and layers of {largest:,} numbers"
-            raise ValueError(f"it claims {sizes}")
+            n_weights = thread.submit(_weights, config).result()
+        if n_weights > stored:
+            raise ValueError(f"it claims {n_weights:,} weights in {stored:,} bytes")
         model = keras.saving.load_model(path, compile=False)
+        if (largest := _largest(model, shape)) > fitted.LARGEST:
+            raise ValueError(f"for one example it computes arrays of {largest:,} numbers")
         return model, model.output_shape[-1]
 
 
-def _sizes(config: dict[str, Any]) -> tuple[int, int]:
-    """Weights of a network, and numbers that its largest layer gives; no memory is taken."""
+def _weights(config: dict[str, Any]) -> int:
+    """Number of a network's weights; no memory is taken for them."""
     config.pop("compile_config", None)
     with keras.StatelessScope(initialize_variables=False):
         model = keras.saving.deserialize_keras_object(config)
-        outputs = keras.tree.flatten([layer.output for layer in _layers(model)])
-    n_weights = sum(math.prod(variable.shape) for variable in model.variables)
-    return n_weights, max(math.prod(n or 1 for n in output.shape) for output in outputs)
+    return sum(math.prod(variable.shape) for variable in model.variables)
 
 
-def _layers(model: keras.Model) -> Iterator[keras.Layer]:
-    for layer in model.layers:
-        yield from _layers(layer) if isinstance(layer, keras.Model) else [layer]
+def _largest(model: keras.Model, shape: tuple[int, ...]) -> int:
+    """Numbers in the largest array on the way from one example to the output.
+
+    TensorFlow lists what is to be computed, whatever layer or operation asks for it, and does
+    not compute it.
+    """
+    import tensorflow as tf
+
+    traced = tf.function(lambda example: model(example, training=False))
+    graph = traced.get_concrete_function(tf.TensorSpec((1, *shape))).graph
+    operations = [one for one in graph.get_operations() if one.type != "ReadVariableOp"]
+    shapes = [array.shape for one in operations for array in one.outputs]
+    return max(math.prod(n or 1 for n in shape) for shape in shapes if shape.rank)
 
 
 def with_history(model: keras.Model, inputs: Inputs, history: pd.DataFrame) -> FittedNetwork:

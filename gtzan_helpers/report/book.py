@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gtzan_helpers import config, files
-from gtzan_helpers.errors import NotebookError, shown
+from gtzan_helpers.errors import DAMAGED_FILE, NotebookError, shown
 from gtzan_helpers.report import front, record
 
 EXCERPTS = """\
@@ -123,7 +123,7 @@ def write_sources(folder: Path, sources: Path) -> None:
     shutil.rmtree(sources, ignore_errors=True)
     pictures = sources / "pictures"
     pictures.mkdir(parents=True)
-    executed = sorted(n for n in state["notebooks"] if (folder / "notebooks" / n).exists())
+    executed = sorted(n for n in state["notebooks"] if _is_notebook(folder / "notebooks" / n))
     for name in executed:
         notebook = _page(folder, name, state, executed)
         _take_pictures(notebook, pictures, Path(name).stem, executed)
@@ -135,6 +135,17 @@ def write_sources(folder: Path, sources: Path) -> None:
 
 
 # Notebooks
+
+
+def _is_notebook(path: Path) -> bool:
+    """Whether there is a notebook; another process, or a full disk, may have left half of one."""
+    import nbformat
+
+    try:
+        nbformat.read(path, 4)
+    except DAMAGED_FILE:
+        return False
+    return True
 
 
 def embed_pictures(executed: Path, folder: Path) -> None:

@@ -18,34 +18,36 @@ from gtzan_helpers.models import systems
 
 
 def gather(runs: Iterable[str]) -> pd.DataFrame:
-    """Read the rows of runs and merge them; without a run those in `figures/`.
+    """Read the rows of runs, to be shown side by side; without a run those in `figures/`.
 
     Parameters
     ----------
     runs : iterable of str
-        Folders of runs, or ``scoreboard.csv`` files.
+        Folders of runs, or ``scoreboard.csv`` files. Where several hold results of one source,
+        its name says of which run they are.
 
     Raises
     ------
     SourceError
         If a run has no results.
     """
-    paths = [Path(run) for run in runs] or [_figures() / "scoreboard.csv"]
-    rows = results.read_run(paths[0])
-    for path in paths[1:]:
-        rows = scoreboard.merge(rows, results.read_run(path))
-    return rows
+    paths = list(dict.fromkeys(runs)) or [str(_figures() / "scoreboard.csv")]
+    tables = [results.read_run(path) for path in paths]
+    names = [name for table in tables for name in table.source.unique()]
+    for path, table in zip(paths, tables, strict=True):
+        several = table.source.map(names.count) > 1
+        table.loc[several, "source"] += f" ({path})"
+    return pd.concat(tables, ignore_index=True)
 
 
-def write(rows: pd.DataFrame, runs: Iterable[str]) -> pd.DataFrame:
-    """Merge rows into `figures/` and README: table, chart, predictions, pictures.
+def write(runs: Iterable[str]) -> pd.DataFrame:
+    """Merge the rows of runs into `figures/` and README: table, chart, predictions, pictures.
 
     Parameters
     ----------
-    rows : DataFrame
-        See `gather`.
     runs : iterable of str
-        The runs that they come from.
+        Folders of runs, or ``scoreboard.csv`` files; of results of the same, those of the run
+        that is named last stay.
 
     Returns
     -------
@@ -57,11 +59,14 @@ def write(rows: pd.DataFrame, runs: Iterable[str]) -> pd.DataFrame:
     SourceError
         If a row is synthetic: those are no results on music.
     """
-    if rows.source.str.startswith("synthetic").any():
-        raise SourceError("synthetic results are not for figures/; name runs on real data")
     figures = _figures()
     board = figures / "scoreboard.csv"
-    merged = scoreboard.merge(results.read_run(board) if board.exists() else rows[:0], rows)
+    tables = [results.read_run(run) for run in runs]
+    if any(rows.source.str.startswith("synthetic").any() for rows in tables):
+        raise SourceError("synthetic results are not for figures/; name runs on real data")
+    merged = results.read_run(board) if board.exists() else results.table([])
+    for rows in tables:
+        merged = scoreboard.merge(merged, rows)
     for run in map(Path, runs):
         _copy_run(run, figures)
     files.write_text(board, merged.to_csv(index=False, lineterminator="\n"))

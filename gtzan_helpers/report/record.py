@@ -1,15 +1,18 @@
 """What is known of a run, kept as `run.json` in its folder."""
 
+import contextlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import filelock
+
 from gtzan_helpers import config, files
 from gtzan_helpers.datasets import Source
-from gtzan_helpers.errors import DAMAGED_FILE, SourceError, reason
+from gtzan_helpers.errors import DAMAGED_FILE, SettingError, SourceError, reason
 
 # What a page needs of a run's record, and of a notebook in it.
 STATE = {"source": str, "profile": str, "n_tracks": int, "n_labels": int, "chance": float}
@@ -52,6 +55,30 @@ def _check(state: dict[str, Any]) -> None:
     faults += [name for name in names if not re.fullmatch(r"\d\d_\w+\.ipynb", name)]
     if faults or not 0 <= state["chance"] <= 1 or state["profile"] not in config.PROFILES:
         raise ValueError(", ".join(faults) or "chance or profile")
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other runs out of a run's folder.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Raises
+    ------
+    SettingError
+        If another run writes into it.
+    """
+    lock = filelock.FileLock(folder / ".lock", blocking=False)
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(lock)
+        except filelock.Timeout:
+            raise SettingError(
+                f"{folder}: another run writes there; wait for it, or choose another folder (--out)"
+            ) from None
+        yield
 
 
 class Record:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from PIL import Image
 
 from gtzan_helpers import config, datasets
 from gtzan_helpers.audio.feature_sets import FEATURE_SETS
@@ -255,13 +256,15 @@ def test_a_pack_of_other_bands_has_no_default_features(tmp_path):
 def test_pictures_give_themselves_at_one_size(tmp_path):
     root = write_pictures(tmp_path / "images_original", "blues/blues00000.png", "jazz/x.jpg.png")
     (root / "jazz" / "bad.png").write_bytes(b"not a picture")
+    Image.new("1", (6000, 6000)).save(root / "jazz" / "huge.png")
     source = open_source(tmp_path)
     assert source.kind == "pictures" and given(source) == ["pictures"]
-    assert source.tracks.track_id.tolist() == ["blues.00000", "bad", "x.jpg"]
+    assert source.tracks.track_id.tolist() == ["blues.00000", "bad", "huge", "x.jpg"]
     features = source.features("pictures", segment_seconds=0)
     assert features.values.shape == (2, 224, 224, 3) and features.values.dtype == np.uint8
     assert features.feature_set == "pictures" and features.frame_period is None
-    assert features.failures.track_id.tolist() == ["bad"]
+    assert features.failures.track_id.tolist() == ["bad", "huge"]
+    assert "6000 x 6000 pixels" in features.failures.reason[1]
     assert source.lacks(["pictures"]) == ""
     with pytest.raises(NotPossibleError, match="holds pictures, for notebook 06 alone"):
         _ = source.default_features
@@ -332,6 +335,13 @@ def test_a_path_is_no_built_in_name(monkeypatch, labelled_folder, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert open_source("./gtzan").address == str(tmp_path / "gtzan")
     assert datasets.address("gtzan") == "gtzan"
+
+
+def test_what_lies_above_a_link_is_what_it_leads_to(labelled_folder, tmp_path):
+    labelled_folder(name="there/songs")
+    (tmp_path / "there" / "inner").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there" / "inner")
+    assert datasets.address(tmp_path / "link" / ".." / "songs") == str(tmp_path / "there" / "songs")
 
 
 @pytest.mark.parametrize("source", ["~nosuchuser/x", "a" * 5000])

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -108,12 +109,13 @@ def test_a_user_who_does_not_exist_has_no_folder(gtzan, labelled_folder, here):
     assert ended.returncode == 0 and (here / "~nosuchuser" / "t.csv").exists()
 
 
-def test_an_unreadable_folder_is_named_and_the_rest_used(labelled_folder):
+@pytest.mark.parametrize("mode", [0o000, 0o744], ids=["closed", "listed only"])
+def test_an_unreadable_folder_is_named_and_the_rest_used(labelled_folder, mode):
     with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to others
         Path(name).chmod(0o755)
         root = labelled_folder().rename(Path(name) / "songs")
-        (root / "locked").mkdir()
-        (root / "locked").chmod(0)
+        shutil.copytree(next(root.iterdir()), root / "locked")
+        (root / "locked").chmod(mode)
         user = os.geteuid()
         os.seteuid(65_534 if user == 0 else user)  # root reads everything
         try:

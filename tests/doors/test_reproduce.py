@@ -12,6 +12,7 @@ from gtzan_helpers.datasets.kinds import packs, tables
 from gtzan_helpers.datasets.sources import open_source
 from gtzan_helpers.errors import NotebookError, NotPossibleError, SettingError, SourceError
 from gtzan_helpers.experiments import results
+from gtzan_helpers.report import record
 
 v4 = nbformat.v4
 
@@ -172,7 +173,24 @@ def test_notebooks_that_look_at_rows_come_after_those_that_measure():
     assert all("rows" not in one.needs for wave in waves[:2] for one in wave)
 
 
+def test_two_runs_do_not_write_into_one_folder(tmp_path, series, labelled_folder):
+    source, folder = labelled_folder(), tmp_path / "run"
+    run(source, folder, only=["00"])
+    with record.alone(folder), pytest.raises(SettingError, match="run: another run writes there"):
+        run(source, folder, only=["01"])
+    run(source, folder, only=["01"])
+    assert len(json.loads((folder / "run.json").read_text())["notebooks"]) == 2
+
+
 # Failures
+
+
+def test_a_notebook_cut_short_by_others_does_not_stop_the_next_run(tmp_path, series):
+    run("synthetic", tmp_path / "run")
+    path = tmp_path / "run" / "notebooks" / "00_sound.ipynb"
+    path.write_bytes(path.read_bytes()[:100])
+    page, _ = run("synthetic", tmp_path / "run", only=["01"])
+    assert "notebooks/01_words.html" in page and "notebooks/00_sound.html" not in page
 
 
 def test_a_failing_notebook_names_its_cell_and_keeps_what_was_done(tmp_path, series):

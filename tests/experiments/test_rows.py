@@ -57,14 +57,28 @@ def test_a_scoreboard_that_is_none_is_refused(tmp_path, text):
 
 @pytest.mark.parametrize(
     ("column", "value"),
-    [("track_accuracy", 7.5), ("track_accuracy", None), ("status", "great"), ("protocol", "fair")],
+    [
+        ("track_accuracy", 7.5),
+        ("track_accuracy", None),
+        ("track_ci_low", 0.9),
+        ("status", "great"),
+        ("protocol", "fair"),
+    ],
 )
-def test_a_row_that_no_run_writes_is_refused(tmp_path, column, value):
-    results.write_row(tmp_path / "results", a_row(), key="k")
-    (path,) = (tmp_path / "results").iterdir()
+def test_a_row_that_no_run_writes_is_named_and_left_out(tmp_path, column, value):
+    path = results.write_row(tmp_path / "results", a_row(), key="k")
     path.write_text(json.dumps({**json.loads(path.read_text()), column: value}))
-    with pytest.raises(SourceError, match="not a result of this version"):
-        results.read_run(tmp_path)
+    results.write_row(tmp_path / "results", a_row("capstone_knn"), key="k")
+    with pytest.warns(UserWarning, match=rf"{path.name}: not a result of this version"):
+        rows = results.read_run(tmp_path)
+    assert rows.system_id.tolist() == ["capstone_knn"]
+
+
+@pytest.mark.parametrize("text", ["", "\x00", "epoch\n1\n", "epoch,best\n", "epoch,best\nx,True\n"])
+def test_a_damaged_history_is_named(tmp_path, text):
+    (tmp_path / "h.csv").write_text(text)
+    with pytest.raises(SourceError, match=r"h\.csv: damaged"):
+        results.read_history(tmp_path / "h.csv")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from gtzan_helpers import experiments
 from gtzan_helpers.datasets import splits
 from gtzan_helpers.datasets.kinds.tables import write_csv
 from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
+from gtzan_helpers.experiments import results
 from gtzan_helpers.models import systems
 
 
@@ -88,6 +89,34 @@ def test_a_changed_song_makes_new_rows_in_the_same_folder(tmp_path, labelled_fol
     after = experiments.start(folder, profile="smoke", run_dir=tmp_path / "run")
     keys = {run.measurement("capstone_knn", "track_random").key for run in (before, after)}
     assert len(keys) == 2
+
+
+def test_rows_of_the_tracks_as_they_were_are_not_shown(tmp_path, labelled_folder):
+    folder = labelled_folder(tracks=6)
+    experiments.start(folder, profile="smoke", run_dir=tmp_path).measure(
+        "capstone_knn", protocols="track_random"
+    )
+    assert not results.read_run(tmp_path).empty
+    song = next(folder.glob("*/*.wav"))
+    song.write_bytes(song.read_bytes() + bytes(2))
+    run = experiments.start(folder, profile="smoke", run_dir=tmp_path)
+    assert run.results().table.empty
+
+
+def test_a_folder_that_does_not_say_whose_it_is_is_left_alone(tmp_path, labelled_folder):
+    experiments.start(labelled_folder(), profile="smoke", run_dir=tmp_path / "run")
+    (tmp_path / "run" / "source.json").write_text("{")
+    with pytest.raises(SourceError, match=r"source\.json: damaged"):
+        experiments.start(labelled_folder(name="b"), profile="smoke", run_dir=tmp_path / "run")
+    assert (tmp_path / "run" / "source.json").read_text() == "{"
+
+
+def test_a_run_writes_into_no_folder_that_it_links_to(tmp_path, labelled_folder):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notebooks").symlink_to(tmp_path / "mine")
+    with pytest.raises(SettingError, match="notebooks: a link"):
+        experiments.start(labelled_folder(), profile="smoke", run_dir=tmp_path / "run")
 
 
 def test_without_results_helpers_give_what_is_empty(tmp_path):

@@ -18,9 +18,11 @@ from sklearn.pipeline import make_pipeline
 from gtzan_helpers.datasets.splits import Split
 from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
 from gtzan_helpers.models import fitted
+from gtzan_helpers.models.backend import keras
 from gtzan_helpers.models.classical import FittedClassical, LogVariances
 from gtzan_helpers.models.fitted import Inputs
 from gtzan_helpers.models.learners import Classical, Network
+from gtzan_helpers.models.training import FittedNetwork
 
 INPUTS = Inputs("log_mel", 3.0, (12, 5), ("a", "b", "c"), 0.0775)
 TABLE = Inputs("kaggle", 0.0, (4,), ("a", "b"), columns=tuple("wxyz"), temperature=1.5)
@@ -314,6 +316,43 @@ def test_a_network_of_more_weights_than_its_file_holds_is_not_built(tmp_path):
     rewritten(path, "config.json", lambda text: re.sub(rb"\b8\b(?!\.)", b"1000000", text))
     with pytest.raises(SourceError, match=r"it claims [\d,]{9,} weights in [\d,]{5,6} bytes"):
         fitted.load(path)
+
+
+def tiled(x):
+    return keras.ops.max(keras.ops.tile(x[:, :, None], (1, 1, 10**8)), axis=-1)
+
+
+def shared(x):
+    wider, x = keras.layers.UpSampling1D(200), x[:, :, None]
+    for _ in range(3):
+        x = wider(x)
+    return keras.layers.GlobalMaxPooling1D()(x)
+
+
+def wrapped(x):
+    inner = keras.Sequential([keras.layers.UpSampling1D(10**7), keras.layers.GlobalMaxPooling1D()])
+    return keras.layers.Flatten()(keras.layers.TimeDistributed(inner)(x[:, None, :, None]))
+
+
+@pytest.mark.parametrize("body", [tiled, shared, wrapped])
+def test_a_network_of_huge_arrays_is_refused_whatever_makes_them(tmp_path, body):
+    model = network_of(body)
+    with pytest.raises(SourceError, match=r"for one example it computes arrays of [\d,]{10,}"):
+        fitted.load(model.save(tmp_path / "model.keras"))
+
+
+def test_a_network_that_computes_for_ever_is_left_alone(tmp_path, monkeypatch):
+    def steps(x):
+        return keras.layers.GRU(1)(keras.layers.UpSampling1D(30_000)(x[:, :, None]))
+
+    monkeypatch.setattr(fitted, "TRIAL_SECONDS", 1)
+    with pytest.raises(SourceError, match="it takes longer than 1 s"):
+        fitted.load(network_of(steps).save(tmp_path / "model.keras"))
+
+
+def network_of(body):
+    x = keras.Input((4,))
+    return FittedNetwork(keras.Model(x, keras.layers.Dense(2, "softmax")(body(x))), TABLE)
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".skops"])

@@ -58,12 +58,22 @@ def test_every_picture_and_file_that_readme_links_to_is_there():
 
 
 @pytest.mark.parametrize("source", ["synthetic", "synthetic_class"])
-def test_synthetic_rows_are_kept_out_of_figures(source):
+def test_synthetic_rows_are_kept_out_of_figures(tmp_path, source):
     row = results.Row("capstone_svm", source, "kaggle", 0.0, "track_random", 0, "not_measured")
+    results.write_row(tmp_path / "results", row, key="k")
     before = BOARD.read_bytes()
     with pytest.raises(SourceError, match="synthetic results are not for figures"):
-        publish.write(results.table([row]), [])
+        publish.write([tmp_path])
     assert BOARD.read_bytes() == before
+
+
+def test_runs_on_one_source_are_shown_side_by_side(tmp_path):
+    for name in ("before", "after"):
+        row = results.Row("capstone_svm", "mine", "kaggle", 0.0, "track_random", 0, "not_measured")
+        results.write_row(tmp_path / name / "results", row, key="k")
+    runs = [str(tmp_path / name) for name in ("before", "after")]
+    assert publish.gather(runs).source.tolist() == [f"mine ({run})" for run in runs]
+    assert publish.gather(runs[:1]).source.tolist() == ["mine"]
 
 
 def test_text_between_markers_is_replaced_and_nothing_else():

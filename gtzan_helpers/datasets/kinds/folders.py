@@ -25,6 +25,10 @@ _RELEASES = ("genres", "genres_original", "images_original")
 INNER_FOLDERS = ("", *_RELEASES, *(f"Data/{name}" for name in _RELEASES))
 
 
+# Pixels; a picture of a track has a few hundred thousand.
+LARGEST_PICTURE = 25_000_000
+
+
 class LabelledFolder(Source):
     """Tracks as files in folders that are named by their labels."""
 
@@ -48,7 +52,7 @@ class LabelledFolder(Source):
         """Tracks by their files."""
         for folder in _folders(self.path):
             try:
-                os.scandir(folder).close()
+                _look_into(folder)
             except OSError as error:
                 fault = f"{folder.name}: a folder that cannot be read ({error.strerror})"
                 self._remarks.append(f"{fault}; its tracks are left out")
@@ -119,6 +123,8 @@ def _picture(path: str) -> SegmentFeatures | str:
     try:
         regular(path)
         with Image.open(path, formats=("PNG", "JPEG")) as image:
+            if image.width * image.height > LARGEST_PICTURE:
+                raise ValueError(f"{image.width} x {image.height} pixels; make it smaller")
             pixels = np.array(image.convert("RGB").resize(size, Image.Resampling.NEAREST))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         return reason(error)
@@ -154,9 +160,16 @@ def n_samples(path: Any) -> int:
     return round(count * config.SR / sr)
 
 
+def _look_into(folder: str | os.PathLike[str]) -> None:
+    """Refuse a folder whose files cannot be listed, or not be opened."""
+    os.scandir(folder).close()
+    os.stat(os.path.join(folder, os.curdir))  # noqa: PTH116, PTH118 - a Path drops the dot
+
+
 def _entries(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
     """What is in a folder, sorted; nothing if it cannot be read."""
     try:
+        _look_into(folder)
         with os.scandir(folder) as entries:
             # Hidden ones, such as the `._*.wav` that macOS leaves in archives, are not the user's.
             return sorted((e for e in entries if e.name[0] != "."), key=lambda entry: entry.name)

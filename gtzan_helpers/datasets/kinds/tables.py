@@ -110,11 +110,11 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, str]:
     """
     try:
         regular(path)
+        table = _table_of(path, pd.read_csv(path, nrows=0))  # first: a million columns take minutes
         # Words stay words: a label may be 01, or NA.
         raw = pd.read_csv(path, dtype={"filename": str, "label": str}, keep_default_na=False)
     except (ValueError, OSError) as error:
         raise SourceError(f"{path}: not a table that pandas can read ({reason(error)})") from error
-    table = _table_of(path, raw)
     blank = raw[["filename", "label"]].apply(lambda column: column.str.strip() == "").any(axis=1)
     _refuse_lines(path, blank, "no filename or no label")
     values = raw[list(feature_tables.columns(table))].apply(_numbers)
