@@ -83,7 +83,7 @@ class Measurement:
 
         A measured row is never replaced by one that says that it could not be measured.
         """
-        folder, digest = self.folder / "results", self.source.digest()
+        folder = self.folder / "results"
         row = results.read_row(folder, self.stem, key=self.key)
         measured = row is not None and row.status != "not_measured"
         if row is not None and measured:
@@ -99,11 +99,21 @@ class Measurement:
             refused = self.row("not_measured", note, features="", segment_seconds=float("nan"))
             before = results.read_row(folder, self.stem)
             if before is None or before.status == "not_measured":
-                results.write_row(folder, refused, key=self.key, tracks=digest)
+                self.write_row(refused)
             return refused, None
         results.write_predictions(self.folder, self.stem, predictions)
-        results.write_row(folder, new_row, key=self.key, tracks=digest)
+        self.write_row(new_row)
         return new_row, predictions
+
+    def write_row(self, row: Row) -> None:
+        """Write a row under this measurement's key.
+
+        Parameters
+        ----------
+        row : Row
+        """
+        folder, digest = self.folder / "results", self.source.digest()
+        results.write_row(folder, row, key=self.key, tracks=digest)
 
     def row(self, status: str, note: str, **values: Any) -> Row:
         """The row with these results."""

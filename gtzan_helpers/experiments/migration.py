@@ -38,10 +38,7 @@ def migrate(old: str | Path, run: Run) -> Rows:
         if predictions is not None:
             _check_tracks(row, predictions, run)
             results.write_predictions(run.folder, row.stem, predictions)
-        measurement = run.measurement(row.system_id, row.protocol, seed=row.seed)
-        results.write_row(
-            run.folder / "results", row, key=measurement.key, tracks=run.source.digest()
-        )
+        run.measurement(row.system_id, row.protocol, seed=row.seed).write_row(row)
     return Rows(results.table(rows))
 
 

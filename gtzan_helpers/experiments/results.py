@@ -5,10 +5,12 @@ A row is stored under a key, which is known before anything is computed; see `Me
 
 import html
 import json
+import os
 import warnings
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -229,7 +231,7 @@ def read_run(run: str | Path) -> pd.DataFrame:
     paths = sorted((run / "results").glob("*.json"))
     if not paths:
         raise SourceError(f"{run}: no results there; `gtzan run` makes them")
-    now, rows, faults = _digest(run), [], []
+    now, rows, faults = read_source(run).get("digest", ""), [], []
     for path in paths:
         try:
             _, tracks, row = _load(path)
@@ -246,12 +248,39 @@ def read_run(run: str | Path) -> pd.DataFrame:
     return table(rows)
 
 
-def _digest(run: Path) -> str:
-    """Digest of the tracks of a run's source, as it was opened last; empty if not known."""
+def read_source(run: Path) -> dict[str, Any]:
+    """Read which source a run is of: `name`, `address`, `synthetic`, and its tracks' `digest`.
+
+    Parameters
+    ----------
+    run : Path
+        The run's folder.
+
+    Returns
+    -------
+    dict
+        Empty where nothing is known.
+
+    Raises
+    ------
+    SourceError
+        If the file is damaged.
+    """
+    path, kinds = run / "source.json", {"name": str, "address": str, "synthetic": bool}
+    if not os.path.lexists(path):
+        return {}
     try:
-        return str(json.loads((run / "source.json").read_text(encoding="utf-8"))["digest"])
-    except DAMAGED_FILE:
-        return ""
+        files.regular(path)
+        about = json.loads(path.read_text(encoding="utf-8"))
+        for name, kind in (kinds | {"digest": str}).items():
+            if not isinstance(about[name], kind):
+                raise TypeError(f"{name} {about[name]!r}")
+    except DAMAGED_FILE as error:
+        raise SourceError(
+            f"{path}: damaged, it should say which source the run is of ({reason(error)}); choose "
+            "another folder (--out, run_dir), or remove this one"
+        ) from error
+    return dict(about)
 
 
 def _read_csv(path: Path) -> pd.DataFrame:

@@ -23,7 +23,6 @@ from gtzan_helpers.errors import (
     SettingError,
     SourceError,
     choose,
-    reason,
 )
 from gtzan_helpers.experiments import results
 from gtzan_helpers.experiments.measuring import Measurement
@@ -144,7 +143,8 @@ def keep_source(folder: Path, source: Source) -> None:
     about = {name: getattr(source, name) for name in ("name", "address", "synthetic")}
     for link in (place for place in folder.glob("*") if place.is_symlink() and place.is_dir()):
         raise SettingError(f"{link}: a link; a run writes into folders of its own, remove it")
-    if path.exists() and (other := _address(path)) != source.address:
+    other = results.read_source(folder).get("address", source.address)
+    if other != source.address:
         raise SourceError(
             f"{folder}: holds a run on {other}, and {source.address} is another source; "
             "choose another folder (--out, run_dir)"
@@ -156,21 +156,10 @@ def keep_source(folder: Path, source: Source) -> None:
         files.write_text(path, text)
 
 
-def _address(path: Path) -> str:
-    """Which source a run is of, going by its `source.json`."""
-    try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["address"])
-    except DAMAGED_FILE as error:
-        raise SourceError(
-            f"{path}: damaged, it should say which source the run is of ({reason(error)}); choose "
-            "another folder (--out, run_dir), or remove this one"
-        ) from error
-
-
 def _stored_source(folder: Path, reason: str, profile: config.Profile) -> Source | None:
     """The source as a run remembers it: its tracks, without their content."""
     try:
-        about = json.loads((folder / "source.json").read_text(encoding="utf-8"))
+        about = results.read_source(folder)
         text = {"track_id": str, "genre": str, "md5": "string", "duplicate_of": "string"}
         text |= {"fault_filtered": "string", "path": "string"}
         types = {**text, "artist_group": "Int64", "sturm_removed": "boolean"}
@@ -180,7 +169,7 @@ def _stored_source(folder: Path, reason: str, profile: config.Profile) -> Source
         if Path(about["name"]).name != about["name"]:
             return None
         return LostSource(about["name"], tracks, reason, profile, synthetic=about["synthetic"])
-    except DAMAGED_FILE:
+    except (*DAMAGED_FILE, SourceError):
         return None
 
 

@@ -111,5 +111,5 @@ def _measure_vote(run: Run, joined: Sequence[Member], votes: Mapping[str, int]) 
     )
     row = replace(row, source="+".join(dict.fromkeys(source for _, source, *_ in names)))
     results.write_predictions(run.folder, row.stem, predictions)
-    results.write_row(run.folder / "results", row, key=measurement.key, tracks=run.source.digest())
+    measurement.write_row(row)
     return row

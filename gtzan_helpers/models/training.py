@@ -60,7 +60,7 @@ class FittedNetwork(Fitted):
     @staticmethod
     def _read(path: str | Path, shape: tuple[int, ...]) -> tuple[Any, int]:
         with files.archive(path) as archive, ThreadPoolExecutor(1) as thread:
-            config = json.loads(archive.read("config.json"))
+            config = json.loads(archive.read("config.json"), object_hook=_uncompiled)
             stored = archive.getinfo("model.weights.h5").file_size
             # A thread has a state of Keras of its own: variables without values are left there.
             n_weights = thread.submit(_weights, config).result()
@@ -72,9 +72,12 @@ class FittedNetwork(Fitted):
         return model, model.output_shape[-1]
 
 
+def _uncompiled(part: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in part.items() if name != "compile_config"}
+
+
 def _weights(config: dict[str, Any]) -> int:
     """Number of a network's weights; no memory is taken for them."""
-    config.pop("compile_config", None)
     with keras.StatelessScope(initialize_variables=False):
         model = keras.saving.deserialize_keras_object(config)
     return sum(math.prod(variable.shape) for variable in model.variables)

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -123,29 +123,29 @@ def write_sources(folder: Path, sources: Path) -> None:
     shutil.rmtree(sources, ignore_errors=True)
     pictures = sources / "pictures"
     pictures.mkdir(parents=True)
-    executed = sorted(n for n in state["notebooks"] if _is_notebook(folder / "notebooks" / n))
-    for name in executed:
-        notebook = _page(folder, name, state, executed)
+    executed = {name: _read(folder, name, state) for name in sorted(state["notebooks"])}
+    executed = {name: notebook for name, notebook in executed.items() if notebook}
+    for name, notebook in executed.items():
+        _prepare(notebook, state, executed)
         _take_pictures(notebook, pictures, Path(name).stem, executed)
         files.write_text(sources / "notebooks" / name, nbformat.writes(notebook) + "\n")
     chart = folder / "figures" / "09_scoreboard.png"
     if chart.exists():
         shutil.copy(chart, pictures)
-    files.write_text(sources / "index.md", front.page(folder, state, executed))
+    files.write_text(sources / "index.md", front.page(folder, state, list(executed)))
 
 
 # Notebooks
 
 
-def _is_notebook(path: Path) -> bool:
-    """Whether there is a notebook; another process, or a full disk, may have left half of one."""
+def _read(folder: Path, name: str, state: Mapping[str, Any]) -> Any:
+    """An executed notebook; None where a full disk, or another process, left half of one."""
     import nbformat
 
     try:
-        nbformat.read(path, 4)
+        return nbformat.reads(_without_paths(folder, name, state), 4)
     except DAMAGED_FILE:
-        return False
-    return True
+        return None
 
 
 def embed_pictures(executed: Path, folder: Path) -> None:
@@ -171,11 +171,10 @@ def embed_pictures(executed: Path, folder: Path) -> None:
     files.write_text(executed, nbformat.writes(notebook) + "\n")
 
 
-def _page(folder: Path, name: str, state: Mapping[str, Any], executed: list[str]) -> Any:
-    """An executed notebook as Sphinx is to read it, with its pictures still inside."""
+def _prepare(notebook: Any, state: Mapping[str, Any], executed: Collection[str]) -> None:
+    """Make an executed notebook what Sphinx is to read, with its pictures still inside."""
     import nbformat
 
-    notebook = nbformat.reads(_without_paths(folder, name, state), 4)
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
@@ -191,10 +190,9 @@ def _page(folder: Path, name: str, state: Mapping[str, Any], executed: list[str]
             cell.source = _without_dead_links(cell.source, executed)
     if not state["source"].startswith("synthetic"):
         notebook.cells.insert(1, nbformat.v4.new_markdown_cell(EXCERPTS))
-    return notebook
 
 
-def _take_pictures(notebook: Any, pictures: Path, stem: str, executed: list[str]) -> None:
+def _take_pictures(notebook: Any, pictures: Path, stem: str, executed: Collection[str]) -> None:
     """Move a notebook's pictures into files, and make its outputs what a page can show."""
     for cell in notebook.cells:
         for attached, data in cell.pop("attachments", {}).items():
@@ -227,7 +225,7 @@ def _shown(picture: Path, metadata: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "```"])
 
 
-def _without_dead_links(text: str, executed: list[str]) -> str:
+def _without_dead_links(text: str, executed: Collection[str]) -> str:
     """Markdown in which links to notebooks that have no page are plain text."""
     return re.sub(
         r"\[([^\]]*)\]\((\d\d_\w+\.ipynb)[^)]*\)",

@@ -31,7 +31,7 @@ def gather(runs: Iterable[str]) -> pd.DataFrame:
     SourceError
         If a run has no results.
     """
-    paths = list(dict.fromkeys(runs)) or [str(_figures() / "scoreboard.csv")]
+    paths = list(dict.fromkeys(map(Path, runs))) or [_figures() / "scoreboard.csv"]
     tables = [results.read_run(path) for path in paths]
     names = [name for table in tables for name in table.source.unique()]
     for path, table in zip(paths, tables, strict=True):

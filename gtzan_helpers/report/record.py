@@ -71,14 +71,16 @@ def alone(folder: Path) -> Iterator[None]:
         If another run writes into it.
     """
     lock = filelock.FileLock(folder / ".lock", blocking=False)
-    with contextlib.ExitStack() as held:
-        try:
-            held.enter_context(lock)
-        except filelock.Timeout:
-            raise SettingError(
-                f"{folder}: another run writes there; wait for it, or choose another folder (--out)"
-            ) from None
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise SettingError(
+            f"{folder}: another run writes there; wait for it, or choose another folder (--out)"
+        ) from None
+    try:
         yield
+    finally:
+        lock.release()
 
 
 class Record:

@@ -114,6 +114,16 @@ def test_models_stored_with_their_optimizer_can_be_read(tmp_path):
     np.testing.assert_allclose(fitted.load(path).probabilities(X), probabilities, atol=1e-6)
 
 
+def test_models_around_a_part_with_its_optimizer_can_be_read(tmp_path):
+    X, model = trained(NETWORK)
+    model.model.compile("adamw", "categorical_crossentropy")
+    around = keras.Model(x := keras.Input((4,)), model.model(x))
+    path = dataclasses.replace(model, model=around).save(tmp_path / "model.keras")
+    np.testing.assert_allclose(
+        fitted.load(path).probabilities(X), model.probabilities(X), atol=1e-6
+    )
+
+
 @pytest.mark.parametrize("learner", [Classical("RandomForestClassifier"), NETWORK])
 def test_files_of_models_are_compressed(learner, tmp_path):
     _, model = trained(learner)

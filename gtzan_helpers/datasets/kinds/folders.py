@@ -24,7 +24,6 @@ _RELEASES = ("genres", "genres_original", "images_original")
 #: Where a dataset's labelled folders may lie below the folder that the user names.
 INNER_FOLDERS = ("", *_RELEASES, *(f"Data/{name}" for name in _RELEASES))
 
-
 # Pixels; a picture of a track has a few hundred thousand.
 LARGEST_PICTURE = 25_000_000
 
@@ -52,7 +51,7 @@ class LabelledFolder(Source):
         """Tracks by their files."""
         for folder in _folders(self.path):
             try:
-                _look_into(folder)
+                _listing(folder).close()
             except OSError as error:
                 fault = f"{folder.name}: a folder that cannot be read ({error.strerror})"
                 self._remarks.append(f"{fault}; its tracks are left out")
@@ -160,17 +159,16 @@ def n_samples(path: Any) -> int:
     return round(count * config.SR / sr)
 
 
-def _look_into(folder: str | os.PathLike[str]) -> None:
-    """Refuse a folder whose files cannot be listed, or not be opened."""
-    os.scandir(folder).close()
+def _listing(folder: str | os.PathLike[str]) -> "os._ScandirIterator[str]":
+    """What is in a folder; an OSError if that cannot be listed, or not be opened."""
     os.stat(os.path.join(folder, os.curdir))  # noqa: PTH116, PTH118 - a Path drops the dot
+    return os.scandir(folder)
 
 
 def _entries(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
     """What is in a folder, sorted; nothing if it cannot be read."""
     try:
-        _look_into(folder)
-        with os.scandir(folder) as entries:
+        with _listing(folder) as entries:
             # Hidden ones, such as the `._*.wav` that macOS leaves in archives, are not the user's.
             return sorted((e for e in entries if e.name[0] != "."), key=lambda entry: entry.name)
     except OSError:
