@@ -117,6 +117,7 @@ def test_models_stored_with_their_optimizer_can_be_read(tmp_path):
 def test_models_around_a_part_with_its_optimizer_can_be_read(tmp_path):
     X, model = trained(NETWORK)
     model.model.compile("adamw", "categorical_crossentropy")
+    model.model.optimizer.build(model.model.trainable_variables)
     around = keras.Model(x := keras.Input((4,)), model.model(x))
     path = dataclasses.replace(model, model=around).save(tmp_path / "model.keras")
     np.testing.assert_allclose(
