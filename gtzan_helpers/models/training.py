@@ -21,14 +21,17 @@ from gtzan_helpers import files
 from gtzan_helpers.audio.changes import augment_log_mel, mixup
 from gtzan_helpers.audio.spectra import DB_RANGE
 from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
-from gtzan_helpers.models import classical, fitted, networks
+from gtzan_helpers.models import classical, networks
 from gtzan_helpers.models.backend import keras
 from gtzan_helpers.models.fitted import Fitted, Inputs
 from gtzan_helpers.models.learners import Network, Task
 from gtzan_helpers.workers import progress_bar
 
 # Numbers that are turned into 32 bits at a time outside of training.
-_CHUNK = 2**22
+_CHUNK = 2**20
+
+# Numbers in all arrays that a network may compute for a batch, and what a step of a loop counts.
+_COMPUTED, _STEP = 1 << 30, 400
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +70,8 @@ class FittedNetwork(Fitted):
         if n_weights > stored:
             raise ValueError(f"it claims {n_weights:,} weights in {stored:,} bytes")
         model = keras.saving.load_model(path, compile=False)
-        if (computed := _computed(model, shape)) > 4 * fitted.LARGEST:
-            raise ValueError(f"for one example it computes arrays of {computed:,} numbers")
+        if (computed := _computed(model, (_batch_size(shape), *shape))) > _COMPUTED:
+            raise ValueError(f"for one batch it computes arrays of {computed:,} numbers")
         return model, model.output_shape[-1]
 
 
@@ -84,18 +87,20 @@ def _weights(config: dict[str, Any]) -> int:
 
 
 def _computed(model: keras.Model, shape: tuple[int, ...]) -> int:
-    """Numbers in all arrays on the way from one example to the output.
+    """Numbers in all arrays on the way from a batch to the output.
 
     TensorFlow lists what is to be computed, whatever layer or operation asks for it, and does
     not compute it.
     """
     import tensorflow as tf
 
-    traced = tf.function(lambda example: model(example, training=False))
-    graph = traced.get_concrete_function(tf.TensorSpec((1, *shape))).graph
+    traced = tf.function(lambda batch: model(batch, training=False))
+    graph = traced.get_concrete_function(tf.TensorSpec(shape)).graph
     operations = [one for one in graph.get_operations() if one.type != "ReadVariableOp"]
     shapes = [array.shape for one in operations for array in one.outputs]
-    return sum(math.prod(n or 1 for n in shape) for shape in shapes if shape.rank)
+    loops = [one for one in operations if one.type == "TensorListFromTensor"]
+    steps = sum(one.inputs[0].shape[0] or 1 for one in loops)
+    return _STEP * steps + sum(math.prod(n or 1 for n in shape) for shape in shapes if shape.rank)
 
 
 def with_history(model: keras.Model, inputs: Inputs, history: pd.DataFrame) -> FittedNetwork:
@@ -302,8 +307,12 @@ def _checked(values: np.ndarray, shape: Sequence[int]) -> np.ndarray:
 
 
 def _predicted(model: keras.Model, values: np.ndarray) -> np.ndarray:
-    size = max(1, min(64, _CHUNK // math.prod(values.shape[1:])))
-    return in_batches(model.predict_on_batch, values, size)
+    return in_batches(model.predict_on_batch, values, _batch_size(values.shape[1:]))
+
+
+def _batch_size(shape: tuple[int, ...]) -> int:
+    """Number of examples of that shape that are predicted from at a time."""
+    return max(1, min(64, _CHUNK // math.prod(shape)))
 
 
 def in_batches(

@@ -345,16 +345,27 @@ def wrapped(x):
     return keras.layers.Flatten()(keras.layers.TimeDistributed(inner)(x[:, None, :, None]))
 
 
-def many(x):
+def many(x, n_arrays=40):
     wide = keras.layers.RepeatVector(1_000_000)(x)
-    changed = [keras.layers.Rescaling(float(n))(wide) for n in range(40)]
+    changed = [keras.layers.Rescaling(float(n))(wide) for n in range(n_arrays)]
     return keras.layers.GlobalAveragePooling1D()(keras.layers.Add()(changed))
 
 
-@pytest.mark.parametrize("body", [tiled, shared, wrapped, many])
+def few_for_each_of_a_batch(x):
+    return many(x, n_arrays=2)
+
+
+def steps_of_a_recurrence(x):
+    return keras.layers.GRU(1)(keras.layers.UpSampling1D(1_000_000)(x[:, :, None]))
+
+
+BODIES = [tiled, shared, wrapped, many, few_for_each_of_a_batch, steps_of_a_recurrence]
+
+
+@pytest.mark.parametrize("body", BODIES)
 def test_a_network_of_huge_arrays_is_refused_whatever_makes_them(tmp_path, body):
     model = network_of(body)
-    with pytest.raises(SourceError, match=r"for one example it computes arrays of [\d,]{9,}"):
+    with pytest.raises(SourceError, match=r"for one batch it computes arrays of [\d,]{9,}"):
         fitted.load(model.save(tmp_path / "model.keras"))
 
 
