@@ -124,7 +124,7 @@ def run(source: str, profile: str, only: str, out: str, jobs: int | None, resume
     """Execute the notebooks, and make a book of what came out."""
     from gtzan_helpers import reproduce
 
-    numbers = [word.strip() for word in only.split(",") if word.strip()]
+    numbers = [word.strip() for word in only.split(",")] if only else []
     page = reproduce.run(
         source, profile=profile, only=numbers, out=out, jobs=jobs, resume=resume, say=_say
     )

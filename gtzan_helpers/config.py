@@ -8,7 +8,7 @@ from typing import Any
 
 import platformdirs
 
-from gtzan_helpers.errors import choose, safe
+from gtzan_helpers.errors import SettingError, choose, safe
 
 #: GTZAN's ten labels.
 GENRES = tuple(
@@ -113,7 +113,14 @@ def expanded(path: str | Path) -> Path:
     Parameters
     ----------
     path : str or Path
+
+    Raises
+    ------
+    SettingError
+        If it is empty, as a variable that was not set is.
     """
+    if not str(path):
+        raise SettingError("'' names no file or folder")
     return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's raises for unknown users
 
 

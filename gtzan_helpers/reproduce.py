@@ -105,7 +105,8 @@ def notebooks(only: Iterable[str] = ()) -> list[Notebook]:
     wanted = set(only) or set(by_number)
     if unknown := [number for number in only if number not in by_number]:
         raise SettingError(
-            f"there is no notebook {', '.join(unknown)}; choose from {', '.join(by_number)}"
+            f"there is no notebook {', '.join(map(repr, unknown))}; "
+            f"choose from {', '.join(by_number)}"
         )
     return [notebook for number, notebook in by_number.items() if number in wanted]
 
@@ -178,8 +179,9 @@ def run(
     say(f"{opened.name}: {n_tracks} tracks, {n_labels} labels -> {folder}")
     for notebook, reason in left_out.items():
         say(f"left out: {notebook.title}: {reason}")
-    experiments.keep_source(folder, opened)
+    experiments.refuse_other(folder, opened)
     with alone(folder):
+        experiments.keep_source(folder, opened)
         stopped = _reproduce(folder, opened, chosen, left_out, jobs=jobs, resume=resume, say=say)
     if stopped:
         raise stopped

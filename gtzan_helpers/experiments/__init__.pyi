@@ -17,6 +17,7 @@ from .results import read_run as read_run
 from .run import Run as Run
 from .run import if_possible as if_possible
 from .run import keep_source as keep_source
+from .run import refuse_other as refuse_other
 from .run import start as start
 from .trials import ablate as ablate
 from .trials import best_of_each_kind as best_of_each_kind

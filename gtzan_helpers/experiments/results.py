@@ -19,6 +19,7 @@ from gtzan_helpers import files
 from gtzan_helpers.datasets import splits
 from gtzan_helpers.errors import DAMAGED_FILE, SourceError, reason, shown
 from gtzan_helpers.evaluation import Scores, by_track, score
+from gtzan_helpers.models import systems
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class Row:
         """Refuse what no run writes."""
         for field in fields(self):
             value = getattr(self, field.name)
-            if not isinstance(value, str if field.type is str else int | float | None):
+            kind: Any = field.type if field.type in (str, int, int | None) else int | float | None
+            if not isinstance(value, kind) or isinstance(value, bool):
                 raise ValueError(f"{field.name} {value!r}")
             share = field.name.endswith(("accuracy", "_f1")) and value is not None
             if share and (float(value) < 0 or float(value) > 1):
@@ -70,6 +72,8 @@ class Row:
                 raise ValueError(f"{field.name} is no number that a table holds")
         if Path(self.source).name != self.source or self.source == "..":
             raise ValueError(f"source {self.source!r} is no name")
+        if self.system_id not in systems.SYSTEMS:
+            raise ValueError(f"there is no system {self.system_id!r}")
         if self.status not in STATUSES or self.protocol not in splits.PROTOCOLS:
             raise ValueError(f"status {self.status!r}, protocol {self.protocol!r}")
         if self.status == "measured" and pd.isna(self.track_accuracy):
@@ -181,8 +185,12 @@ def read_row(folder: str | Path, stem: str, *, key: str = "") -> Row | None:
 
 def _load(path: Path) -> tuple[str, str, Row]:
     """The key, the digest of the tracks, and the row."""
+    files.regular(path)
     stored = json.loads(path.read_text(encoding="utf-8"))
-    return stored.pop("key"), stored.pop("tracks", ""), Row(**stored)
+    key, tracks, row = stored.pop("key"), stored.pop("tracks", ""), Row(**stored)
+    if row.stem != path.stem:
+        raise ValueError(f"the row of {row.stem}")
+    return key, tracks, row
 
 
 def table(rows: Iterable[Row]) -> pd.DataFrame:

@@ -5,6 +5,7 @@ Whatever is measured is kept in the folder, and read back when it is asked for a
 
 import html
 import json
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,6 +24,7 @@ from gtzan_helpers.errors import (
     SettingError,
     SourceError,
     choose,
+    safe,
 )
 from gtzan_helpers.experiments import results
 from gtzan_helpers.experiments.measuring import Measurement
@@ -69,7 +71,7 @@ def start(
     SourceError
         If there is no such source.
     """
-    if not (isinstance(seed, int) and 0 <= seed < 2**32):
+    if type(seed) is not int or not 0 <= seed < 2**32:
         raise SettingError(f"seed {seed!r} is no whole number from 0 to {2**32 - 1}")
     opened, folder = _open(source, profile, run_dir)
     if reason := opened.lacks(needs):
@@ -125,13 +127,30 @@ def _open(source: str | Path | Source, profile: str, run_dir: str | Path) -> tup
 
 
 def keep_source(folder: Path, source: Source) -> None:
-    """Keep in a run's folder which source it is of, and the source's tracks.
+    """Keep in a run's folder which source it is of, and the source's tracks; see `refuse_other`."""
+    refuse_other(folder, source)
+    path = folder / "source.json"
+    about = {name: getattr(source, name) for name in ("name", "address", "synthetic")}
+    text = json.dumps(about | {"digest": source.digest()}, indent=1) + "\n"
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        table = source.tracks.to_csv(index=False, lineterminator="\n")
+        files.write_text(folder / "tracks.csv", table)
+        files.write_text(path, text)
+
+
+def refuse_other(folder: Path, source: Source) -> None:
+    """Refuse a folder that a run on a source must not write into.
+
+    Parameters
+    ----------
+    folder : Path
+        It may be missing.
+    source : Source
 
     Raises
     ------
     SettingError
-        If the folder lies in that of the source, which nothing is written into, or holds a link
-        to another folder.
+        If the folder lies in that of the source, which nothing is written into, or holds a link.
     SourceError
         If the folder holds a run on another source, or it cannot be told on which.
     """
@@ -139,21 +158,16 @@ def keep_source(folder: Path, source: Source) -> None:
         raise SettingError(
             f"{folder}: lies in the source's folder; choose another (--out, run_dir)"
         )
-    path = folder / "source.json"
-    about = {name: getattr(source, name) for name in ("name", "address", "synthetic")}
-    for link in (place for place in folder.glob("*") if place.is_symlink() and place.is_dir()):
-        raise SettingError(f"{link}: a link; a run writes into folders of its own, remove it")
+    for inside, folders, names in os.walk(folder):
+        for path in (Path(inside, name) for name in (*folders, *names)):
+            if path.is_symlink():
+                raise SettingError(f"{path}: a link; a run writes files of its own, remove it")
     other = results.read_source(folder).get("address", source.address)
     if other != source.address:
         raise SourceError(
             f"{folder}: holds a run on {other}, and {source.address} is another source; "
             "choose another folder (--out, run_dir)"
         )
-    text = json.dumps(about | {"digest": source.digest()}, indent=1) + "\n"
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        table = source.tracks.to_csv(index=False, lineterminator="\n")
-        files.write_text(folder / "tracks.csv", table)
-        files.write_text(path, text)
 
 
 def _stored_source(folder: Path, reason: str, profile: config.Profile) -> Source | None:
@@ -168,6 +182,8 @@ def _stored_source(folder: Path, reason: str, profile: config.Profile) -> Source
         )
         if Path(about["name"]).name != about["name"]:
             return None
+        for name in ("track_id", "genre"):
+            tracks[name] = tracks[name].map(safe)
         return LostSource(about["name"], tracks, reason, profile, synthetic=about["synthetic"])
     except (*DAMAGED_FILE, SourceError):
         return None

@@ -83,7 +83,9 @@ def build(folder: Path) -> list[str]:
         settings = SETTINGS | {"project": title, "html_title": title}
         try:
             with patch_docutils(), docutils_namespace():
-                Sphinx(sources, None, pages, doctrees, "html", settings, None, warnings).build()
+                app = Sphinx(sources, None, pages, doctrees, "html", settings, None, warnings)
+                app.env.settings["file_insertion_enabled"] = False
+                app.build()
         except SphinxError as error:
             raise NotebookError(f"{folder}: its pages could not be made: {error}") from error
         shutil.rmtree(pages / "_sources", ignore_errors=True)
@@ -130,7 +132,7 @@ def write_sources(folder: Path, sources: Path) -> None:
         _take_pictures(notebook, pictures, Path(name).stem, executed)
         files.write_text(sources / "notebooks" / name, nbformat.writes(notebook) + "\n")
     chart = folder / "figures" / "09_scoreboard.png"
-    if chart.exists():
+    if chart.is_file():
         shutil.copy(chart, pictures)
     files.write_text(sources / "index.md", front.page(folder, state, list(executed)))
 
@@ -139,13 +141,25 @@ def write_sources(folder: Path, sources: Path) -> None:
 
 
 def _read(folder: Path, name: str, state: Mapping[str, Any]) -> Any:
-    """An executed notebook; None where a full disk, or another process, left half of one."""
+    """An executed notebook; None where a full disk, or another process, left half of one.
+
+    Of its metadata only the tags are kept: others can have Sphinx execute it.
+    """
     import nbformat
 
     try:
-        return nbformat.reads(_without_paths(folder, name, state), 4)
-    except DAMAGED_FILE:
+        notebook = nbformat.reads(_without_paths(folder, name, state), 4)
+        nbformat.validate(notebook)
+        for cell in notebook.cells:
+            cell.metadata = nbformat.from_dict({"tags": cell.metadata.get("tags", [])})
+            for data in cell.get("attachments", {}).values():
+                base64.b64decode(data["image/png"])
+            for output in cell.get("outputs", []):
+                base64.b64decode(output.get("data", {}).get("image/png", ""))
+    except (*DAMAGED_FILE, nbformat.ValidationError):
         return None
+    notebook.metadata = nbformat.from_dict({"language_info": {"name": "ipython3"}})
+    return notebook
 
 
 def embed_pictures(executed: Path, folder: Path) -> None:
@@ -175,7 +189,6 @@ def _prepare(notebook: Any, state: Mapping[str, Any], executed: Collection[str])
     """Make an executed notebook what Sphinx is to read, with its pictures still inside."""
     import nbformat
 
-    notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
         if "injected-parameters" in tags:
@@ -194,15 +207,18 @@ def _prepare(notebook: Any, state: Mapping[str, Any], executed: Collection[str])
 
 def _take_pictures(notebook: Any, pictures: Path, stem: str, executed: Collection[str]) -> None:
     """Move a notebook's pictures into files, and make its outputs what a page can show."""
-    for cell in notebook.cells:
-        for attached, data in cell.pop("attachments", {}).items():
-            (pictures / attached).write_bytes(base64.b64decode(data["image/png"]))
-            cell.source = cell.source.replace(f"attachment:{attached}", f"../pictures/{attached}")
+    for number, cell in enumerate(notebook.cells):
+        for place, (attached, data) in enumerate(cell.pop("attachments", {}).items()):
+            picture = pictures / f"{stem}-{number}-{place}.png"
+            picture.write_bytes(base64.b64decode(data["image/png"]))
+            cell.source = cell.source.replace(
+                f"attachment:{attached}", f"../pictures/{picture.name}"
+            )
         outputs = [output for output in cell.get("outputs", []) if "data" in output]
         for place, output in enumerate(outputs):
             output.data.pop("application/vnd.jupyter.widget-view+json", None)
             if code := output.data.pop("image/png", None):
-                picture = pictures / f"{stem}-{cell.id}-{place}.png"
+                picture = pictures / f"{stem}-{number}-{place}.png"
                 picture.write_bytes(base64.b64decode(code))
                 output.data = {"text/markdown": _shown(picture, output.metadata)}
             elif "text/markdown" in output.data:
@@ -236,7 +252,9 @@ def _without_dead_links(text: str, executed: Collection[str]) -> str:
 
 def _without_paths(folder: Path, name: str, state: Mapping[str, Any]) -> str:
     """The text of an executed notebook, without the places of this machine."""
-    text = (folder / "notebooks" / name).read_text(encoding="utf-8")
+    path = folder / "notebooks" / name
+    files.regular(path)
+    text = path.read_text(encoding="utf-8")
     places = {str(folder): folder.name, str(Path.home()): "~"}
     if root := config.checkout():
         places |= {str(root): "."}
@@ -255,6 +273,7 @@ def setup(app: Any) -> dict[str, bool]:
     """Register with Sphinx the formulas, and the names of what is folded."""
     from docutils import nodes
     from latex2mathml import converter
+    from sphinx import addnodes
 
     def inline(translator: Any, node: Any) -> None:
         translator.body.append(converter.convert(node.astext()))
@@ -269,6 +288,15 @@ def setup(app: Any) -> dict[str, bool]:
         body = context.get("body", "")
         context["body"] = body.replace(' aria-label="Toggle hidden content"', "")
 
+    def stay_inside(app: Any, doctree: Any) -> None:
+        # Pages take copies of the files that they show or offer.
+        for node in [*doctree.findall(nodes.image), *doctree.findall(addnodes.download_reference)]:
+            address = node.get("uri") or node.get("reftarget")
+            place = app.env.relfn2path(address, app.env.docname)[1]
+            if "://" not in address and not Path(place).resolve().is_relative_to(app.srcdir):
+                node.replace_self(nodes.Text(node.get("alt", node.astext())))
+
     app.add_html_math_renderer("mathml", (inline, None), (block, None))
+    app.connect("doctree-read", stay_inside, priority=0)  # before what collects the files
     app.connect("html-page-context", name_by_text)
     return {"parallel_read_safe": True}

@@ -23,8 +23,8 @@ def gather(runs: Iterable[str]) -> pd.DataFrame:
     Parameters
     ----------
     runs : iterable of str
-        Folders of runs, or ``scoreboard.csv`` files. Where several hold results of one source,
-        its name says of which run they are.
+        Folders of runs, or ``scoreboard.csv`` files. Where there are results of one source from
+        several runs or profiles, its name says of which they are.
 
     Raises
     ------
@@ -32,12 +32,12 @@ def gather(runs: Iterable[str]) -> pd.DataFrame:
         If a run has no results.
     """
     paths = list(dict.fromkeys(map(Path, runs))) or [_figures() / "scoreboard.csv"]
-    tables = [results.read_run(path) for path in paths]
-    names = [name for table in tables for name in table.source.unique()]
-    for path, table in zip(paths, tables, strict=True):
-        several = table.source.map(names.count) > 1
-        table.loc[several, "source"] += f" ({path})"
-    return pd.concat(tables, ignore_index=True)
+    tables = [results.read_run(path).assign(run=str(path)) for path in paths]
+    rows = pd.concat(tables, ignore_index=True)
+    for name in ("run", "profile"):
+        several = rows.groupby("source")[name].transform("nunique") > 1
+        rows.loc[several, "source"] += " (" + rows[name] + ")"
+    return rows[list(results.COLUMNS)]
 
 
 def write(runs: Iterable[str]) -> pd.DataFrame:

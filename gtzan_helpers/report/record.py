@@ -34,6 +34,7 @@ def read(folder: Path) -> dict[str, Any]:
         If the folder holds no run.
     """
     try:
+        files.regular(folder / "run.json")
         state = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         _check(state)
     except DAMAGED_FILE as error:

@@ -180,6 +180,15 @@ def test_the_word_synthetic_opens_a_source_with_the_planned_facts():
     pd.testing.assert_frame_equal(source.tracks[facts], make_plan(40, seed=SEED)[facts])
 
 
+def test_facts_are_those_of_the_plan_whatever_its_file_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("GTZAN_CACHE", str(tmp_path))
+    path = open_source("synthetic", profile="smoke").path / "plan.csv"
+    edited = pd.read_csv(path).assign(fault_filtered="train", duplicate_of="")
+    edited.to_csv(path, index=False)
+    tracks = open_source("synthetic", profile="smoke").tracks
+    pd.testing.assert_frame_equal(tracks[list(FACTS)], make_plan(40, seed=SEED)[list(FACTS)])
+
+
 def test_a_version_of_the_dataset_never_changes():
     """If this fails, the plan or the sound has changed: raise `VERSION`, and store the new hash.
 

@@ -309,10 +309,12 @@ def test_scoreboard_gives_rows_to_machines(gtzan, finished):
 
 
 def test_scoreboard_of_two_runs_holds_both(gtzan, finished, tmp_path):
-    stored = json.loads(next((finished / "results").glob("*.json")).read_text(encoding="utf-8"))
+    path = next((finished / "results").glob("*.json"))
+    stored = json.loads(path.read_text(encoding="utf-8"))
     other = stored | {"system_id": "capstone_knn"}
     (tmp_path / "other" / "results").mkdir(parents=True)
-    (tmp_path / "other" / "results" / "r.json").write_text(json.dumps(other), encoding="utf-8")
+    name = path.name.replace("capstone_svm", "capstone_knn")
+    (tmp_path / "other" / "results" / name).write_text(json.dumps(other), encoding="utf-8")
     both = json.loads(gtzan("scoreboard", finished, tmp_path / "other", "--json").stdout)
     assert {row["system_id"] for row in both} == {"capstone_svm", "capstone_knn"}
 

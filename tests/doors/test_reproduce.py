@@ -176,8 +176,12 @@ def test_notebooks_that_look_at_rows_come_after_those_that_measure():
 def test_two_runs_do_not_write_into_one_folder(tmp_path, series, labelled_folder):
     source, folder = labelled_folder(), tmp_path / "run"
     run(source, folder, only=["00"])
+    kept = (folder / "tracks.csv").read_bytes()
+    song = next(source.glob("*/*.wav"))
+    song.rename(song.with_stem("renamed"))
     with record.alone(folder), pytest.raises(SettingError, match="run: another run writes there"):
         run(source, folder, only=["01"])
+    assert (folder / "tracks.csv").read_bytes() == kept
     run(source, folder, only=["01"])
     assert len(json.loads((folder / "run.json").read_text())["notebooks"]) == 2
 
@@ -230,7 +234,7 @@ def test_a_single_label_is_refused_before_anything_runs(tmp_path, labelled_folde
 
 
 def test_an_unknown_number_lists_the_known_ones():
-    with pytest.raises(SettingError, match="no notebook 42; choose from 00, 01"):
+    with pytest.raises(SettingError, match="no notebook '42'; choose from 00, 01"):
         reproduce.notebooks(["42"])
 
 

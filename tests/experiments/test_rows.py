@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -63,6 +64,11 @@ def test_a_scoreboard_that_is_none_is_refused(tmp_path, text):
         ("track_ci_low", 0.9),
         ("status", "great"),
         ("protocol", "fair"),
+        ("system_id", "no_system"),
+        ("seed", 0.5),
+        ("seed", 1),  # not that of the file's name
+        ("n_test", 12.7),
+        ("n_test", True),
     ],
 )
 def test_a_row_that_no_run_writes_is_named_and_left_out(tmp_path, column, value):
@@ -72,6 +78,14 @@ def test_a_row_that_no_run_writes_is_named_and_left_out(tmp_path, column, value)
     with pytest.warns(UserWarning, match=rf"{path.name}: not a result of this version"):
         rows = results.read_run(tmp_path)
     assert rows.system_id.tolist() == ["capstone_knn"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes")
+def test_a_pipe_among_the_rows_is_named_and_left_out(tmp_path):
+    results.write_row(tmp_path / "results", a_row(), key="k")
+    os.mkfifo(tmp_path / "results" / "z.json")
+    with pytest.warns(UserWarning, match=r"z\.json: .*not a regular file"):
+        assert len(results.read_run(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("text", ["", "\x00", "epoch\n1\n", "epoch,best\n", "epoch,best\nx,True\n"])

@@ -111,11 +111,13 @@ def test_a_folder_that_does_not_say_whose_it_is_is_left_alone(tmp_path, labelled
     assert (tmp_path / "run" / "source.json").read_text() == "{"
 
 
-def test_a_run_writes_into_no_folder_that_it_links_to(tmp_path, labelled_folder):
+@pytest.mark.parametrize("name", ["notebooks", "notebooks/00_start.ipynb"])
+def test_a_run_writes_into_no_place_that_it_links_to(tmp_path, labelled_folder, name):
     (tmp_path / "mine").mkdir()
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "notebooks").symlink_to(tmp_path / "mine")
-    with pytest.raises(SettingError, match="notebooks: a link"):
+    link = tmp_path / "run" / name
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / "mine")
+    with pytest.raises(SettingError, match=f"{name}: a link"):
         experiments.start(labelled_folder(), profile="smoke", run_dir=tmp_path / "run")
 
 
@@ -152,7 +154,7 @@ def test_unknown_words_are_named(tmp_path, system_id, protocols, words):
         a_run(tmp_path).measure(system_id, protocols=protocols)
 
 
-@pytest.mark.parametrize("seed", [10**30, -1, "seven"])
+@pytest.mark.parametrize("seed", [10**30, -1, "seven", True])
 def test_a_seed_that_no_generator_takes_is_named(tmp_path, seed):
     with pytest.raises(SettingError, match=f"seed '?{seed}"):
         experiments.start(profile="smoke", seed=seed, run_dir=tmp_path)

@@ -22,6 +22,11 @@ def test_without_variables_the_platforms_folders_are_used(monkeypatch):
     assert config.cache_dir() != config.data_dir()
 
 
+def test_an_empty_name_is_not_the_current_folder():
+    with pytest.raises(SettingError, match="'' names no file"):
+        config.expanded("")
+
+
 def test_an_unknown_profile_lists_the_known_ones():
     with pytest.raises(
         SettingError, match=r"'fast' does not exist; choose from smoke, quick, full"

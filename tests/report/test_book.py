@@ -184,6 +184,66 @@ def test_rows_of_another_profile_are_no_rows_of_the_run(tmp_path):
     assert "No system was measured yet" in (tmp_path / "sources" / "index.md").read_text()
 
 
+def with_cells(run, *cells, **metadata):
+    """The notebook of a run, with more of both."""
+    path = run / "notebooks" / "05_cnn.ipynb"
+    notebook = nbformat.read(path, 4)
+    notebook.cells += cells
+    notebook.metadata |= metadata
+    nbformat.write(notebook, path)
+
+
+def test_a_page_executes_nothing_whatever_its_notebook_asks_for(tmp_path):
+    run, mark = write_run(tmp_path / "run"), tmp_path / "mark"
+    cell = code(f"open({str(mark)!r}, 'w')")
+    cell.metadata["mystnb"] = {"execution_mode": "force"}
+    with_cells(run, cell, mystnb={"execution_mode": "force"})
+    assert book.build(run) == [] and not mark.exists()
+
+
+def test_an_attachment_is_written_nowhere_else(tmp_path):
+    run, outside = write_run(tmp_path / "run"), tmp_path / "outside.png"
+    text = v4.new_markdown_cell(f"![x](attachment:{outside})")
+    text.attachments = {str(outside): {"image/png": PIXEL}}
+    with_cells(run, text)
+    assert book.build(run) == [] and not outside.exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```{{include}} {up}.txt\n```",
+        "```{{literalinclude}} {up}.txt\n```",
+        "```{{raw}} html\n:file: {up}.txt\n```",
+        "```{{csv-table}} x\n:file: {up}.txt\n```",
+        "![x]({up}.png)",
+        "[x]({up}.txt)",
+        "```{{eval-rst}}\n.. include:: {up}.txt\n```",
+    ],
+)
+def test_a_page_shows_and_offers_no_file_from_elsewhere(tmp_path, text):
+    run, secret = write_run(tmp_path / "run"), tmp_path / "secret"
+    secret.with_suffix(".txt").write_text("SECRET")
+    secret.with_suffix(".png").write_bytes(base64.b64decode(PIXEL) + b"SECRET")
+    words = text.format(up="../" * 20 + str(secret).lstrip("/"))
+    with_cells(run, v4.new_markdown_cell(words), code("x", output({"text/markdown": words})))
+    book.build(run)
+    made = [path for path in run.rglob("*") if path.is_file() and path.suffix != ".ipynb"]
+    assert not [path for path in made if b"SECRET" in path.read_bytes()]
+
+
+@pytest.mark.parametrize("code_of_picture", ["x", ["x", "y"], {"a": 1}, 7])
+def test_a_notebook_of_damaged_pictures_has_no_page(tmp_path, code_of_picture):
+    run = write_run(tmp_path / "run")
+    cell = json.loads(json.dumps(code("x", output({}))))
+    cell["outputs"][0]["data"] = {"image/png": code_of_picture}
+    path = run / "notebooks" / "05_cnn.ipynb"
+    stored = json.loads(path.read_text())
+    path.write_text(json.dumps(stored | {"cells": [*stored["cells"], cell]}))
+    book.build(run)
+    assert not (run / "notebooks" / "05_cnn.html").exists()
+
+
 def test_pages_are_not_written_through_a_link(tmp_path):
     run, outside = write_run(tmp_path / "run"), tmp_path / "outside"
     outside.write_text("mine")

@@ -76,6 +76,14 @@ def test_runs_on_one_source_are_shown_side_by_side(tmp_path):
     assert publish.gather(runs[:1]).source.tolist() == ["mine"]
 
 
+def test_rows_of_two_profiles_are_shown_apart(tmp_path):
+    for name, profile in (("capstone_svm", "quick"), ("capstone_knn", "full")):
+        settings = ("kaggle", 0.0, "track_random", 0, "not_measured")
+        row = results.Row(name, "mine", *settings, profile=profile)
+        results.write_row(tmp_path / "results", row, key="k")
+    assert set(publish.gather([tmp_path]).source) == {"mine (quick)", "mine (full)"}
+
+
 def test_text_between_markers_is_replaced_and_nothing_else():
     text = "a\n<!-- m -->\nold | \\1\n<!-- /m -->\nb\n"
     once = publish.replace_between(text, "m", "new \\g<9>")

@@ -8,8 +8,9 @@ import pandas as pd
 import soundfile
 
 from gtzan_helpers import config, files
+from gtzan_helpers.datasets import facts
 from gtzan_helpers.datasets.embedded.artists import draw_song
-from gtzan_helpers.datasets.embedded.plan import FACTS, make_plan
+from gtzan_helpers.datasets.embedded.plan import make_plan
 from gtzan_helpers.datasets.embedded.playing import SR, play
 from gtzan_helpers.datasets.kinds.folders import AudioFolder
 from gtzan_helpers.errors import DAMAGED_FILE
@@ -33,9 +34,8 @@ class EmbeddedDataset(AudioFolder):
         return folder
 
     def add_facts(self, tracks: pd.DataFrame) -> pd.DataFrame:
-        """Add the facts that are in the plan."""
-        plan = pd.read_csv(self.path / "plan.csv", dtype=FACTS)
-        return tracks.merge(plan[["track_id", *FACTS]], on="track_id", validate="1:1")
+        """Add the facts of the plan, as it is made, not as a file may say it is."""
+        return facts.add_by_name(tracks)
 
 
 def make(
