@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import hashlib
+import math
 import os
 import platform
 import secrets
@@ -217,32 +218,40 @@ def archive(path: str | Path) -> Iterator[zipfile.ZipFile]:
     OSError, BadZipFile
         If it is missing, not a regular file, or no archive.
     ValueError
-        If its parts are larger than `SMALL`, and than `RATIO` times the file, or than `LARGEST`.
+        If its parts are larger than `SMALL`, and than `RATIO` times the file, or than `LARGEST`; or
+        packed in another way than zip files usually are, which could not be read bit by bit.
     """
     size = regular(path).st_size
     with zipfile.ZipFile(path) as opened:
+        usual = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+        if not all(part.compress_type in usual for part in opened.filelist):
+            raise ValueError("packed in another way than by deflation; pack it again")
         content = sum(part.file_size for part in opened.filelist)
         if content > min(SMALL + RATIO * size, LARGEST):
             raise ValueError(f"{size:,} bytes would unpack to {content:,}, which is too much")
         yield opened
 
 
-def regular(path: str | Path) -> os.stat_result:
+def regular(path: str | Path, most: float = math.inf) -> os.stat_result:
     """The state of a regular file; a pipe would be waited for, a device may have no end.
 
     Parameters
     ----------
     path : str or Path
+    most : float
+        How many bytes it may have.
 
     Raises
     ------
     OSError
-        If it is missing, or something else.
+        If it is missing, something else, or larger.
     """
     state = Path(path).stat()
     if not stat.S_ISREG(state.st_mode):
         cause = "not a regular file; save its content as one first"
         raise OSError(errno.EINVAL, cause, str(path))
+    if state.st_size > most:
+        raise OSError(errno.EFBIG, f"{state.st_size:,} bytes, more than such a file has", str(path))
     return state
 
 

@@ -17,7 +17,6 @@ import shutil
 import tarfile
 import threading
 import time
-import zipfile
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +32,7 @@ from gtzan_helpers.audio.reading import SUFFIXES
 from gtzan_helpers.datasets.audit import expected_tracks
 from gtzan_helpers.datasets.kinds.folders import AudioFolder
 from gtzan_helpers.errors import DAMAGED_FILE, DownloadError, WriteError, choose, reason
+from gtzan_helpers.files import archive as zip_archive
 from gtzan_helpers.files import file_hash, left_behind, sync, temporary_path
 
 # The largest size of an archive, packed or unpacked, in bytes; GTZAN takes 1.3 GB.
@@ -316,7 +316,7 @@ def _members(archive: Archive, part: Path) -> Iterator[tuple[str, int, Callable[
     An address that ends in ``.zip`` is a zip, any other a gzipped tar.
     """
     if archive.address.endswith(".zip"):
-        with zipfile.ZipFile(part) as packed:
+        with zip_archive(part) as packed:
             for info in packed.infolist():  # a link becomes a plain file
                 yield info.filename, info.file_size, partial(packed.open, info)
     else:

@@ -191,6 +191,9 @@ class Measurement:
         its note, history and number of parameters.
         """
         model, part, values = self._fitted(data, number), data.splits[number], data.features.values
+        if number == 0:  # what was measured before loses its files now
+            results.withdraw(self.folder / "results", self.stem)
+        self._keep(model, number)
         train, valid, test = (
             model.probabilities(values[indices]) for indices in (part.train, part.valid, part.test)
         )
@@ -198,20 +201,23 @@ class Measurement:
         return hits, valid, test, model.note, history.assign(fold=number), model.n_parameters
 
     def _fitted(self, data: Data, number: int) -> Fitted:
-        """The model of one fold, fitted, and saved where the run keeps it."""
+        """The model of one fold, fitted."""
         learner, base = self.system.learner, None
         if learner.base:
             trained = replace(self, system=systems.get(learner.base))
             if number == 0:  # all folds at once
                 trained.result()
             base = trained.model(number)
-        model = self.fit(data, number, base=base)
+        return self.fit(data, number, base=base)
+
+    def _keep(self, model: Fitted, number: int) -> None:
+        """Save the model of one fold, where the run keeps it."""
+        learner = self.system.learner
         # Models are large. Those of leaking protocols are no use but to systems built on them.
         built_on = {system.learner.base for system in systems.SYSTEMS.values()}
         kept = self.honest or self.system.system_id in built_on
         if model.suffix and kept and learner.pretrained != "random":
             model.save(self.model_path(number).with_suffix(model.suffix))
-        return model
 
     def model_path(self, fold: int = 0) -> Path:
         """Where the model of a fold lies."""
@@ -227,7 +233,11 @@ class Measurement:
             If it is damaged.
         """
         path = self.model_path(fold)
-        return fitted.load(path) if path.exists() else self._fitted(self.data(), fold)
+        if path.exists():
+            return fitted.load(path)
+        model = self._fitted(self.data(), fold)
+        self._keep(model, fold)
+        return model
 
     def models(self, data: Data) -> list[Fitted]:
         """Load the networks that were trained for this row, one a fold.

@@ -164,6 +164,19 @@ def write_row(folder: str | Path, row: Row, *, key: str, tracks: str = "") -> Pa
     return files.write_text(Path(folder) / f"{row.stem}.json", text + "\n")
 
 
+def withdraw(folder: str | Path, stem: str) -> None:
+    """Remove a row before what belongs to it is written anew, so that the two always agree.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The `results/` of a run.
+    stem : str
+        See `stem`.
+    """
+    (Path(folder) / f"{stem}.json").unlink(missing_ok=True)
+
+
 def read_row(folder: str | Path, stem: str, *, key: str = "") -> Row | None:
     """Read the row of that name if it was written under that key, else None.
 
@@ -185,7 +198,7 @@ def read_row(folder: str | Path, stem: str, *, key: str = "") -> Row | None:
 
 def _load(path: Path) -> tuple[str, str, Row]:
     """The key, the digest of the tracks, and the row."""
-    files.regular(path)
+    files.regular(path, files.SMALL)
     stored = json.loads(path.read_text(encoding="utf-8"))
     key, tracks, row = stored.pop("key"), stored.pop("tracks", ""), Row(**stored)
     if row.stem != path.stem:
@@ -278,7 +291,7 @@ def read_source(run: Path) -> dict[str, Any]:
     if not os.path.lexists(path):
         return {}
     try:
-        files.regular(path)
+        files.regular(path, files.SMALL)
         about = json.loads(path.read_text(encoding="utf-8"))
         for name, kind in (kinds | {"digest": str}).items():
             if not isinstance(about[name], kind):
@@ -293,7 +306,7 @@ def read_source(run: Path) -> dict[str, Any]:
 
 def _read_csv(path: Path) -> pd.DataFrame:
     try:
-        files.regular(path)
+        files.regular(path, files.SMALL)
         frame = _typed(pd.read_csv(path, keep_default_na=True)[list(COLUMNS)])
         if not from_table(frame):
             raise ValueError("it holds no row")
@@ -316,12 +329,15 @@ def read_history(path: Path) -> pd.DataFrame:
         If the file is damaged.
     """
     try:
-        files.regular(path)
-        history = pd.read_csv(path).astype({"epoch": int, "best": bool})
+        files.regular(path, files.SMALL)
+        shares = dict.fromkeys(["loss", "accuracy", "val_loss", "val_accuracy"], float)
+        history = pd.read_csv(path).astype({"epoch": int, "best": bool, **shares})
         if history.empty:
             raise ValueError("it holds no epoch")
     except DAMAGED_FILE as error:
-        raise SourceError(f"{path}: damaged ({reason(error)}); remove it and run again") from error
+        raise SourceError(
+            f"{path}: damaged ({reason(error)}); remove it and the row of that name, run again"
+        ) from error
     return history
 
 
@@ -432,10 +448,16 @@ def read_predictions(folder: str | Path, stem: str) -> Predictions | None:
 
 def _check_predictions(predictions: Predictions) -> None:
     n_labels = len(predictions.labels)
+    if predictions.labels.tolist() != np.unique(predictions.labels.astype(str)).tolist():
+        raise ValueError("its labels are not different words in their order")
     for part in ("valid", "test"):
         names = ("id", "segment", "true", "probs")
         ids, segments, labels, probs = (getattr(predictions, f"{part}_{name}") for name in names)
         if probs.shape != (len(ids), n_labels) or not ids.shape == segments.shape == labels.shape:
             raise ValueError(f"{part} has {len(ids)} ids, and probabilities {probs.shape}")
-        if not np.isfinite(probs).all() or not ((labels >= 0) & (labels < n_labels)).all():
+        if ids.ndim != 1 or labels.dtype.kind != "i" or not len(predictions.test_id):
+            raise ValueError(f"{part} has {ids.ndim} dimensions, or nothing in it")
+        # Probabilities in half precision, and shares of votes, add up to about 1.
+        possible = (np.abs(probs.astype(float) - 0.5) < 0.51).all()
+        if not possible or not ((labels >= 0) & (labels < n_labels)).all():
             raise ValueError(f"{part} holds values that are no probability, or no label")

@@ -6,6 +6,7 @@ Whatever is measured is kept in the folder, and read back when it is asked for a
 import html
 import json
 import os
+import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,7 +17,15 @@ import numpy as np
 import pandas as pd
 
 from gtzan_helpers import config, files
-from gtzan_helpers.datasets import Features, LostSource, Source, address, open_source, splits
+from gtzan_helpers.datasets import (
+    COLUMNS,
+    Features,
+    LostSource,
+    Source,
+    address,
+    open_source,
+    splits,
+)
 from gtzan_helpers.errors import (
     DAMAGED_FILE,
     GtzanError,
@@ -160,8 +169,9 @@ def refuse_other(folder: Path, source: Source) -> None:
         )
     for inside, folders, names in os.walk(folder):
         for path in (Path(inside, name) for name in (*folders, *names)):
-            if path.is_symlink():
-                raise SettingError(f"{path}: a link; a run writes files of its own, remove it")
+            if stat.S_IFMT(path.lstat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+                kind = "link" if path.is_symlink() else "pipe or device"
+                raise SettingError(f"{path}: a {kind}; a run writes files of its own, remove it")
     other = results.read_source(folder).get("address", source.address)
     if other != source.address:
         raise SourceError(
@@ -177,9 +187,10 @@ def _stored_source(folder: Path, reason: str, profile: config.Profile) -> Source
         text = {"track_id": str, "genre": str, "md5": "string", "duplicate_of": "string"}
         text |= {"fault_filtered": "string", "path": "string"}
         types = {**text, "artist_group": "Int64", "sturm_removed": "boolean"}
+        files.regular(folder / "tracks.csv", files.SMALL)
         tracks = pd.read_csv(
             folder / "tracks.csv", dtype=types, keep_default_na=False, na_values=[""]
-        )
+        )[[*COLUMNS]]
         if Path(about["name"]).name != about["name"]:
             return None
         for name in ("track_id", "genre"):

@@ -4,6 +4,7 @@ Its pages ask no server for anything: formulas are MathML, scripts and styles li
 """
 
 import base64
+import html
 import io
 import json
 import os
@@ -11,11 +12,12 @@ import re
 import shutil
 import tempfile
 from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gtzan_helpers import config, files
-from gtzan_helpers.errors import DAMAGED_FILE, NotebookError, shown
+from gtzan_helpers.errors import DAMAGED_FILE, NotebookError, reason, shown
 from gtzan_helpers.report import front, record
 
 EXCERPTS = """\
@@ -86,8 +88,9 @@ def build(folder: Path) -> list[str]:
                 app = Sphinx(sources, None, pages, doctrees, "html", settings, None, warnings)
                 app.env.settings["file_insertion_enabled"] = False
                 app.build()
-        except SphinxError as error:
-            raise NotebookError(f"{folder}: its pages could not be made: {error}") from error
+        except (SphinxError, RecursionError) as error:
+            cause = reason(error)
+            raise NotebookError(f"{folder}: its pages could not be made: {cause}") from error
         shutil.rmtree(pages / "_sources", ignore_errors=True)
         for old in ("_static", "_images"):
             shutil.rmtree(folder / old, ignore_errors=True)
@@ -253,7 +256,7 @@ def _without_dead_links(text: str, executed: Collection[str]) -> str:
 def _without_paths(folder: Path, name: str, state: Mapping[str, Any]) -> str:
     """The text of an executed notebook, without the places of this machine."""
     path = folder / "notebooks" / name
-    files.regular(path)
+    files.regular(path, files.SMALL)
     text = path.read_text(encoding="utf-8")
     places = {str(folder): folder.name, str(Path.home()): "~"}
     if root := config.checkout():
@@ -275,12 +278,12 @@ def setup(app: Any) -> dict[str, bool]:
     from latex2mathml import converter
     from sphinx import addnodes
 
-    def inline(translator: Any, node: Any) -> None:
-        translator.body.append(converter.convert(node.astext()))
-        raise nodes.SkipNode
-
-    def block(translator: Any, node: Any) -> None:
-        translator.body.append(converter.convert(node.astext(), display="block"))
+    def formula(translator: Any, node: Any, display: str = "inline") -> None:
+        try:
+            text = converter.convert(node.astext(), display=display)
+        except Exception:  # it has many of its own for what is no formula
+            text = f"<code>{html.escape(node.astext())}</code>"
+        translator.body.append(text)
         raise nodes.SkipNode
 
     def name_by_text(app: Any, page: str, template: str, context: dict, doctree: Any) -> None:
@@ -296,7 +299,7 @@ def setup(app: Any) -> dict[str, bool]:
             if "://" not in address and not Path(place).resolve().is_relative_to(app.srcdir):
                 node.replace_self(nodes.Text(node.get("alt", node.astext())))
 
-    app.add_html_math_renderer("mathml", (inline, None), (block, None))
+    app.add_html_math_renderer("mathml", (formula, None), (partial(formula, display="block"), None))
     app.connect("doctree-read", stay_inside, priority=0)  # before what collects the files
     app.connect("html-page-context", name_by_text)
     return {"parallel_read_safe": True}

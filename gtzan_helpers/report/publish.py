@@ -11,7 +11,7 @@ import pandas as pd
 
 from gtzan_helpers import config, files
 from gtzan_helpers.datasets import splits
-from gtzan_helpers.errors import SourceError
+from gtzan_helpers.errors import SettingError, SourceError
 from gtzan_helpers.experiments import results, scoreboard
 from gtzan_helpers.experiments.scoreboard import percent
 from gtzan_helpers.models import systems
@@ -86,12 +86,17 @@ def _copy_run(run: Path, figures: Path) -> None:
     for row in rows[rows.status == "measured"].itertuples():
         if row.protocol in (systems.get(row.system_id).run_protocol, honest):
             stem = results.stem(row.system_id, row.source, row.protocol, row.seed)
+            results.read_predictions(run, stem)  # which refuses what is damaged
             _copy(run / "predictions", f"{stem}.npz", figures / "predictions")
     _copy(run / "figures", "*.png", figures / rows.source.iloc[0])
 
 
 def _copy(folder: Path, pattern: str, target: Path) -> None:
     for path in sorted(folder.glob(pattern)):
+        for place in (folder, path):
+            if place.is_symlink():
+                raise SettingError(f"{place}: a link; put here what it points to")
+        files.regular(path)
         with files.replacing(target / path.name) as temporary:
             shutil.copyfile(path, temporary)
 

@@ -34,7 +34,7 @@ def read(folder: Path) -> dict[str, Any]:
         If the folder holds no run.
     """
     try:
-        files.regular(folder / "run.json")
+        files.regular(folder / "run.json", files.SMALL)
         state = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         _check(state)
     except DAMAGED_FILE as error:
@@ -97,7 +97,7 @@ class Record:
     """
 
     def __init__(self, folder: Path, source: Source, left_out: Iterable[tuple[str, str, str]]):
-        self.folder = folder
+        self.folder, self.tracks = folder, source.digest()
         try:
             executed = read(folder)["notebooks"]
         except SourceError:
@@ -113,13 +113,18 @@ class Record:
         }
 
     def has(self, notebook: Path, parameters: Mapping[str, str]) -> bool:
-        """Whether a notebook was executed to its end, as it is now, with these parameters."""
+        """Whether a notebook was executed to its end, as it and the tracks are now."""
         entry = self.state["notebooks"].get(notebook.name, {})
-        return (
-            entry.get("error") == ""
-            and entry.get("parameters") == parameters
-            and entry.get("md5") == files.file_hash(notebook)
-        )
+        return entry.get("error") == "" and entry == entry | self._state_of(notebook, parameters)
+
+    def _state_of(self, notebook: Path, parameters: Mapping[str, str]) -> dict[str, Any]:
+        executed = self.folder / "notebooks" / notebook.name
+        return {
+            "parameters": parameters,
+            "tracks": self.tracks,
+            "md5": files.file_hash(notebook),
+            "executed": files.file_hash(executed) if executed.exists() else "",
+        }
 
     def forget(self, notebooks: Iterable[Path]) -> None:
         """Take note that notebooks are to be executed: what is half done counts as not done."""
@@ -133,8 +138,7 @@ class Record:
         """Take note of an executed notebook, and of what stopped it."""
         self.state["notebooks"][notebook.name] = {
             "title": title,
-            "parameters": parameters,
-            "md5": files.file_hash(notebook),
+            **self._state_of(notebook, parameters),
             "seconds": round(seconds, 1),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "error": error,

@@ -258,5 +258,12 @@ def test_resume_executes_only_what_failed_or_changed(tmp_path, series, labelled_
     write_notebook(series / "00_sound.ipynb", "print('edited')", needs=["log_mel"], wave=1)
     assert executed(resume=True) == ["00", "02"]
     assert executed(resume=True) == []
+    (folder / "notebooks" / "00_sound.ipynb").unlink()
+    path = folder / "notebooks" / "02_broken.ipynb"
+    path.write_bytes(path.read_bytes()[:100])
+    assert executed(resume=True) == ["00", "02"]
+    song = next(source.glob("*/*.wav"))
+    song.rename(song.with_stem("renamed"))
+    assert executed(resume=True) == ["00", "01", "02"]
     assert executed(resume=True, only=["01"], profile="quick") == ["01"]
     assert executed(only=["01"], profile="quick") == ["01"]

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -12,10 +13,10 @@ from test_run import a_run, result
 
 from gtzan_helpers import config
 from gtzan_helpers.datasets.facts import gtzan_facts
-from gtzan_helpers.datasets.sources import LostSource
+from gtzan_helpers.datasets.sources import LostSource, open_source
 from gtzan_helpers.errors import NotPossibleError
 from gtzan_helpers.evaluation.scores import score
-from gtzan_helpers.experiments import migration
+from gtzan_helpers.experiments import migration, results
 from gtzan_helpers.experiments.results import read_run
 from gtzan_helpers.experiments.run import Run
 from gtzan_helpers.models import fitted, systems
@@ -54,6 +55,30 @@ def test_damaged_predictions_are_made_again(tmp_path, content):
     again, repaired = result(tmp_path)
     assert again.track_accuracy == first.track_accuracy
     np.testing.assert_array_equal(repaired.test_probs, predictions.test_probs)
+
+
+def test_a_row_and_its_predictions_agree_whenever_measuring_is_killed(
+    tmp_path, labelled_folder, monkeypatch
+):
+    folder = labelled_folder(tracks=10)
+
+    def measured():
+        run = Run(open_source(folder, profile="smoke"), 0, tmp_path / "run")
+        return run.measurement("capstone_knn", "track_random").result()
+
+    before, _ = measured()
+    songs = sorted(folder.glob("*/*.wav"))
+    contents = [song.read_bytes() for song in songs]
+    for song, other in zip(songs, contents[::-1], strict=True):
+        song.write_bytes(other)  # all labels are wrong now
+    monkeypatch.setattr(results, "write_row", lambda *_, **__: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        measured()
+    monkeypatch.undo()
+    for song, content in zip(songs, contents, strict=True):
+        song.write_bytes(content)
+    row, predictions = measured()
+    assert row.track_accuracy == before.track_accuracy == predictions.scores().track_accuracy
 
 
 def test_settings_are_searched_on_the_validation_set_in_full_only(tmp_path, labelled_folder):

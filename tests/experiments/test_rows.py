@@ -88,7 +88,14 @@ def test_a_pipe_among_the_rows_is_named_and_left_out(tmp_path):
         assert len(results.read_run(tmp_path)) == 1
 
 
-@pytest.mark.parametrize("text", ["", "\x00", "epoch\n1\n", "epoch,best\n", "epoch,best\nx,True\n"])
+def test_a_row_of_gigabytes_is_not_read(tmp_path):
+    path = results.write_row(tmp_path / "results", a_row(), key="k")
+    os.truncate(path, 100 << 20)
+    with pytest.raises(SourceError, match="bytes, more than such a file has"):
+        results.read_run(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "\x00", "epoch\n1\n", "epoch,best\n", "epoch,best\n1,True\n"])
 def test_a_damaged_history_is_named(tmp_path, text):
     (tmp_path / "h.csv").write_text(text)
     with pytest.raises(SourceError, match=r"h\.csv: damaged"):
@@ -103,6 +110,12 @@ def test_a_damaged_history_is_named(tmp_path, text):
         {"valid_probs": np.full((2, 2), np.nan)},
         {"labels": np.array(["a", "b", "c"])},
         {"test_id": np.array("a")},
+        {"test_id": np.array([["x"], ["y"]])},
+        {"test_true": np.array([0.0, 1.0])},
+        {"test_probs": np.full((2, 2), 97.0)},
+        {"labels": np.array(["b", "a"])},
+        {f"test_{name}": np.zeros(0, int) for name in ("id", "segment", "true")}
+        | {"test_probs": np.zeros((0, 2))},
     ],
 )
 def test_predictions_that_do_not_fit_are_damaged(tmp_path, changes):

@@ -1,6 +1,7 @@
 """A run: what it measures, refuses, chooses on the validation set, and reads back."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,26 @@ def test_a_run_writes_into_no_place_that_it_links_to(tmp_path, labelled_folder, 
     link.symlink_to(tmp_path / "mine")
     with pytest.raises(SettingError, match=f"{name}: a link"):
         experiments.start(labelled_folder(), profile="smoke", run_dir=tmp_path / "run")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes")
+def test_a_pipe_in_a_runs_folder_is_not_waited_for(tmp_path, labelled_folder):
+    folder = labelled_folder()
+    experiments.start(folder, profile="smoke", run_dir=tmp_path / "run")
+    (tmp_path / "run" / "notebooks").mkdir()
+    os.mkfifo(tmp_path / "run" / "notebooks" / "03.ipynb")
+    with pytest.raises(SettingError, match=r"03\.ipynb: a pipe"):
+        experiments.start(folder, profile="smoke", run_dir=tmp_path / "run")
+
+
+@pytest.mark.parametrize("text", ["track_id,genre\na,b\n", "", "\x00"])
+def test_of_a_lost_source_a_damaged_table_of_tracks_is_none(tmp_path, labelled_folder, text):
+    folder = labelled_folder()
+    experiments.start(folder, profile="smoke", run_dir=tmp_path / "run")
+    (tmp_path / "run" / "tracks.csv").write_text(text)
+    folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(SourceError, match="no such folder or file"):
+        experiments.start(folder, profile="smoke", run_dir=tmp_path / "run")
 
 
 def test_without_results_helpers_give_what_is_empty(tmp_path):

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import zipfile
 
 import numpy as np
 import pytest
@@ -80,3 +81,15 @@ def test_a_cached_result_is_made_again_only_if_its_file_is_absent_or_damaged(tmp
         path.write_bytes(damage)
     assert result().tolist() == [0, 1, 2] and len(made) == 2
     assert np.load(path)["values"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_archive_that_is_not_unpacked_bit_by_bit_is_refused(tmp_path, method):
+    np.savez(tmp_path / "plain.npz", values=np.zeros(9))
+    with zipfile.ZipFile(tmp_path / "plain.npz") as plain:
+        content = plain.read("values.npy")
+    with zipfile.ZipFile(tmp_path / "odd.npz", "w", method) as odd:
+        odd.writestr("values.npy", content)
+    assert files.load_arrays(tmp_path / "plain.npz")["values"].size == 9
+    with pytest.raises(ValueError, match="packed in another way"):
+        files.load_arrays(tmp_path / "odd.npz")

@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from gtzan_helpers.errors import SourceError
+from gtzan_helpers.errors import NotebookError, SourceError
 from gtzan_helpers.experiments import results
 from gtzan_helpers.report import book
 
@@ -199,6 +199,21 @@ def test_a_page_executes_nothing_whatever_its_notebook_asks_for(tmp_path):
     cell.metadata["mystnb"] = {"execution_mode": "force"}
     with_cells(run, cell, mystnb={"execution_mode": "force"})
     assert book.build(run) == [] and not mark.exists()
+
+
+def test_what_is_no_formula_is_shown_as_it_is_written(tmp_path):
+    run = write_run(tmp_path / "run")
+    with_cells(run, v4.new_markdown_cell(r"Half of $\frac{$ and $$\begin{matrix} \left( $$ it."))
+    assert book.build(run) == []
+    page = main_part((run / "notebooks/05_cnn.html").read_text("utf-8"))
+    assert r"<code>\frac{</code>" in page and r"\left(" in page
+
+
+def test_pages_that_contain_one_another_for_ever_are_refused(tmp_path):
+    run = write_run(tmp_path / "run")
+    with_cells(run, v4.new_markdown_cell("```{toctree}\n:glob:\n\n/**\n```"))
+    with pytest.raises(NotebookError, match="run: its pages could not be made"):
+        book.build(run)
 
 
 def test_an_attachment_is_written_nowhere_else(tmp_path):

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from gtzan_helpers import config
-from gtzan_helpers.errors import SourceError
+from gtzan_helpers.errors import SettingError, SourceError
 from gtzan_helpers.experiments import results, scoreboard
 from gtzan_helpers.models import systems
 from gtzan_helpers.report import publish
@@ -65,6 +65,18 @@ def test_synthetic_rows_are_kept_out_of_figures(tmp_path, source):
     with pytest.raises(SourceError, match="synthetic results are not for figures"):
         publish.write([tmp_path])
     assert BOARD.read_bytes() == before
+
+
+def test_what_a_run_links_to_is_not_brought_into_figures(tmp_path, monkeypatch):
+    monkeypatch.setattr(publish, "_figures", lambda: tmp_path / "figures")
+    row = results.Row("capstone_svm", "mine", "kaggle", 0.0, "track_random", 0, "not_measured")
+    results.write_row(tmp_path / "run" / "results", row, key="k")
+    (tmp_path / "secret").write_text("SECRET")
+    (tmp_path / "run" / "figures").mkdir()
+    (tmp_path / "run" / "figures" / "00_x.png").symlink_to(tmp_path / "secret")
+    with pytest.raises(SettingError, match=r"00_x\.png: a link"):
+        publish.write([tmp_path / "run"])
+    assert not (tmp_path / "figures").exists()
 
 
 def test_runs_on_one_source_are_shown_side_by_side(tmp_path):

@@ -15,10 +15,10 @@ from gtzan_helpers.audio.feature_sets import FeatureSet
 from gtzan_helpers.datasets import Features, FileSource, Settings
 from gtzan_helpers.datasets.kinds.folders import n_samples
 from gtzan_helpers.errors import SourceError, reason, safe
-from gtzan_helpers.files import regular, replacing
+from gtzan_helpers.files import LARGEST, regular, replacing
 from gtzan_helpers.workers import Workers
 
-_SEGMENT = re.compile(r"(?P<track>.+)\.(?P<segment>[0-9]{1,4})\.\w+")
+_SEGMENT = re.compile(r"^(?P<track>.+)\.(?P<segment>[0-9]{1,4})\.\w+")
 
 
 class TableSource(FileSource):
@@ -109,7 +109,7 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, str]:
         If columns are missing or values are no finite numbers.
     """
     try:
-        regular(path)
+        regular(path, LARGEST)
         table = _table_of(path, pd.read_csv(path, nrows=0))  # first: a million columns take minutes
         # Words stay words: a label may be 01, or NA.
         raw = pd.read_csv(path, dtype={"filename": str, "label": str}, keep_default_na=False)
