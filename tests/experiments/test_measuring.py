@@ -69,8 +69,8 @@ def test_a_row_and_its_predictions_agree_whenever_measuring_is_killed(
     before, _ = measured()
     songs = sorted(folder.glob("*/*.wav"))
     contents = [song.read_bytes() for song in songs]
-    for song, other in zip(songs, contents[::-1], strict=True):
-        song.write_bytes(other)  # all labels are wrong now
+    for song, other in zip(songs, contents[5:] + contents[:5], strict=True):
+        song.write_bytes(other)  # every other label is wrong now
     monkeypatch.setattr(results, "write_row", lambda *_, **__: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
         measured()
