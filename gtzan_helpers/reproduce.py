@@ -104,10 +104,8 @@ def notebooks(only: Iterable[str] = ()) -> list[Notebook]:
     by_number = {notebook.number: notebook for notebook in map(Notebook.read, paths)}
     wanted = set(only) or set(by_number)
     if unknown := [number for number in only if number not in by_number]:
-        raise SettingError(
-            f"there is no notebook {', '.join(map(repr, unknown))}; "
-            f"choose from {', '.join(by_number)}"
-        )
+        names = ", ".join(map(repr, unknown))
+        raise SettingError(f"there is no notebook {names}; choose from {', '.join(by_number)}")
     return [notebook for number, notebook in by_number.items() if number in wanted]
 
 
