@@ -26,6 +26,9 @@ from gtzan_helpers.errors import DAMAGED_FILE, WriteError
 # size, and at most.
 SMALL, RATIO, LARGEST = 64 << 20, 100, 4 << 30
 
+# Bytes of a word in an array: names are short, and numpy takes hundreds of times as much to read it.
+LONGEST_WORD = 1 << 14
+
 # Seconds without a change after which another machine's temporary file counts as left behind.
 STRAY_AFTER = 86_400
 
@@ -190,6 +193,8 @@ def load_arrays(path: str | Path, *, of: str = "") -> dict[str, np.ndarray]:
                     array = np.lib.format.read_array(file, allow_pickle=False)
             except (MemoryError, SyntaxError, LZMAError, TokenError) as error:
                 raise ValueError(f"no arrays of its size ({type(error).__name__})") from error
+            if array.dtype.kind in "SU" and array.itemsize > LONGEST_WORD:
+                raise ValueError(f"words of {array.itemsize:,} bytes")
             if array.size > part.file_size:  # of nothing: words of no letters
                 raise ValueError(f"{array.size:,} values in {part.file_size:,} bytes")
             arrays[part.filename.removesuffix(".npy")] = array

@@ -252,18 +252,20 @@ class Source(ABC):
         Parameters
         ----------
         needs : iterable of {"audio", "log_mel", "features", "pictures"}
-            "features" is any feature table; "pictures" may be drawn from a log-mel. Others are
-            no matter of a source.
+            "features" is any feature table that systems take; "pictures" may be drawn from a
+            log-mel. Others are no matter of a source.
 
         Returns
         -------
         str
             One line; empty where the source gives everything.
         """
+        lengths, tables = (0, config.SEGMENT_SECONDS), feature_sets.TABLE_SETS
+        table = not all(self.refusal(name, length) for name in tables for length in lengths)
         possible = {
             "audio": ("audio", self.has_audio),
             "log_mel": ("log-mel spectrograms", self.gives("log_mel")),
-            "features": ("a feature table", any(map(self.gives, feature_sets.TABLE_SETS))),
+            "features": (f"a feature table of whole tracks or of {lengths[1]:g} s", table),
             "pictures": ("pictures", self.gives("pictures") or self.gives("log_mel")),
         }
         asked = (possible[need] for need in needs if need in possible)

@@ -315,13 +315,15 @@ def _read_csv(path: Path) -> pd.DataFrame:
     return frame
 
 
-def read_history(path: Path) -> pd.DataFrame:
+def read_history(path: Path, *more: str) -> pd.DataFrame:
     """Read how a network was trained, one line per epoch.
 
     Parameters
     ----------
     path : Path
         In a run's `histories/` or `trials/`.
+    *more : str
+        Columns of numbers that it has besides those of every history.
 
     Raises
     ------
@@ -330,7 +332,8 @@ def read_history(path: Path) -> pd.DataFrame:
     """
     try:
         files.regular(path, files.SMALL)
-        shares = dict.fromkeys(["loss", "accuracy", "val_loss", "val_accuracy"], float)
+        names = ["loss", "accuracy", "val_loss", "val_accuracy", *more]
+        shares = dict.fromkeys(names, float)
         history = pd.read_csv(path).astype({"epoch": int, "best": bool, **shares})
         if history.empty:
             raise ValueError("it holds no epoch")

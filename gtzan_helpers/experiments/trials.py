@@ -17,6 +17,8 @@ from gtzan_helpers.experiments.measuring import Measurement
 from gtzan_helpers.experiments.run import Run
 from gtzan_helpers.models import Inputs, Learner, systems
 
+VALIDATION = ("valid_accuracy", "valid_low", "valid_high")
+
 KINDS = ("network", "pretrained network", "classical model")
 
 
@@ -51,7 +53,7 @@ def compare(
         if not path.exists():
             trial = _trial(measurement).to_csv(index=False, lineterminator="\n")
             files.write_text(path, trial)
-        tables.append(results.read_history(path).assign(variant=name))
+        tables.append(results.read_history(path, *VALIDATION).assign(variant=name))
     return pd.concat(tables, ignore_index=True)
 
 

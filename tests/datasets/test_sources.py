@@ -1,5 +1,6 @@
 """Sources: a name or a path in, tracks out, and what each kind of source gives."""
 
+import os
 import shutil
 
 import numpy as np
@@ -247,7 +248,7 @@ def test_a_pack_refuses_in_one_line_what_it_cannot_give(tmp_path, options, name,
 def test_a_pack_of_other_bands_has_no_default_features(tmp_path):
     source = open_source(write_pack(tmp_path / "p.npz", ["a.1", "b.1"], n_mels=64))
     assert source.lacks(["log_mel", "features"]).startswith(
-        "needs log-mel spectrograms and a feature table; p (pack)"
+        "needs log-mel spectrograms and a feature table of whole tracks or of 3 s; p (pack)"
     )
     with pytest.raises(NotPossibleError, match="needs 128 mel bands"):
         _ = source.default_features
@@ -310,6 +311,16 @@ def test_a_folder_without_labelled_folders_says_what_was_expected(tmp_path):
     words = refusal(tmp_path)
     assert "no audio in labelled folders" in words
     assert f"{tmp_path.name}/<label>/*{{wav,au,flac,mp3,ogg}}" in words
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows allows no < in names")
+def test_two_tracks_that_would_be_shown_alike_are_refused(labelled_folder):
+    folder = labelled_folder()
+    song = next(folder.glob("*/*.wav"))
+    for name in ("<a", "‹a"):
+        (song.parent / f"{name}.wav").write_bytes(song.read_bytes())
+    with pytest.raises(SourceError, match=r"two tracks are shown as .*‹a"):
+        open_source(folder).tracks  # noqa: B018
 
 
 @pytest.mark.parametrize("name", ["mini", "gtzan"])

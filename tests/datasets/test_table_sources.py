@@ -292,6 +292,23 @@ def test_a_written_csv_read_back_gives_the_same_values(tmp_path, table, segment_
     assert pd.read_csv(again).filename.tolist() == pd.read_csv(path).filename.tolist()
 
 
+@pytest.mark.parametrize("seconds", [3.0, 0])
+def test_songs_that_are_numbered_come_back_as_songs(tmp_path, seconds):
+    write_songs(tmp_path / "songs", **{f"take.{k}": 3.2 for k in range(3)})
+    features = open_source(tmp_path / "songs").features("kaggle", segment_seconds=seconds)
+    path = write_csv(tmp_path / "t.csv", features, segment_seconds=seconds)
+    back = open_source(path)
+    assert sorted(back.tracks.track_id) == ["take.0", "take.1", "take.2"]
+
+
+def test_a_table_of_segments_that_no_system_takes_says_so(tmp_path):
+    write_songs(tmp_path / "songs", one=8.2, two=8.2)
+    features = open_source(tmp_path / "songs").features("kaggle", segment_seconds=4.0)
+    path = write_csv(tmp_path / "t.csv", features, segment_seconds=4.0)
+    assert "whole tracks or of 3 s" in open_source(path).lacks(["features"])
+    assert not open_source(tmp_path / "songs").lacks(["features"])
+
+
 def test_a_csv_of_songs_as_short_as_a_segment_reads_back_as_segments(tmp_path):
     folder = write_songs(tmp_path / "s", x=3)
     path, features = written(tmp_path / "t.csv", folder, segment_seconds=3)

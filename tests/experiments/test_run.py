@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from gtzan_helpers import experiments
@@ -201,6 +202,18 @@ def test_variants_are_compared_on_the_validation_set_and_read_back(tmp_path):
     assert first.equals(experiments.compare(run, variants, "images_ann"))
     assert written() == before and len(before) == 2
     assert not (tmp_path / "results").exists()  # the test set was not touched
+
+
+@pytest.mark.parametrize("value", ["<b>x", ""])
+def test_a_damaged_comparison_is_named(tmp_path, value):
+    variants = {"plain": systems.get("images_ann").learner}
+    experiments.compare(a_run(tmp_path), variants, "images_ann")
+    (path,) = (tmp_path / "trials").glob("*.csv")
+    table = pd.read_csv(path, dtype=str).assign(valid_low=value)
+    table = table if value else table.drop(columns="valid_low")
+    table.to_csv(path, index=False)
+    with pytest.raises(SourceError, match=rf"{path.name}: damaged"):
+        experiments.compare(a_run(tmp_path), variants, "images_ann")
 
 
 def test_pictures_are_saved_beside_the_results(tmp_path):

@@ -93,3 +93,10 @@ def test_an_archive_that_is_not_unpacked_bit_by_bit_is_refused(tmp_path, method)
     assert files.load_arrays(tmp_path / "plain.npz")["values"].size == 9
     with pytest.raises(ValueError, match="packed in another way"):
         files.load_arrays(tmp_path / "odd.npz")
+
+
+@pytest.mark.parametrize("word", ["a" * 20_000, b"a" * 20_000], ids=["letters", "bytes"])
+def test_arrays_of_endless_words_are_refused(tmp_path, word):
+    np.savez(tmp_path / "words.npz", names=np.array(["short"]), ids=np.array([word]))
+    with pytest.raises(ValueError, match=r"words of [28]0,000 bytes"):
+        files.load_arrays(tmp_path / "words.npz")

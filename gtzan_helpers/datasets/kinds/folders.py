@@ -4,7 +4,7 @@ import os
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +58,17 @@ class LabelledFolder(Source):
         paths = [path for path, _, _ in self.files(self.path)]
         names = [os.path.split(path) for path in paths]
         folders = {folder: safe(os.path.split(folder)[1]) for folder, _ in names}
-        if len(set(folders.values())) < len(folders):
-            alike = next(name for name, n in Counter(folders.values()).items() if n > 1)
-            raise SourceError(f"{self.path}: two labels are shown as {alike}; rename a folder")
+        self._refuse_alike("labels", folders.values())
         labels = [folders[folder] for folder, _ in names]
         tracks = {"track_id": _track_ids(labels, [safe(name) for _, name in names])}
+        self._refuse_alike("tracks", tracks["track_id"])
         md5 = pd.array([_md5(path) for path in paths], dtype="string")
         return pd.DataFrame({**tracks, "path": paths, "genre": labels, "md5": md5})
+
+    def _refuse_alike(self, kind: str, names: Iterable[str]) -> None:
+        for name, n in Counter(names).items():
+            if n > 1:
+                raise SourceError(f"{self.path}: two {kind} are shown as {name}; rename one")
 
 
 class AudioFolder(LabelledFolder):

@@ -197,7 +197,9 @@ def write_csv(
     ids, numbers = features.segments.track_id, features.segments.segment
     paths = features.tracks.set_index("track_id").path
     suffixes = {i: Path(p).suffix if isinstance(p, str) else ".wav" for i, p in paths.items()}
-    numbered = "." + numbers.astype(str) if numbers.max() > 0 else ""
+    # Songs that are numbered themselves would be taken for segments.
+    is_numbered = numbers.max() > 0 or bool(ids.str.contains(r"\.[0-9]{1,4}$").any())
+    numbered = "." + numbers.astype(str) if is_numbered else ""
     length = round(segment_seconds * config.SR)
     table = pd.DataFrame(features.values, columns=list(features.columns))
     table.insert(0, "filename", ids + numbered + ids.map(suffixes))
