@@ -26,7 +26,7 @@ from gtzan_helpers.errors import DAMAGED_FILE, WriteError
 # size, and at most.
 SMALL, RATIO, LARGEST = 64 << 20, 100, 4 << 30
 
-# Bytes of a word in an array: names are short, and numpy takes hundreds of times as much to read it.
+# Bytes of a word in an array: names are short, and numpy takes hundreds of times as much to read.
 LONGEST_WORD = 1 << 14
 
 # Seconds without a change after which another machine's temporary file counts as left behind.
