@@ -31,7 +31,8 @@ def gather(runs: Iterable[str]) -> pd.DataFrame:
     SourceError
         If a run has no results.
     """
-    paths = list(dict.fromkeys(map(Path, runs))) or [_figures() / "scoreboard.csv"]
+    paths = list({Path(run).resolve(): Path(run) for run in runs}.values())
+    paths = paths or [_figures() / "scoreboard.csv"]
     tables = [results.read_run(path).assign(run=str(path)) for path in paths]
     rows = pd.concat(tables, ignore_index=True)
     for name in ("run", "profile"):
@@ -64,6 +65,7 @@ def write(runs: Iterable[str]) -> pd.DataFrame:
     tables = [results.read_run(run) for run in runs]
     if any(rows.source.str.startswith("synthetic").any() for rows in tables):
         raise SourceError("synthetic results are not for figures/; name runs on real data")
+    _refuse_mixture(map(Path, runs))
     merged = results.read_run(board) if board.exists() else results.table([])
     for rows in tables:
         merged = scoreboard.merge(merged, rows)
@@ -77,6 +79,16 @@ def write(runs: Iterable[str]) -> pd.DataFrame:
         text = replace_between(text, marker, table)
     files.write_text(readme, text)
     return merged
+
+
+def _refuse_mixture(runs: Iterable[Path]) -> None:
+    """Refuse runs on different sources of one name, whose rows would replace one another."""
+    addresses: dict[str, str] = {}
+    for run in (run for run in runs if run.is_dir()):
+        about = results.read_source(run)
+        name, address = about.get("name", ""), about.get("address", "")
+        if addresses.setdefault(name, address) != address:
+            raise SourceError(f"{addresses[name]} and {address} are both called {name}; rename one")
 
 
 def _copy_run(run: Path, figures: Path) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -154,7 +155,9 @@ def test_columns_that_are_missing_are_named(tmp_path):
     assert "2 columns too few or too many for kaggle: rms_var, tempo" in words
 
 
-@pytest.mark.parametrize("values", [["120", "fast", "90"], [120, np.nan, 90], [120, np.inf, 90]])
+@pytest.mark.parametrize(
+    "values", [["120", "fast", "90"], [120, np.nan, 90], [120, np.inf, 90], [120, 1e308, 90]]
+)
 def test_a_feature_that_is_no_number_is_found_by_line(tmp_path, values):
     words = refused_table(tmp_path, lambda frame: frame.assign(tempo=values))
     assert "line 3: a feature that is not a finite number" in words
@@ -293,12 +296,26 @@ def test_a_written_csv_read_back_gives_the_same_values(tmp_path, table, segment_
 
 
 @pytest.mark.parametrize("seconds", [3.0, 0])
-def test_songs_that_are_numbered_come_back_as_songs(tmp_path, seconds):
-    write_songs(tmp_path / "songs", **{f"take.{k}": 3.2 for k in range(3)})
+@pytest.mark.parametrize(
+    "name", ["take.{}", "take.{}.my song", "take.{}.{}", "{}", "0.{}", "take{}"]
+)
+def test_songs_that_are_numbered_come_back_as_songs(tmp_path, seconds, name):
+    names = sorted(name.format(k, k) for k in range(3))
+    write_songs(tmp_path / "songs", **dict.fromkeys(names, 3.2))
     features = open_source(tmp_path / "songs").features("kaggle", segment_seconds=seconds)
     path = write_csv(tmp_path / "t.csv", features, segment_seconds=seconds)
-    back = open_source(path)
-    assert sorted(back.tracks.track_id) == ["take.0", "take.1", "take.2"]
+    assert sorted(open_source(path).tracks.track_id) == names
+
+
+def test_more_segments_than_a_table_can_number_are_not_written(tmp_path):
+    write_songs(tmp_path / "songs", one=3.2)
+    features = open_source(tmp_path / "songs").features("kaggle", segment_seconds=3.0)
+    many = pd.concat([features.segments] * 10_001, ignore_index=True)
+    many = many.assign(segment=range(len(many)))
+    features = replace(features, segments=many, values=np.repeat(features.values, len(many), 0))
+    with pytest.raises(NotPossibleError, match="a table cannot name 10,001 segments"):
+        write_csv(tmp_path / "t.csv", features, segment_seconds=3.0)
+    assert not (tmp_path / "t.csv").exists()
 
 
 def test_a_table_of_segments_that_no_system_takes_says_so(tmp_path):

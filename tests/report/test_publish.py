@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from gtzan_helpers import config
+from gtzan_helpers import config, experiments
 from gtzan_helpers.errors import SettingError, SourceError
 from gtzan_helpers.experiments import results, scoreboard
 from gtzan_helpers.models import systems
@@ -76,6 +76,19 @@ def test_what_a_run_links_to_is_not_brought_into_figures(tmp_path, monkeypatch):
     (tmp_path / "run" / "figures" / "00_x.png").symlink_to(tmp_path / "secret")
     with pytest.raises(SettingError, match=r"00_x\.png: a link"):
         publish.write([tmp_path / "run"])
+    assert not (tmp_path / "figures").exists()
+
+
+def test_two_sources_of_one_name_are_not_mixed(tmp_path, monkeypatch, labelled_folder):
+    monkeypatch.setattr(publish, "_figures", lambda: tmp_path / "figures")
+    runs = [tmp_path / name for name in ("one", "two")]
+    for run in runs:
+        source = labelled_folder(name=f"{run.name}/music")
+        experiments.start(source, profile="smoke", run_dir=run)
+        row = results.Row("capstone_svm", "music", "kaggle", 0.0, "track_random", 0, "not_measured")
+        results.write_row(run / "results", row, key="k")
+    with pytest.raises(SourceError, match="are both called music"):
+        publish.write(runs)
     assert not (tmp_path / "figures").exists()
 
 

@@ -174,7 +174,7 @@ def _fault(pack: Pack, n_mels: int) -> str:
     words = {word.strip() for word in (*ids.flat, *genre.flat)}
     # Beside words, numpy has made "nan" of what was missing.
     if ids.ndim != 1 or genre.shape != ids.shape or len(set(ids)) < len(ids) or words & {"", "nan"}:
-        return "not one word a track: ids repeat, or a track has no id, or no genre"
+        return "ids repeat, or a track has no id or no genre (nan counts as none)"
     n_tracks, shape = len(ids), stored.shape
     if stored.ndim != 3 or shape[:2] != (n_tracks, n_mels) or 0 in shape or shape[2] < 2:
         return f"log_mel has shape {shape}, not ({n_tracks} tracks, {n_mels} bands, frames)"
@@ -198,7 +198,14 @@ def save_pack(path: str | Path, pack: Pack) -> Path:
     path : str or Path
         Where to, ``.npz``.
     pack : Pack
+
+    Raises
+    ------
+    SourceError
+        If it could not be read again.
     """
+    if fault := _fault(pack, pack.stored.shape[1]):
+        raise SourceError(f"{path}: not written; {fault}")
     fields: dict[str, Any] = {"track_id": pack.track_id.astype(str)}
     fields["genre"] = pack.genre.astype(str)
     fields |= {field: np.int32(getattr(pack, field)) for field in WHOLE}

@@ -14,11 +14,11 @@ from gtzan_helpers.audio import tables as feature_tables
 from gtzan_helpers.audio.feature_sets import FeatureSet
 from gtzan_helpers.datasets import Features, FileSource, Settings
 from gtzan_helpers.datasets.kinds.folders import n_samples
-from gtzan_helpers.errors import SourceError, reason, safe
+from gtzan_helpers.errors import NotPossibleError, SourceError, reason, safe
 from gtzan_helpers.files import LARGEST, regular, replacing
 from gtzan_helpers.workers import Workers
 
-_SEGMENT = re.compile(r"^(?P<track>.+)\.(?P<segment>[0-9]{1,4})\.\w+")
+_SEGMENT = re.compile(r"^(?P<track>.+)\.(?P<segment>[0-9]{1,4})\.\w+$")
 
 
 class TableSource(FileSource):
@@ -121,7 +121,7 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, str]:
     raw["length"] = _numbers(raw.get("length", pd.Series(0, raw.index)))
     possible = raw["length"].between(0, reading.MAX_SAMPLES)
     _refuse_lines(path, ~possible, "a length that is no number of samples")
-    finite = np.isfinite(values.to_numpy(dtype=float)).all(axis=1)
+    finite = (np.abs(values.to_numpy(dtype=float)) < np.finfo(np.float32).max).all(axis=1)
     _refuse_lines(path, pd.Series(~finite), "a feature that is not a finite number")
     if raw.empty:
         raise SourceError(f"{path}: it has no line below its header")
@@ -155,6 +155,12 @@ def _table_of(path: str | Path, raw: pd.DataFrame) -> str:
 def _refuse_lines(path: str | Path, bad: pd.Series, fault: str) -> None:
     if bad.any():
         raise SourceError(f"{path}: line {int(np.flatnonzero(bad)[0]) + 2}: {fault}")
+
+
+def _says(table: pd.DataFrame, ids: pd.Series, numbers: pd.Series) -> bool:
+    """Whether the names in a table are read as these tracks and segments."""
+    index = _table_index(table)
+    return index.track_id.tolist() == ids.tolist() and index.segment.tolist() == numbers.tolist()
 
 
 def _table_index(raw: pd.DataFrame) -> pd.DataFrame:
@@ -192,19 +198,28 @@ def write_csv(
     Returns
     -------
     Path
+
+    Raises
+    ------
+    NotPossibleError
+        If tracks or segments have names that would be read as others.
     """
     most = round(seconds_limit * config.SR) if seconds_limit else float("inf")
     ids, numbers = features.segments.track_id, features.segments.segment
     paths = features.tracks.set_index("track_id").path
     suffixes = {i: Path(p).suffix if isinstance(p, str) else ".wav" for i, p in paths.items()}
-    # Songs that are numbered themselves would be taken for segments.
-    is_numbered = numbers.max() > 0 or bool(ids.str.contains(r"\.[0-9]{1,4}$").any())
-    numbered = "." + numbers.astype(str) if is_numbered else ""
     length = round(segment_seconds * config.SR)
     table = pd.DataFrame(features.values, columns=list(features.columns))
-    table.insert(0, "filename", ids + numbered + ids.map(suffixes))
+    table.insert(0, "filename", ids + ids.map(suffixes))
     table.insert(1, "length", length or [min(most, n_samples(paths[i])) for i in ids])
     table["label"] = features.segments.genre
+    if not _says(table, ids, numbers):  # of several segments, or of songs that are numbered
+        table["filename"] = ids + "." + numbers.astype(str) + ids.map(suffixes)
+    if not _says(table, ids, numbers):
+        raise NotPossibleError(
+            f"{path}: a table cannot name {len(ids):,} segments of these tracks; take longer ones "
+            "(--segment-seconds), or rename the tracks"
+        )
     with replacing(path) as temporary:  # line by line: the text is larger than the table
         table.to_csv(temporary, index=False, lineterminator="\n", errors="backslashreplace")
     return Path(path)
