@@ -209,7 +209,7 @@ def _divide(
     reasons = {one: source.lacks(need for need in one.needs if need != "rows") for one in chosen}
     readers = [one for one in chosen if "rows" in one.needs and not reasons[one]]
     measuring = [one for one in chosen if one.systems and not reasons[one] and one not in readers]
-    if not measuring and not _has_rows(folder):
+    if not measuring and not _has_rows(folder, source.digest()):
         reasons |= dict.fromkeys(readers, "no system was measured yet; run it with the others")
     possible = [one for one in chosen if not reasons[one]]
     left_out = {one: reason for one, reason in reasons.items() if reason}
@@ -219,9 +219,10 @@ def _divide(
     return possible, left_out
 
 
-def _has_rows(folder: Path) -> bool:
+def _has_rows(folder: Path, digest: str) -> bool:
     try:
-        return bool((results.read_run(folder).status == "measured").any())
+        same = results.read_source(folder).get("digest", digest) == digest
+        return same and bool((results.read_run(folder).status == "measured").any())
     except SourceError:
         return False
 

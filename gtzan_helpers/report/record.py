@@ -102,6 +102,13 @@ class Record:
             executed = read(folder)["notebooks"]
         except SourceError:
             executed = {}
+        # What was executed on other tracks, or at another profile, is no page of this run.
+        now = self.tracks, source.profile.name
+        executed = {
+            name: entry
+            for name, entry in executed.items()
+            if (entry.get("tracks"), entry["parameters"].get("profile")) == now
+        }
         self.state: dict[str, Any] = {
             "source": source.name,
             "profile": source.profile.name,

@@ -160,6 +160,10 @@ def test_rows_are_there_when_the_run_makes_them_or_the_folder_has_some(tmp_path)
     )  # fmt: skip
     results.write_row(tmp_path / "results", row, key="k")
     assert reproduce._divide(alone, source, tmp_path) == (alone, {})
+    about = {"name": "synthetic", "address": "synthetic", "synthetic": True, "digest": "other"}
+    (tmp_path / "source.json").write_text(json.dumps(about))
+    with pytest.raises(NotPossibleError, match="no system was measured yet"):
+        reproduce._divide(alone, source, tmp_path)
 
 
 def test_notebooks_that_look_at_rows_come_after_those_that_measure():
@@ -182,8 +186,24 @@ def test_two_runs_do_not_write_into_one_folder(tmp_path, series, labelled_folder
     with record.alone(folder), pytest.raises(SettingError, match="run: another run writes there"):
         run(source, folder, only=["01"])
     assert (folder / "tracks.csv").read_bytes() == kept
+    song.with_stem("renamed").rename(song)
     run(source, folder, only=["01"])
     assert len(json.loads((folder / "run.json").read_text())["notebooks"]) == 2
+
+
+@pytest.mark.parametrize("change", ["tracks", "profile"])
+def test_a_page_of_other_tracks_or_another_profile_is_none_of_the_run(
+    tmp_path, series, labelled_folder, change
+):
+    source, folder = labelled_folder(), tmp_path / "run"
+    run(source, folder)
+    song = next(source.glob("*/*.wav"))
+    if change == "tracks":
+        song.rename(song.with_stem("renamed"))
+    profile = {"tracks": "smoke", "profile": "quick"}[change]
+    page, _ = run(source, folder, only=["01"], profile=profile)
+    assert "notebooks/01_words.html" in page and "notebooks/00_sound.html" not in page
+    assert not (folder / "notebooks" / "00_sound.html").exists()
 
 
 # Failures

@@ -178,6 +178,8 @@ def _fault(pack: Pack, n_mels: int) -> str:
     n_tracks, shape = len(ids), stored.shape
     if stored.ndim != 3 or shape[:2] != (n_tracks, n_mels) or 0 in shape or shape[2] < 2:
         return f"log_mel has shape {shape}, not ({n_tracks} tracks, {n_mels} bands, frames)"
+    if shape[2] > (longest := reading.MAX_SAMPLES // HOP_LENGTH):
+        return f"a track has {shape[2]:,} frames; {longest:,} are possible"
     in_db = np.issubdtype(stored.dtype, np.floating) and np.abs(stored).max() <= MOST_DB
     if stored.dtype != np.uint8 and not in_db:
         return f"log_mel is {stored.dtype}, not uint8 or floats within {MOST_DB:g} dB"
