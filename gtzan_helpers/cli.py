@@ -82,8 +82,12 @@ def _end_at_once(number: int, _: object) -> None:
 
 def _interrupt(number: int, _: object) -> None:
     """Say at once that the command ends, and end it; a second signal does not wait for that."""
-    _on_signals(_end_at_once)
+    meanwhile: list[int] = []
+    _on_signals(lambda second, _: meanwhile.append(second))  # the line is said in any case
     click.echo("interrupted; what was done is kept (a run goes on with --resume)", err=True)
+    _on_signals(_end_at_once)
+    for second in meanwhile:
+        _end_at_once(second, None)
     sys.exit(128 + number)
 
 
