@@ -44,10 +44,13 @@ class Profile:
         Maximum number of seconds of a recording; None for all.
     tuned : bool
         Whether hyperparameters are searched on the validation set under the honest protocol.
-    epochs_limit : int or None
-        Maximum number of epochs of a network; None leaves it to the network.
+    steps_limit : int or None
+        Number of optimizer steps after which a network's last epoch ends; None leaves it to the
+        network.
     folds_limit : int or None
         Number of folds of a k-fold split that a network is trained on; None for all.
+    test_sets : int
+        Test sets that are composed to check an interval.
     fetches : bool
         Whether missing weights of pretrained networks may be downloaded.
     """
@@ -58,22 +61,25 @@ class Profile:
     track_limit: int | None = None
     seconds_limit: float | None = None
     tuned: bool = False
-    epochs_limit: int | None = None
+    steps_limit: int | None = None
     folds_limit: int | None = None
+    test_sets: int = 50
     fetches: bool = False
 
     def limits(self) -> dict[str, Any]:
         """The settings that change a result and differ from their defaults, by name."""
-        names = ("track_limit", "seconds_limit", "tuned", "epochs_limit", "folds_limit")
+        names = ("track_limit", "seconds_limit", "tuned", "steps_limit", "folds_limit")
         return {n: getattr(self, n) for n in names if getattr(self, n) != getattr(Profile, n)}
 
 
 #: The profiles by name.
 PROFILES = {
     "smoke": Profile(
-        "smoke", 40, 6.0, track_limit=40, seconds_limit=6.0, epochs_limit=1, folds_limit=1
+        "smoke", 40, 6.0, track_limit=40, seconds_limit=6.0, steps_limit=1, folds_limit=1,
+        test_sets=2,
     ),
-    "quick": Profile("quick", 100, 15.0, epochs_limit=6, folds_limit=1),
+    # Short songs, so that there can be many: about a hundred in the honest test set.
+    "quick": Profile("quick", 460, 6.0, steps_limit=200, folds_limit=1, test_sets=12),
     "full": Profile("full", 1000, 30.0, tuned=True, fetches=True),
 }
 

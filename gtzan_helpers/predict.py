@@ -156,7 +156,7 @@ def _classify(y: np.ndarray, model: Fitted) -> tuple[np.ndarray, np.ndarray]:
         feature_set = replace(feature_set, columns=inputs.columns)
     parts = feature_set.from_audio(y, sr=config.SR, segment_seconds=inputs.segment_seconds)
     values = parts.values
-    if inputs.frame_period:
+    if values.ndim == 3:  # a window is not as long as what it was trained on
         values = segments.repeat_or_cut(values, inputs.shape[-1])
     inputs.refuse_other(replace(inputs, shape=tuple(values.shape[1:])))
     probabilities = model.probabilities(values).astype(float)

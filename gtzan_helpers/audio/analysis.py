@@ -23,7 +23,8 @@ N_MFCC = 20
 # Frames, and bins, that the harmonic/percussive medians span; librosa's default.
 HPSS_SIZE = 31
 
-STACKED_FRAMES = 1400
+# Frames of the stacked study's array for 30 s of music; less music has fewer.
+STACKED_FRAMES, STACKED_SECONDS = 1400, 30
 TEMPO_BANDS = 10
 TINY = np.finfo(np.float32).tiny
 
@@ -338,14 +339,17 @@ class Analysis(MelAnalysis):
         return MelAnalysis(decibels(mel), frame_rate=self.frame_rate).mfcc
 
     def stacked(self) -> np.ndarray:
-        """The array of the stacked study, shape (87, 1400).
+        """The array of the stacked study, shape (87, 1400) for 30 s of music.
 
         20 MFCC, 32 mel bands in dB, 10 tempogram bands, 12 chroma, 7 contrast, 6 tonnetz
-        (here from the STFT's chroma). Shorter music repeats its last frame; of longer music the
-        first 1400 frames are used.
+        (here from the STFT's chroma). 1400 frames are 32.5 s, so the last frame is repeated; of
+        longer music the first 1400 frames are used, and shorter music has as many fewer as it has
+        whole seconds less.
         """
         mel = decibels(mel_of_power(self.power, sr=self.sr, n_mels=32))
         tonnetz = librosa.feature.tonnetz(chroma=self.chroma_stft, sr=self.sr)
         parts = [self.mfcc, mel, self.tempogram_bands, self.chroma_stft, self.contrast, tonnetz]
-        rows = librosa.util.fix_length(np.concatenate(parts), size=STACKED_FRAMES, mode="edge")
+        share = min(1.0, max(1, round(self.y.size / self.sr)) / STACKED_SECONDS)
+        size = round(share * STACKED_FRAMES)
+        rows = librosa.util.fix_length(np.concatenate(parts), size=size, mode="edge")
         return rows.astype(np.float32)

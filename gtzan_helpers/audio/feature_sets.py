@@ -292,7 +292,7 @@ _ALL = (
     AudioStatistics("full", columns=tables.columns("full")),
     LogMelArray("log_mel"),
     MfccArray("mfcc"),
-    Stacked("stacked"),
+    Stacked("stacked", version=2),
     Patches("patches"),
     Pictures("pictures"),
 )

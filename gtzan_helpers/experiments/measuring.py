@@ -141,7 +141,7 @@ class Measurement:
             data.splits[fold],
             inputs=data.inputs,
             seed=self.seed,
-            epochs_limit=profile.epochs_limit,
+            steps_limit=profile.steps_limit,
             fetch=profile.fetches,
             tuned=self.tuned,
             description=f"{self.system.system_id}, {self.protocol}",

@@ -180,7 +180,7 @@ def robustness(
         return pd.DataFrame()
     if severities is None:
         every = changes.CORRUPTIONS if source.has_audio else changes.LOG_MEL_CORRUPTIONS
-        first = 0 if source.profile.epochs_limit is None else -1  # else the strongest only
+        first = 0 if source.profile.steps_limit is None else -1  # else the strongest only
         severities = {kind: amounts[first:] for kind, amounts in every.items()}
     trials = [(kind, amount) for kind, amounts in severities.items() for amount in amounts]
     trials = [("none", 0.0), *trials]

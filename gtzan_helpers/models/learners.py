@@ -58,8 +58,8 @@ class Task:
         What the values are.
     seed : int
         Of weights, dropout and the order of examples.
-    epochs_limit : int or None
-        Upper bound of the number of epochs.
+    steps_limit : int or None
+        Number of optimizer steps after which the last epoch ends.
     fetch : bool
         Whether pretrained weights may be downloaded.
     tuned : bool
@@ -75,7 +75,7 @@ class Task:
     split: "datasets.Split"
     inputs: Inputs
     seed: int
-    epochs_limit: int | None = None
+    steps_limit: int | None = None
     fetch: bool = False
     tuned: bool = False
     description: str = "epochs"

@@ -22,6 +22,14 @@ Tensor = Any
 # Blocks
 
 
+def _norm(**settings: Any) -> layers.Layer:
+    """Batch normalisation that forgets its first statistics within some 50 steps.
+
+    Keras' own momentum of 0.99 takes ten times as many, which a short training does not have.
+    """
+    return layers.BatchNormalization(momentum=0.9, **settings)
+
+
 def _image(x: Tensor) -> Tensor:
     """Add the channel that convolutions expect to a spectrogram, (rows, frames)."""
     return layers.Reshape((*x.shape[1:], 1))(x)
@@ -40,7 +48,7 @@ def _convolution(
     """Convolve, with optional batch normalisation and dropout of whole channels."""
     x = layers.Conv2D(filters, size, strides=strides, padding="same", use_bias=not norm)(x)
     if norm:
-        x = layers.BatchNormalization()(x)
+        x = _norm()(x)
     x = layers.Activation(activation)(x)
     return layers.SpatialDropout2D(dropout)(x) if dropout else x
 
@@ -74,14 +82,14 @@ def dense(
     """
     for n_units in units:
         x = layers.Dense(n_units, use_bias=not norm)(x)
-        x = layers.Activation("relu")(layers.BatchNormalization()(x) if norm else x)
+        x = layers.Activation("relu")(_norm()(x) if norm else x)
         x = layers.Dropout(dropout)(x) if dropout else x
     return x
 
 
 def stacked_nn(x: Tensor) -> Tensor:
     """One hidden layer of 64 units: on principal components, or the end of a larger network."""
-    x = layers.BatchNormalization()(layers.Dense(64, use_bias=False)(x))
+    x = _norm()(layers.Dense(64, use_bias=False)(x))
     return layers.Dropout(0.5)(layers.LeakyReLU()(x))
 
 
@@ -140,7 +148,7 @@ def stacked_cnn3d(x: Tensor) -> Tensor:
     x = layers.Reshape((3, x.shape[1] // 3, x.shape[2], 1))(x)
     for filters in (8, 16):
         x = layers.Conv3D(filters, (3, 5, 5), strides=(1, 2, 3), padding="same", use_bias=False)(x)
-        x = layers.LeakyReLU()(layers.BatchNormalization()(x))
+        x = layers.LeakyReLU()(_norm()(x))
         x = layers.MaxPooling3D((1, 2, 2))(x)
     return stacked_nn(layers.Dropout(0.5)(layers.Flatten()(x)))
 
@@ -161,7 +169,7 @@ def slices_cnn(x: Tensor, filters: Sequence[int] = (24, 48), dropout: float = 0.
         x = _convolution(x, n_filters, norm=True)
         statistics.append(layers.Flatten()(OverTime()(x)))
         x = _pool(x, (2, 2))
-    x = layers.BatchNormalization()(layers.Concatenate()(statistics))
+    x = _norm()(layers.Concatenate()(statistics))
     x = layers.Dense(256, activation="relu")(layers.Dropout(dropout)(x))
     return layers.Dropout(dropout)(x)
 
@@ -283,7 +291,7 @@ def texture(x: Tensor, units: int = 128, shrinkage: float = 0.05, dropout: float
     dropout : float
         Share that each training step leaves out, before and after the hidden layer.
     """
-    x = layers.BatchNormalization(scale=False, center=False, momentum=0.9)(Texture()(x))
+    x = _norm(scale=False, center=False)(Texture()(x))
     x = ops.clip(x, -3, 3)  # a single outlier must not outweigh a thousand statistics
     x = layers.Dropout(dropout)(x)
     x = layers.Dense(units, kernel_regularizer=keras.regularizers.L2(shrinkage))(x)

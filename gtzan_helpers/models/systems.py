@@ -177,9 +177,9 @@ _stacked = partial(_of_study, ("stacked",), test_size=0.1)
 _mfcc = partial(_of_study, ("mfcc",))
 
 _dense = partial(Network, "dense")
-_crnn = partial(Network, "crnn", batch_size=64, learning_rate=3e-3)
+_crnn = partial(Network, "crnn", batch_size=64, learning_rate=3e-3, version=2)
 _capstone_cnn = partial(Network, "capstone_cnn", batch_size=64)
-_slices_cnn = partial(Network, "slices_cnn", learning_rate=2e-3)
+_slices_cnn = partial(Network, "slices_cnn", learning_rate=2e-3, version=2)
 _logistic = partial(Classical, "LogisticRegression")
 # Weighted by distance, so that the training set is memorised, as the study found.
 _neighbours = partial(Classical, "KNeighborsClassifier", {"weights": "distance"})
@@ -191,7 +191,7 @@ _boosting = partial(
 _trees = {"n_estimators": 200, "max_depth": 4, "subsample": 0.8, "n_jobs": 1}
 _svm = partial(Classical, "SVC")
 _linear = {"kernel": "linear"}
-_regularised: dict[str, Any] = {"learning_rate": 3e-3, "weight_decay": 0.01}
+_regularised: dict[str, Any] = {"learning_rate": 3e-3, "weight_decay": 0.01, "version": 2}
 
 _OF_STUDIES = [
     _table("images_ann", _dense({"dropout": 0.3}, epochs=100, patience=30), test_size=0.1),
@@ -215,11 +215,11 @@ _OF_STUDIES = [
     _log_mel("capstone_crnn_dropout", _crnn({"dropout": 0.3}, epochs=36, weight_decay=0.01)),
     _stacked("stacked_gmm", Classical("ClassMixtures", components=True)),
     _stacked("stacked_svm", _svm(_linear, {"C": (0.001, 0.01, 1)}, components=True)),
-    _stacked("stacked_nn", Network("stacked_nn", components=True, epochs=60, patience=20)),
-    _stacked("stacked_cnn", Network("stacked_cnn", batch_size=16)),
+    _stacked("stacked_nn", Network("stacked_nn", components=True, epochs=60, patience=20, version=2)),
+    _stacked("stacked_cnn", Network("stacked_cnn", batch_size=16, version=2)),
     _stacked("stacked_cnn_svm", OnConvolutions("SVC", _linear, components=True)),
     _stacked("stacked_cnn_gmm", OnConvolutions("ClassMixtures", components=True)),
-    _stacked("stacked_cnn3d", Network("stacked_cnn3d", batch_size=16)),
+    _stacked("stacked_cnn3d", Network("stacked_cnn3d", batch_size=16, version=2)),
     # No early stopping, as published: every epoch is run.
     _table("walkthrough_dense", _dense(epochs=50, patience=None)),
     # That study validates on a third of what it does not test on.

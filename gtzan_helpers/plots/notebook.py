@@ -30,8 +30,8 @@ def banner(source: Source) -> HTML:
     ----------
     source : Source
     """
-    name, n = source.profile.name, source.profile.epochs_limit
-    limits = f" (networks train {n} epochs at most, on one fold of a k-fold)" * bool(n)
+    name, n = source.profile.name, source.profile.steps_limit
+    limits = f" (networks take {n} steps at most, on one fold of a k-fold)" * bool(n)
     lines = [
         f"Data: <b>{escape(source.name)}</b> ({source.kind}), {len(source.tracks)} tracks, "
         f"{len(source.labels)} labels, profile <b>{name}</b>{limits}",

@@ -14,7 +14,7 @@ from matplotlib.ticker import AutoLocator, ScalarFormatter
 from mpl_toolkits.mplot3d import Axes3D
 
 from gtzan_helpers import config
-from gtzan_helpers.audio.analysis import STACKED_FRAMES, Analysis, MelAnalysis
+from gtzan_helpers.audio.analysis import Analysis, MelAnalysis
 from gtzan_helpers.datasets.fingerprints import PERIOD
 from gtzan_helpers.plots import style
 
@@ -221,18 +221,19 @@ def fingerprint(ax: Axes, bits: np.ndarray) -> None:
 
 
 @style.picture("no stacked array", height=5)
-def stacked(ax: Axes, rows: np.ndarray) -> None:
+def stacked(ax: Axes, rows: np.ndarray, *, of_log_mel: bool = False) -> None:
     """The stacked study's array, each row on its own scale, with its parts named.
 
     Parameters
     ----------
     rows : ndarray, shape (87, n_frames)
-        From audio (87 rows of six kinds) or from a pack (of three).
+    of_log_mel : bool
+        Whether a log-mel gave the rows, which are of three kinds then, and not of six.
     """
     image = ax.imshow(_standardised(rows), origin="lower", aspect="auto", **DEVIATIONS)
     ax.grid(False)
     parts = {"MFCC": 20, "mel": 57, "tempogram": 10}
-    if rows.shape[1] == STACKED_FRAMES:
+    if not of_log_mel:
         parts |= {"mel": 32, "chroma": 12, "contrast": 7, "tonnetz": 6}
     edges = np.cumsum([0, *parts.values()])
     for edge in edges[1:-1]:

@@ -141,7 +141,7 @@ def test_a_head_on_kept_embeddings_trains_ten_times_faster_than_through_the_back
     head = learner.head().build((backbone.output_shape[1],), 10)
     model = keras.Model(entry, head(backbone(entry)))
     inputs = replace(inputs, shape=pictures.shape[1:])
-    task = Task(pictures, labels, split, inputs, seed=0, epochs_limit=3)
+    task = Task(pictures, labels, split, inputs, seed=0, steps_limit=3)
     whole = training.fit(learner.head(), task, model=model).history
     ratio = whole.seconds[1:].min() / stored.seconds[1:].min()
     record(ratio=ratio)

@@ -46,6 +46,6 @@ def test_runs_on_two_folders_of_one_name_lie_apart(tmp_path):
 
 def test_a_profile_names_its_limits():
     assert config.PROFILES["smoke"].limits() == {
-        "track_limit": 40, "seconds_limit": 6.0, "epochs_limit": 1, "folds_limit": 1
+        "track_limit": 40, "seconds_limit": 6.0, "steps_limit": 1, "folds_limit": 1
     }  # fmt: skip
     assert config.PROFILES["full"].limits() == {"tuned": True}

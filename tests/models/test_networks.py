@@ -16,21 +16,21 @@ NETWORKS = {
 
 SIZES = {
     "images_ann": (1, (57,), 202826),
-    "stacked_nn": (1, (87, 387), 169576),
+    "stacked_nn": (2, (87, 387), 169576),
     "walkthrough_dense": (1, (57,), 202826),
     "walkthrough_dense_validated": (1, (57,), 202826),
     "slices_ann": (1, (57,), 195210),
     "images_cnn": (1, (128, 387), 89546),
     "capstone_cnn": (1, (128, 39), 155338),
-    "capstone_cnn_regularized": (1, (128, 39), 155674),
-    "stacked_cnn": (1, (87, 387), 75738),
-    "stacked_cnn3d": (1, (87, 387), 78786),
-    "slices_cnn": (1, (20, 39), 512898),
-    "slices_cnn_augmented": (1, (20, 39), 512898),
+    "capstone_cnn_regularized": (2, (128, 39), 155674),
+    "stacked_cnn": (2, (87, 387), 75738),
+    "stacked_cnn3d": (2, (87, 387), 78786),
+    "slices_cnn": (2, (20, 39), 512898),
+    "slices_cnn_augmented": (2, (20, 39), 512898),
     "ours_musicnn_dense": (1, (1756,), 113098),
     "ours_texture": (1, (128, 387), 175098),
-    "capstone_crnn": (1, (128, 39), 124234),
-    "capstone_crnn_dropout": (1, (128, 39), 124234),
+    "capstone_crnn": (2, (128, 39), 124234),
+    "capstone_crnn_dropout": (2, (128, 39), 124234),
 }
 """Version, shape of an example, and number of weights for ten labels."""
 

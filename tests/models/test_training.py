@@ -136,8 +136,8 @@ def test_without_patience_the_last_epoch_stays():
     assert list(model.history.best) == [False] * 4 + [True]
 
 
-def test_epochs_can_be_limited():
-    _, _, model = train(SMALL, (12,), epochs_limit=2)
+def test_training_ends_with_the_epoch_in_which_the_steps_are_used_up():
+    _, _, model = train(SMALL, (12,), steps_limit=4)  # an epoch has three
     assert len(model.history) == 2
 
 
