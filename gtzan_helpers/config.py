@@ -75,7 +75,13 @@ class Profile:
 #: The profiles by name.
 PROFILES = {
     "smoke": Profile(
-        "smoke", 40, 6.0, track_limit=40, seconds_limit=6.0, steps_limit=1, folds_limit=1,
+        "smoke",
+        40,
+        6.0,
+        track_limit=40,
+        seconds_limit=6.0,
+        steps_limit=1,
+        folds_limit=1,
         test_sets=2,
     ),
     # Short songs, so that there can be many: about a hundred in the honest test set.

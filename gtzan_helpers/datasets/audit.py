@@ -103,6 +103,36 @@ def check(source: str | Path | Source, *, jobs: int | None = None) -> Audit:
     return Audit(len(tracks), table, skipped, left_out, bits)
 
 
+def similar(source: Source) -> pd.DataFrame:
+    """Pairs of tracks whose fingerprints are of one recording.
+
+    Parameters
+    ----------
+    source : Source
+        Of audio, or a pack.
+
+    Returns
+    -------
+    DataFrame, the least alike first
+        `one`, `other`, `shift` (s by which the music of `other` begins later), `bits` (share that
+        differ), `known` (whether the source lists one as a duplicate of the other, or both of a
+        third).
+    """
+    prints = check(source).fingerprints
+    matches = [m for m in fingerprints.search([*prints.values()])
+               if m.error_rate <= DUPLICATE_ERROR_RATE]  # fmt: skip
+    ids, tracks = np.array([*prints]), source.tracks.set_index("track_id")
+    original = tracks.duplicate_of.fillna(tracks.index.to_series())
+    table = pd.DataFrame({
+        "one": ids[[m.one for m in matches]],
+        "other": ids[[m.other for m in matches]],
+        "shift": [m.shift for m in matches],
+        "bits": [m.error_rate for m in matches],
+    })  # fmt: skip
+    table["known"] = table.one.map(original).eq(table.other.map(original))
+    return table.sort_values("bits", ascending=False, ignore_index=True)
+
+
 # One recording
 
 

@@ -254,6 +254,32 @@ def overlap(split: Split, segments: pd.DataFrame, tracks: pd.DataFrame) -> dict[
     }
 
 
+def shared(segments: pd.DataFrame, tracks: pd.DataFrame, *, seed: int) -> pd.DataFrame:
+    """What the test set of each protocol shares with the training and validation sets.
+
+    Parameters
+    ----------
+    segments, tracks : DataFrame
+        As for `make`.
+    seed : int
+        Random seed of the shuffles.
+
+    Returns
+    -------
+    DataFrame, indexed by protocol
+        `test tracks`, and how many of them share a `track`, an `artist`, a `duplicate`; of a
+        k-fold the first fold is counted. Protocols that are not possible are left out, and
+        `segment_random_augmented`, which is made for copies.
+    """
+    lines = {}
+    for protocol in PROTOCOLS:
+        if protocol != "segment_random_augmented" and not refusal(protocol, tracks):
+            split = make(protocol, segments, tracks, seed=seed)[0]
+            n_tracks = segments.track_id.iloc[split.test].nunique()
+            lines[protocol] = {"test tracks": n_tracks, **overlap(split, segments, tracks)}
+    return pd.DataFrame(lines).T.rename_axis("protocol")
+
+
 def check_disjoint(
     protocol: str, split: Split, segments: pd.DataFrame, tracks: pd.DataFrame
 ) -> None:

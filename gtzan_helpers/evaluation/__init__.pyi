@@ -1,4 +1,5 @@
 from . import ensembles as ensembles
+from . import mistakes as mistakes
 from . import neighbours as neighbours
 from .calibration import calibration_error as calibration_error
 from .calibration import log_loss as log_loss
@@ -8,8 +9,10 @@ from .calibration import tempered as tempered
 from .clusters import cluster_accuracy as cluster_accuracy
 from .clusters import confusion_clusters as confusion_clusters
 from .clusters import tree as tree
+from .coverage import coverage as coverage
 from .scores import Scores as Scores
 from .scores import accuracy_interval as accuracy_interval
+from .scores import artist_interval as artist_interval
 from .scores import by_track as by_track
 from .scores import confused_pairs as confused_pairs
 from .scores import confusion as confusion

@@ -113,6 +113,39 @@ def accuracy_interval(correct: np.ndarray, *, seed: int = 0) -> tuple[float, flo
     return tuple(np.quantile(hits / n, MIDDLE).tolist())
 
 
+def artist_interval(
+    correct: np.ndarray, labels: np.ndarray, artists: np.ndarray, *, seed: int = 0
+) -> tuple[float, float]:
+    """Bootstrap 95 % interval of an accuracy, for new artists: whole artists are drawn.
+
+    Parameters
+    ----------
+    correct : ndarray of bool, shape (n_tracks,)
+        Whether each track was classified correctly.
+    labels, artists : array, shape (n_tracks,)
+        The true label and the artist of each track.
+    seed : int
+        Random seed of the resamples.
+
+    Returns
+    -------
+    low, high : float
+
+    Notes
+    -----
+    Artists are drawn with replacement within their label, with all their tracks, and each label
+    counts in proportion to its number of tracks. A label with a single artist cannot vary.
+    """
+    rng, total = np.random.default_rng(seed), np.zeros(N_BOOTSTRAP)
+    table = pd.DataFrame({"hits": correct, "label": labels, "artist": artists})
+    for _, tracks in table.groupby("label"):
+        of_artists = tracks.groupby("artist").hits
+        hits, sizes = of_artists.sum().to_numpy(), of_artists.size().to_numpy()
+        drawn = rng.integers(0, len(sizes), (N_BOOTSTRAP, len(sizes)))
+        total += len(tracks) * hits[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    return tuple(np.quantile(total / len(table), MIDDLE).tolist())
+
+
 def mean_interval(values: np.ndarray) -> tuple[float, float]:
     """Bootstrap 95 % interval of a mean; see `accuracy_interval`.
 

@@ -19,6 +19,8 @@ from .run import if_possible as if_possible
 from .run import keep_source as keep_source
 from .run import refuse_other as refuse_other
 from .run import start as start
+from .scoreboard import real as real
+from .scoreboard import real_rows as real_rows
 from .trials import ablate as ablate
 from .trials import best_of_each_kind as best_of_each_kind
 from .trials import compare as compare

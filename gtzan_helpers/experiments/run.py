@@ -261,10 +261,34 @@ class Run:
         name = feature_set or self.source.default_features
         return self.source.features(name, segment_seconds=segment_seconds)
 
-    @cached_property
-    def source_of_sound(self) -> Source:
-        """The source if it has audio, else the embedded dataset, to have something to play."""
-        return self.source if self.source.has_audio else open_source("synthetic", profile="smoke")
+    def having(self, what: str) -> Source:
+        """The source if it has that, else the embedded dataset, which has everything.
+
+        Parameters
+        ----------
+        what : {"audio", "lengths", "duplicates", "ten genres"}
+            "duplicates" are audio as well; "ten genres" are GTZAN's, with a `kaggle` table.
+        """
+        known = self.tracks.duplicate_of.notna().any()
+        has = {
+            "audio": self.source.has_audio,
+            "lengths": self.source.lengths() is not None,
+            "duplicates": self.source.has_audio and known,
+            "ten genres": set(config.GENRES) <= set(self.labels)
+            and not self.source.refusal("kaggle", 0),
+        }
+        small = "smoke" if self.profile.name == "smoke" else "quick"
+        return self.source if has[what] else open_source("synthetic", profile=small)
+
+    @property
+    def test_sets(self) -> int:
+        """Test sets that are composed to check an interval."""
+        return self.profile.test_sets
+
+    @property
+    def yardstick(self) -> str:
+        """The system that shows what a split is worth; see `systems.yardstick`."""
+        return systems.yardstick(self.source).system_id
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -395,20 +419,28 @@ class Run:
         """
         return self.measurement(system_id, protocol).model()
 
-    def save(self, picture: Any, name: str) -> Path:
-        """Save a Figure, Axes or RGB array in the run's `figures/`, as PNG and SVG.
+    def save(self, result: Any, name: str, of: Source | None = None) -> Path:
+        """Save a picture in the run's `figures/`, as PNG and SVG, or a table, as CSV.
 
         Parameters
         ----------
-        picture : Figure, Axes or ndarray, shape (height, width, 3)
+        result : Figure, Axes or DataFrame
         name : str
             Begins with the notebook's number: ``00_leak``.
+        of : Source or None
+            Whose music it shows; that of another source than the run's is a demonstration, and
+            goes into a folder of its own.
 
         Returns
         -------
         Path
-            Of the PNG.
+            Of the PNG or CSV.
         """
         from gtzan_helpers.plots import style
 
-        return style.save(picture, self.folder / "figures", name)
+        folder = self.folder / "figures"
+        folder = folder if of in (None, self.source) else folder / "demonstrations"
+        if isinstance(result, pd.DataFrame):
+            text = result.to_csv(index=False, float_format="%.4g", lineterminator="\n")
+            return files.write_text(folder / f"{name}.csv", text)
+        return style.save(result, folder, name)

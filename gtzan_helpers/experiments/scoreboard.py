@@ -2,12 +2,15 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from PIL import Image
 
 from gtzan_helpers import config
 from gtzan_helpers.datasets import splits
 from gtzan_helpers.experiments.results import read_run, table
+from gtzan_helpers.experiments.run import leave_out
 from gtzan_helpers.models import systems
 
 KEY = ["system_id", "source", "features", "protocol", "seed"]
@@ -49,10 +52,51 @@ def merge(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def real_rows() -> pd.DataFrame:
-    """Rows measured on real GTZAN that come with the project; none without a checkout."""
+def real_rows(*system_ids: str, source: str = "") -> pd.DataFrame:
+    """Rows measured on real GTZAN that come with the project; none without a checkout.
+
+    Parameters
+    ----------
+    *system_ids : str
+        The systems; none for all.
+    source : str
+        Name of the source; empty for all.
+    """
     path = (config.checkout() or Path()) / "figures" / "scoreboard.csv"
-    return read_run(path) if path.exists() else table([])
+    rows = read_run(path) if path.exists() else table([])
+    wanted = rows.system_id.isin(system_ids) | (not system_ids)
+    return rows[wanted & (rows.source.eq(source) | (not source))]
+
+
+def real(name: str, source: str = "gtzan_log_mel") -> Any:
+    """A table or picture of real songs that comes with the project.
+
+    `gtzan run` on such songs makes it, and `gtzan scoreboard --write` brings it here.
+
+    Parameters
+    ----------
+    name : str
+        As notebooks save it: ``00_leaks``.
+    source : str
+        Name of the source that it is of.
+
+    Returns
+    -------
+    DataFrame or Image
+        A table without rows, and a notice, where it is not there.
+    """
+    from IPython.display import Image as Shown
+
+    place = (config.checkout() or Path()) / "figures" / source / name
+    if place.with_suffix(".csv").exists():
+        return pd.read_csv(place.with_suffix(".csv"))
+    path = place.with_suffix(".png")
+    if not path.exists():
+        leave_out(f"{source}/{name}: figures of real songs come with a clone of the project")
+        return pd.DataFrame()
+    with Image.open(path) as picture:
+        words, width = picture.text.get("Description", ""), picture.width  # type: ignore[attr-defined]
+    return Shown(str(path), width=width * 100 // 200, alt=words)
 
 
 def honest_protocol(rows: pd.DataFrame) -> str:

@@ -215,7 +215,9 @@ _OF_STUDIES = [
     _log_mel("capstone_crnn_dropout", _crnn({"dropout": 0.3}, epochs=36, weight_decay=0.01)),
     _stacked("stacked_gmm", Classical("ClassMixtures", components=True)),
     _stacked("stacked_svm", _svm(_linear, {"C": (0.001, 0.01, 1)}, components=True)),
-    _stacked("stacked_nn", Network("stacked_nn", components=True, epochs=60, patience=20, version=2)),
+    _stacked(
+        "stacked_nn", Network("stacked_nn", components=True, epochs=60, patience=20, version=2)
+    ),
     _stacked("stacked_cnn", Network("stacked_cnn", batch_size=16, version=2)),
     _stacked("stacked_cnn_svm", OnConvolutions("SVC", _linear, components=True)),
     _stacked("stacked_cnn_gmm", OnConvolutions("ClassMixtures", components=True)),
@@ -254,7 +256,7 @@ _texture = Network(
 _small_head = _dense({"units": (64,), "dropout": 0.5}, epochs=20, weight_decay=0.01, patience=6)
 
 _OURS = [
-    _segments("ours_svm_segments", "SVM on 3 s segments (ours)", _svm(), "00", "Measure the leak"),
+    _segments("ours_svm_segments", "SVM on 3 s segments (ours)", _svm(), "00", "The leak, isolated"),
     _honest(
         "ours_texture",
         name="Texture network (ours)",

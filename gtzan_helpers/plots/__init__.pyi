@@ -4,6 +4,7 @@ from .collection import claim as claim
 from .collection import correlations as correlations
 from .collection import lengths as lengths
 from .collection import pairs as pairs
+from .collection import regions as regions
 from .collection import scatter as scatter
 from .networks import architecture as architecture
 from .networks import costs as costs
@@ -20,13 +21,16 @@ from .notebook import notice as notice
 from .notebook import player as player
 from .notebook import playlist as playlist
 from .notebook import show_source as show_source
+from .notebook import unfold as unfold
 from .scores import accuracies as accuracies
 from .scores import by_label as by_label
 from .scores import by_seconds as by_seconds
 from .scores import confusion as confusion
+from .scores import coverage as coverage
 from .scores import dendrogram as dendrogram
 from .scores import hubs as hubs
 from .scores import importances as importances
+from .scores import mistakes as mistakes
 from .scores import precisions as precisions
 from .scores import prices as prices
 from .scores import reliability as reliability

@@ -3,11 +3,14 @@
 Taught in notebooks 00 to 02.
 """
 
+from collections.abc import Callable
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from gtzan_helpers.plots import style
@@ -133,6 +136,45 @@ def correlations(ax: Axes, table: pd.DataFrame) -> None:
         xticklabels=ticks, yticklabels=ticks, cbar_kws={"label": "correlation", "shrink": 0.7},
     )  # fmt: skip
     ax.tick_params(labelsize=6 if len(values) > 20 else 9)
+
+
+@style.picture("no points", width=5.5, height=4.5)
+def regions(
+    ax: Axes,
+    points: np.ndarray,
+    genres: np.ndarray,
+    predict: Callable[[np.ndarray], np.ndarray],
+    *,
+    labels: tuple[str, str],
+) -> None:
+    """What a classifier of two features predicts for each place of their plane.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n, 2)
+        Songs.
+    genres : ndarray of str, shape (n,)
+        Their true genres.
+    predict : callable
+        Genres of points, such as a classifier's `predict`.
+    labels : pair of str
+        Names of the two axes.
+    """
+    low, high = np.quantile(points, (0.01, 0.99), axis=0)
+    margin = 0.15 * (high - low)
+    ends = zip(low - margin, high + margin, strict=True)
+    grid = np.meshgrid(*(np.linspace(*end, 150) for end in ends))
+    names, places = sorted(set(genres)), np.column_stack([axis.ravel() for axis in grid])
+    colours = [style.colours_of(names)[name] for name in names]
+    numbers = np.searchsorted(names, predict(places)).reshape(grid[0].shape)
+    ax.pcolormesh(*grid, numbers, cmap=ListedColormap(colours), vmin=-0.5, vmax=len(names) - 0.5,
+                  alpha=0.3, shading="nearest", rasterized=True)  # fmt: skip
+    for name, colour in zip(names, colours, strict=True):
+        x, y = points[genres == name].T
+        ax.scatter(x, y, s=12, color=colour, label=style.plain(name))
+    ax.set(xlabel=labels[0], ylabel=labels[1], xlim=(grid[0].min(), grid[0].max()),
+           ylim=(grid[1].min(), grid[1].max()))  # fmt: skip
+    style.legend_beside(ax)
 
 
 @style.picture("no points", height=5.5)

@@ -4,7 +4,7 @@ import ast
 import base64
 import inspect
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from html import escape
 from textwrap import dedent
 from typing import Any
@@ -14,13 +14,15 @@ import numpy as np
 import pandas as pd
 import soundfile
 from IPython.display import HTML, Markdown
+from matplotlib.figure import Figure
+from PIL import Image
 
 from gtzan_helpers import config
 from gtzan_helpers.audio import Analysis, read, resample
 from gtzan_helpers.datasets import Source
 from gtzan_helpers.plots.alternatives import describe
 from gtzan_helpers.plots.sound import mel_spectrogram, waveform
-from gtzan_helpers.plots.style import BLUE, ORANGE, plain, png
+from gtzan_helpers.plots.style import BLUE, ORANGE, SHARPNESS, plain, png
 
 
 def banner(source: Source) -> HTML:
@@ -80,17 +82,21 @@ def player(y: np.ndarray, sr: int, *, title: str = "", seconds: float = 10.0) ->
     sr : int
         Sampling rate in Hz.
     title : str
-        What plays, for people who do not see it.
+        What plays; it stands above.
     seconds : float
         How much is kept.
     """
+    return HTML(f"{escape(title)}<br>" * bool(title) + _sound(y, sr, title, seconds))
+
+
+def _sound(y: np.ndarray, sr: int, title: str, seconds: float) -> str:
     part = resample(y[: int(seconds * sr)], sr=sr, target_sr=config.SR)
     sound = io.BytesIO()
     # As loud as can be: what is compared by ear differs in sound, not in level.
     soundfile.write(sound, part / (np.abs(part).max() or 1), config.SR, format="MP3")
     label = escape(title or f"{part.size / config.SR:.0f} seconds of sound")
     source = _address("audio/mpeg", sound.getvalue())
-    return HTML(f"<audio controls aria-label='{label}' src='{source}'></audio>")
+    return f"<audio controls aria-label='{label}' src='{source}'></audio>"
 
 
 def _address(kind: str, data: bytes) -> str:
@@ -112,12 +118,39 @@ def playlist(table: pd.DataFrame, paths: pd.Series) -> Any:
     pandas Styler
     """
     if paths[table.track].notna().all():
-        sounds = [
-            player(*read(paths[track], sr=config.SR), title=track, seconds=5).data
-            for track in table.track
-        ]
+        sounds = [_sound(*read(paths[track], sr=config.SR), track, 5) for track in table.track]
         table = table.assign(listen=sounds)
     return table.style.hide(axis="index").format({"distance": "{:.2f}"}, na_rep="not known")
+
+
+def unfold(pictures: Mapping[str, Figure], first: str = "") -> HTML:
+    """Pictures under one another, of which one is open: a click on a title opens another.
+
+    They need no kernel, so that they can be opened in a saved notebook, too.
+
+    Parameters
+    ----------
+    pictures : mapping
+        Figures by their titles.
+    first : str
+        The one that is open; empty for the first.
+    """
+    group, parts = f"pictures-{id(pictures)}", []
+    for title, figure in pictures.items():
+        plt.close(figure)
+        is_open = " open" * (title == (first or next(iter(pictures))))
+        parts.append(
+            f"<details name='{group}'{is_open}><summary>{escape(title)}</summary>{_image(figure)}"
+            "</details>"
+        )
+    return HTML("".join(parts))
+
+
+def _image(figure: Figure) -> str:
+    data = png(figure)
+    width = Image.open(io.BytesIO(data)).width // SHARPNESS
+    about = f"alt='{escape(describe(figure))}' width='{width}'"
+    return f"<img {about} src='{_address('image/png', data)}'>"
 
 
 def browse(tracks: pd.DataFrame, n: int = 5) -> HTML:
@@ -145,8 +178,8 @@ def _folded(track: Any) -> str:
     plt.close(figure)
     return (
         f"<details><summary>{escape(track.track_id)}</summary>"
-        f"<img alt='{escape(describe(figure))}' src='{_address('image/png', png(figure))}'>"
-        f"{player(y, sr, title=track.track_id, seconds=5).data}</details>"
+        f"{_image(figure)}"
+        f"{_sound(y, sr, track.track_id, 5)}</details>"
     )
 
 

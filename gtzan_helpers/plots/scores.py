@@ -4,11 +4,13 @@ Taught in notebooks 00 and 03 to 10.
 """
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from scipy.cluster import hierarchy
 from scipy.stats import binom
 
@@ -121,6 +123,62 @@ def train_and_test(ax: Axes, rows: pd.DataFrame, *, chance: float = 0.1) -> None
     title = "accuracy (%); test set by track, with 95 % interval"
     ax.axvline(chance, **style.CHANCE)
     _bars(ax, rows.system_id, parts, (style.SKY, style.BLUE), title)
+
+
+@style.picture("no mistake was measured", height=lambda ledger: 0.5 * len(ledger) + 1.3)
+def mistakes(ax: Axes, ledger: pd.DataFrame, *, chance: float = 0.1) -> None:
+    """What each mistake reports, what it is worth on new songs, and the price between them.
+
+    Parameters
+    ----------
+    ledger : DataFrame
+        See `evaluation.mistakes`.
+    chance : float
+        Chance level.
+    """
+    places = np.arange(len(ledger))
+    ax.hlines(places, ledger.fair, ledger.reported, color=style.LIGHT, linewidth=6)
+    ax.scatter(ledger.fair, places, s=60, color=style.BLUE, label="without the mistake", zorder=3)
+    ax.scatter(ledger.reported, places, s=60, color=style.VERMILLION, marker="D",
+               label="with it", zorder=3)  # fmt: skip
+    for place, line in enumerate(ledger.itertuples()):
+        words = (
+            f"{100 * line.price:+.0f} ({100 * line.price_low:+.0f} to {100 * line.price_high:+.0f})"
+        )
+        ax.text(max(line.fair, line.reported) + 0.03, place, words, va="center")
+    ax.axvline(chance, **style.CHANCE)
+    ax.set_yticks(places, [style.plain(fill(name, 36)) for name in ledger.mistake])
+    ax.set(xlim=(0, 1.3), xticks=np.linspace(0, 1, 6), ylim=(len(ledger) - 0.5, -0.5))
+    style.per_cent(ax.xaxis, "accuracy (%), and its price in points with 95 % interval")
+    style.legend_beside(ax)
+
+
+@style.picture("no test sets", height=4)
+def coverage(ax: Axes, table: pd.DataFrame) -> None:
+    """Intervals of many test sets, by songs and by artists; those that miss the truth in red.
+
+    Parameters
+    ----------
+    table : DataFrame
+        See `evaluation.coverage`.
+    """
+    for shift, name in ((-0.15, "song"), (0.15, "artist")):
+        holds = table[f"{name}_holds"]
+        marker = {"song": "o", "artist": "s"}[name]
+        for part, colour in ((holds, style.BLUE), (~holds, style.VERMILLION)):
+            rows = table[part]
+            ax.vlines(
+                rows.index + 1 + shift, rows[f"{name}_low"], rows[f"{name}_high"], color=colour
+            )
+            ax.plot(rows.index + 1 + shift, rows.accuracy, marker, color=colour, markersize=4)
+        ax.plot(
+            [], [], marker, color=style.GREY, label=f"over {name}s: {holds.sum()} of {len(table)}"
+        )
+    ax.axhline(table.truth.iloc[0], color=style.INK, linestyle="--", label="truth")
+    ax.set(xlabel="test set", ylim=(0, 1))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    style.per_cent(ax.yaxis, "accuracy (%), with 95 % interval")
+    style.legend_beside(ax, title="intervals that hold it")
 
 
 @style.picture("no network was tested on parts of songs", height=3.6)

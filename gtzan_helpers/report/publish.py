@@ -100,7 +100,8 @@ def _copy_run(run: Path, figures: Path) -> None:
             stem = results.stem(row.system_id, row.source, row.protocol, row.seed)
             results.read_predictions(run, stem)  # which refuses what is damaged
             _copy(run / "predictions", f"{stem}.npz", figures / "predictions")
-    _copy(run / "figures", "*.png", figures / rows.source.iloc[0])
+    for pattern in ("*.png", "*.csv"):
+        _copy(run / "figures", pattern, figures / rows.source.iloc[0])
 
 
 def _copy(folder: Path, pattern: str, target: Path) -> None:

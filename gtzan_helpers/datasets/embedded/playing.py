@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import compress
 
+import librosa
 import numpy as np
+import pandas as pd
 import scipy.fft
 
 from gtzan_helpers import config
@@ -60,6 +62,31 @@ def play(song: Song, seconds: float) -> np.ndarray:
                 audible = sound[: max(0, n_samples - first)]
                 bus[first : first + audible.size] += np.float32(gain) * audible
     return _produce(buses, song)
+
+
+def chords(song: Song, seconds: float) -> pd.DataFrame:
+    """The chords that `play` plays, one per bar.
+
+    Parameters
+    ----------
+    song : Song
+    seconds : float
+        Duration.
+
+    Returns
+    -------
+    DataFrame
+        `start_s`, `chord` (its name: ``A min7``), `notes` (MIDI numbers around middle C).
+    """
+    bar_s = song.beat * song.recipe.beats / SR
+    lines = []
+    for bar in range(int(seconds / bar_s) + 1):
+        root, quality = song.progression[bar % len(song.progression)].split(":")
+        lowest = 48 + (song.tonic + int(root)) % 12
+        name = librosa.midi_to_note(lowest, octave=False)
+        notes = [lowest + interval for interval in CHORDS[quality]]
+        lines.append((bar * bar_s, f"{name} {quality}", notes))
+    return pd.DataFrame(lines, columns=["start_s", "chord", "notes"])
 
 
 @lru_cache(maxsize=512)
