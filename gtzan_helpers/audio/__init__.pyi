@@ -26,4 +26,3 @@ from .spectra import stft as stft
 from .tables import TABLES as TABLES
 from .tables import columns as columns
 from .tables import compile_kernels as compile_kernels
-from .tables import data_dictionary as data_dictionary

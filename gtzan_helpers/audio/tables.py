@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import pandas as pd
 
 from gtzan_helpers.audio.analysis import N_MFCC, TEMPO_BANDS, Analysis, MelAnalysis
 from gtzan_helpers.audio.spectra import log_mel
@@ -26,15 +25,12 @@ class Block:
         Summaries over time: mean, var, std, skew; empty for a single number.
     n_rows : int
         Rows of the attribute, each summarised on its own; 0 pools all of them.
-    meaning : str
-        Its musical meaning, for the data dictionary.
     """
 
     name: str
     attribute: str
     stats: tuple[str, ...]
     n_rows: int = 0
-    meaning: str = ""
 
     def columns(self) -> list[str]:
         """Names of the columns, row by row."""
@@ -67,48 +63,48 @@ _MV = ("mean", "var")
 _MS = ("mean", "std")
 _MSS = ("mean", "std", "skew")
 
-_TEMPO = Block("tempo", "tempo", (), 0, "beats a minute")
+_TEMPO = Block("tempo", "tempo", ())  # beats a minute
 
 KAGGLE = (
-    Block("chroma_stft", "chroma_stft", _MV, 0, "energy of all pitch classes: tonal or noisy"),
-    Block("rms", "rms", _MV, 0, "loudness"),
-    Block("spectral_centroid", "centroid", _MV, 0, "Hz; brightness: the spectrum's centre of mass"),
-    Block("spectral_bandwidth", "bandwidth", _MV, 0, "Hz; spread around the centroid"),
-    Block("rolloff", "rolloff", _MV, 0, "Hz; 85 % of the magnitude lies below"),
-    Block("zero_crossing_rate", "zero_crossing_rate", _MV, 0, "sign changes: noisiness, attack"),
-    Block("harmony", "harmonic", _MV, 0, "the waveform of the harmonic part"),
-    Block("perceptr", "percussive", _MV, 0, "the waveform of the percussive part"),
+    Block("chroma_stft", "chroma_stft", _MV),  # energy of all pitch classes: tonal or noisy
+    Block("rms", "rms", _MV),  # loudness
+    Block("spectral_centroid", "centroid", _MV),  # Hz; brightness: the spectrum's centre of mass
+    Block("spectral_bandwidth", "bandwidth", _MV),  # Hz; spread around the centroid
+    Block("rolloff", "rolloff", _MV),  # Hz; 85 % of the magnitude lies below
+    Block("zero_crossing_rate", "zero_crossing_rate", _MV),  # sign changes: noisiness, attack
+    Block("harmony", "harmonic", _MV),  # the waveform of the harmonic part
+    Block("perceptr", "percussive", _MV),  # the waveform of the percussive part
     _TEMPO,
-    Block("mfcc", "mfcc", _MV, N_MFCC, "timbre: the spectrum's shape, coarse to fine"),
+    Block("mfcc", "mfcc", _MV, N_MFCC),  # timbre: the spectrum's shape, coarse to fine
 )
 
 CAPSTONE = (
     _TEMPO,
-    Block("chroma", "chroma_stft", _MSS, 12, "energy of each pitch class, C to B"),
-    Block("mfcc", "mfcc", _MSS, 13, "timbre: the spectrum's shape, coarse to fine"),
-    Block("s_centroid", "centroid", _MSS, 0, "Hz; brightness: the spectrum's centre of mass"),
-    Block("s_contrast", "contrast", _MSS, 7, "dB; peaks over valleys in each octave"),
-    Block("s_rolloff", "rolloff", _MSS, 0, "Hz; 85 % of the magnitude lies below"),
-    Block("z_cr", "zero_crossing_rate", _MSS, 0, "sign changes: noisiness, attack"),
+    Block("chroma", "chroma_stft", _MSS, 12),  # energy of each pitch class, C to B
+    Block("mfcc", "mfcc", _MSS, 13),  # timbre: the spectrum's shape, coarse to fine
+    Block("s_centroid", "centroid", _MSS),  # Hz; brightness: the spectrum's centre of mass
+    Block("s_contrast", "contrast", _MSS, 7),  # dB; peaks over valleys in each octave
+    Block("s_rolloff", "rolloff", _MSS),  # Hz; 85 % of the magnitude lies below
+    Block("z_cr", "zero_crossing_rate", _MSS),  # sign changes: noisiness, attack
 )
 
 MEL_STATISTICS = (
-    Block("mfcc", "mfcc", _MS, N_MFCC, "timbre: the spectrum's shape, coarse to fine"),
-    Block("mfcc_delta", "mfcc_delta", _MS, N_MFCC, "how fast the timbre changes"),
-    Block("mel", "log_mel", _MS, 128, "dB; energy of each mel band, low to high"),
+    Block("mfcc", "mfcc", _MS, N_MFCC),  # timbre: the spectrum's shape, coarse to fine
+    Block("mfcc_delta", "mfcc_delta", _MS, N_MFCC),  # how fast the timbre changes
+    Block("mel", "log_mel", _MS, 128),  # dB; energy of each mel band, low to high
 )
 
 _EXTRA = (
-    Block("mfcc", "mfcc", ("skew",), N_MFCC, "lean of each timbre coefficient"),
-    Block("flatness", "flatness", _MSS, 0, "0 a tone, 1 white noise"),
-    Block("spectral_bandwidth", "bandwidth", ("std", "skew"), 0, "Hz; spread around the centroid"),
-    Block("rms", "rms", ("std", "skew"), 0, "loudness"),
-    Block("chroma_cqt", "chroma_cqt", _MSS, 12, "pitch classes, sharper in the bass"),
-    Block("chroma_cens", "chroma_cens", _MSS, 12, "pitch classes over about a second"),
-    Block("tonnetz", "tonnetz", _MSS, 6, "harmony on circles of fifths and thirds"),
-    Block("tempogram", "tempogram_bands", _MSS, TEMPO_BANDS, "pulse from 30 to 300 a minute"),
-    Block("harmonic_mfcc", "harmonic_mfcc", _MS, 13, "timbre of the harmonic part"),
-    Block("percussive_mfcc", "percussive_mfcc", _MS, 13, "timbre of the percussive part"),
+    Block("mfcc", "mfcc", ("skew",), N_MFCC),  # lean of each timbre coefficient
+    Block("flatness", "flatness", _MSS),  # 0 a tone, 1 white noise
+    Block("spectral_bandwidth", "bandwidth", ("std", "skew")),  # Hz; spread around the centroid
+    Block("rms", "rms", ("std", "skew")),  # loudness
+    Block("chroma_cqt", "chroma_cqt", _MSS, 12),  # pitch classes, sharper in the bass
+    Block("chroma_cens", "chroma_cens", _MSS, 12),  # pitch classes over about a second
+    Block("tonnetz", "tonnetz", _MSS, 6),  # harmony on circles of fifths and thirds
+    Block("tempogram", "tempogram_bands", _MSS, TEMPO_BANDS),  # pulse from 30 to 300 a minute
+    Block("harmonic_mfcc", "harmonic_mfcc", _MS, 13),  # timbre of the harmonic part
+    Block("percussive_mfcc", "percussive_mfcc", _MS, 13),  # timbre of the percussive part
 )
 
 #: The blocks of each feature table; `columns` lists the columns.
@@ -174,28 +170,6 @@ def row(analysis: MelAnalysis, table: str, names: tuple[str, ...] = ()) -> np.nd
         if not set(names).isdisjoint(block.columns()):
             values.update(zip(block.columns(), block.values(analysis), strict=True))
     return np.array([values[name] for name in names])
-
-
-def data_dictionary() -> pd.DataFrame:
-    """The data dictionary: every block of columns, its meaning, and the tables that hold it.
-
-    Returns
-    -------
-    DataFrame
-        `feature`, `meaning`, `rows` (coefficients or bands), `summaries`, and for each table the
-        number of its columns that belong to the feature.
-    """
-    parts = pd.DataFrame(
-        {**vars(block), "stats": block.stats or ("value",), "table": table, "of": block.columns()}
-        for table, blocks in TABLES.items()
-        for block in blocks
-    )
-    features = parts.explode("stats").groupby("name", sort=False)
-    counts = parts.explode("of").pivot_table("of", "name", "table", "nunique", fill_value=0)
-    lines = features.agg({"meaning": "first", "n_rows": "max", "stats": "unique"})
-    lines = lines.set_axis(["meaning", "rows", "summaries"], axis=1)
-    lines["rows"], lines["summaries"] = lines.rows.clip(lower=1), lines.summaries.map(", ".join)
-    return lines.join(counts[list(TABLES)]).rename_axis("feature").reset_index()
 
 
 def compile_kernels() -> None:

@@ -9,7 +9,6 @@ from .calibration import tempered as tempered
 from .clusters import cluster_accuracy as cluster_accuracy
 from .clusters import confusion_clusters as confusion_clusters
 from .clusters import tree as tree
-from .coverage import coverage as coverage
 from .scores import Scores as Scores
 from .scores import accuracy_interval as accuracy_interval
 from .scores import artist_interval as artist_interval
@@ -21,3 +20,4 @@ from .scores import mean_interval as mean_interval
 from .scores import report as report
 from .scores import score as score
 from .scores import top_k_accuracy as top_k_accuracy
+from .truth import coverage as coverage

@@ -1,4 +1,3 @@
-from . import migration as migration
 from . import results as results
 from . import scoreboard as scoreboard
 from .questions import Evaluation as Evaluation

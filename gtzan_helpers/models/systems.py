@@ -256,7 +256,7 @@ _texture = Network(
 _small_head = _dense({"units": (64,), "dropout": 0.5}, epochs=20, weight_decay=0.01, patience=6)
 
 _OURS = [
-    _segments("ours_svm_segments", "SVM on 3 s segments (ours)", _svm(), "00", "The leak, isolated"),
+    _segments("ours_svm_segments", "SVM on 3 s segments (ours)", _svm(), "00", "The leak alone"),
     _honest(
         "ours_texture",
         name="Texture network (ours)",

@@ -1,9 +1,4 @@
 from .collection import artist_shares as artist_shares
-from .collection import by_genre as by_genre
-from .collection import claim as claim
-from .collection import correlations as correlations
-from .collection import lengths as lengths
-from .collection import pairs as pairs
 from .collection import regions as regions
 from .collection import scatter as scatter
 from .networks import architecture as architecture
@@ -16,7 +11,6 @@ from .networks import seen as seen
 from .networks import unrolled as unrolled
 from .notebook import banner as banner
 from .notebook import bounded as bounded
-from .notebook import browse as browse
 from .notebook import notice as notice
 from .notebook import player as player
 from .notebook import playlist as playlist
@@ -29,7 +23,6 @@ from .scores import confusion as confusion
 from .scores import coverage as coverage
 from .scores import dendrogram as dendrogram
 from .scores import hubs as hubs
-from .scores import importances as importances
 from .scores import mistakes as mistakes
 from .scores import precisions as precisions
 from .scores import prices as prices
@@ -37,17 +30,11 @@ from .scores import reliability as reliability
 from .scores import robustness as robustness
 from .scores import timeline as timeline
 from .scores import train_and_test as train_and_test
-from .sound import chroma as chroma
 from .sound import fingerprint as fingerprint
 from .sound import mel_spectrogram as mel_spectrogram
-from .sound import mfcc as mfcc
-from .sound import over_waveform as over_waveform
-from .sound import spectrogram as spectrogram
 from .sound import stacked as stacked
 from .sound import tempogram as tempogram
 from .sound import waterfall as waterfall
-from .sound import waveform as waveform
-from .sound import zero_crossings as zero_crossings
 from .style import PROTOCOL_COLOURS as PROTOCOL_COLOURS
 from .style import plain as plain
 from .style import save as save

@@ -11,7 +11,6 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure
 
 from gtzan_helpers.plots import style
 
@@ -37,105 +36,6 @@ def artist_shares(ax: Axes, tracks: pd.DataFrame) -> None:
     ax.invert_yaxis()
     ax.set(xlabel="tracks, one block per artist, and the number of blocks")
     ax.grid(False)
-
-
-@style.picture()
-def lengths(ax: Axes, tracks: pd.DataFrame) -> None:
-    """Length of each clip, one dot per track, by genre.
-
-    Parameters
-    ----------
-    tracks : DataFrame
-        `genre`, `seconds`.
-    """
-    if tracks.seconds.isna().all():
-        return style.notice_axes(ax, "the lengths of the clips are not known")
-    genres = tracks.genre.map(style.plain)
-    sns.stripplot(x=tracks.seconds, y=genres, size=3, ax=ax, color=style.BLUE)
-    ax.set(xlabel="length of the clip (s)", ylabel="")
-    ax.ticklabel_format(axis="x", useOffset=False)
-
-
-def by_genre(table: pd.DataFrame, columns: list[str]) -> Figure:
-    """Box plots of some features, one row of boxes per genre.
-
-    Parameters
-    ----------
-    table : DataFrame
-        `genre` and the features, one row per track or segment.
-    columns : list of str
-        The features.
-    """
-    figure, axes = style.grid(len(columns), 9, 3.4, 4.1)
-    for ax, column in zip(axes, columns, strict=True):
-        _boxes(ax, table, column, dict.fromkeys(sorted(table.genre.unique()), style.SKY))
-        ax.tick_params(axis="x", labelrotation=45)
-        ax.label_outer()
-    return figure
-
-
-@style.picture("no features", height=4)
-def claim(ax: Axes, table: pd.DataFrame, column: str, highlighted: list[str]) -> None:
-    """A feature's distribution by genre, in order of the medians, some genres highlighted.
-
-    Parameters
-    ----------
-    table : DataFrame
-        `genre` and the features, one row per track or segment.
-    column : str
-        The feature.
-    highlighted : list of str
-        Genres.
-    """
-    order = table.groupby("genre")[column].median().sort_values().index
-    _boxes(ax, table, column, {g: style.ORANGE if g in highlighted else style.SKY for g in order})
-
-
-def _boxes(ax: Axes, table: pd.DataFrame, column: str, colours: dict[str, str]) -> None:
-    names, palette = table.genre.map(style.plain), {style.plain(g): c for g, c in colours.items()}
-    sns.boxplot(
-        x=table[column], y=names, hue=names, palette=palette, order=list(palette), legend=False,
-        fliersize=2, linewidth=1, ax=ax,
-    )  # fmt: skip
-    ax.set(xlabel=style.plain(column), ylabel="")
-
-
-def pairs(table: pd.DataFrame, columns: list[str], genres: list[str]) -> Figure:
-    """Scatter plots of every pair of some features for a few genres.
-
-    Parameters
-    ----------
-    table : DataFrame
-        `genre` and the features, one row per track or segment.
-    columns, genres : list of str
-        The features and genres to show.
-    """
-    rows = table[table.genre.isin(genres)]
-    chosen = rows[columns].rename(columns=style.plain).assign(genre=rows.genre.map(style.plain))
-    # seaborn lays these out itself.
-    with plt.rc_context({"figure.constrained_layout.use": False}):
-        return sns.pairplot(
-            chosen, hue="genre", palette=style.colours_of(map(style.plain, genres)), height=2.1,
-            corner=True, plot_kws={"s": 12, "alpha": 0.6, "linewidth": 0, "rasterized": True},
-        ).figure  # fmt: skip
-
-
-@style.picture("no features", height=8)
-def correlations(ax: Axes, table: pd.DataFrame) -> None:
-    """Correlation of every feature with every other.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Features as columns.
-    """
-    values = table.loc[:, table.std() > 0].rename(columns=style.plain).corr()
-    ticks = 1 if len(values) < 70 else "auto"
-    sns.heatmap(
-        values, cmap="coolwarm", vmin=-1, vmax=1, square=True, ax=ax, rasterized=True,
-        xticklabels=ticks, yticklabels=ticks, cbar_kws={"label": "correlation", "shrink": 0.7},
-    )  # fmt: skip
-    ax.tick_params(labelsize=6 if len(values) > 20 else 9)
 
 
 @style.picture("no points", width=5.5, height=4.5)

@@ -18,11 +18,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from gtzan_helpers import config
-from gtzan_helpers.audio import Analysis, read, resample
+from gtzan_helpers.audio import read, resample
 from gtzan_helpers.datasets import Source
 from gtzan_helpers.plots.alternatives import describe
-from gtzan_helpers.plots.sound import mel_spectrogram, waveform
-from gtzan_helpers.plots.style import BLUE, ORANGE, SHARPNESS, plain, png
+from gtzan_helpers.plots.style import BLUE, ORANGE, SHARPNESS, png
 
 
 def banner(source: Source) -> HTML:
@@ -151,36 +150,6 @@ def _image(figure: Figure) -> str:
     width = Image.open(io.BytesIO(data)).width // SHARPNESS
     about = f"alt='{escape(describe(figure))}' width='{width}'"
     return f"<img {about} src='{_address('image/png', data)}'>"
-
-
-def browse(tracks: pd.DataFrame, n: int = 5) -> HTML:
-    """Look through a collection: tracks to unfold, each with picture and player.
-
-    Parameters
-    ----------
-    tracks : DataFrame
-        `track_id`, `genre`, `path`; see `Source.tracks`.
-    n : int
-        How many: the first of each genre, then the second ones, and so on.
-    """
-    playable = tracks[tracks.path.notna()]
-    if playable.empty:
-        return notice("No players: this source holds no audio.")
-    turns = playable.groupby("genre").cumcount().sort_values(kind="stable")
-    return HTML("".join(map(_folded, playable.loc[turns.index[:n]].itertuples())))
-
-
-def _folded(track: Any) -> str:
-    y, sr = read(track.path)
-    figure, axes = plt.subplots(2, 1, figsize=(9, 4.5), sharex=True)
-    waveform(y, sr, ax=axes[0]).set(title=plain(track.track_id), xlabel="")
-    mel_spectrogram(Analysis(y, sr=sr), ax=axes[1])
-    plt.close(figure)
-    return (
-        f"<details><summary>{escape(track.track_id)}</summary>"
-        f"{_image(figure)}"
-        f"{_sound(y, sr, track.track_id, 5)}</details>"
-    )
 
 
 def show_source(function: Callable | type) -> Markdown:

@@ -239,19 +239,6 @@ def by_label(ax: Axes, reports: Mapping[str, pd.DataFrame]) -> None:
     _bars(ax, labels, parts, style.PALETTE, "F1 (%), with 95 % interval")
 
 
-@style.picture("no features", height=lambda values: 0.3 * len(values) + 1)
-def importances(ax: Axes, values: pd.Series) -> None:
-    """The most important features, longest bar first.
-
-    Parameters
-    ----------
-    values : Series
-        Importance by feature.
-    """
-    values.rename(style.plain).sort_values().plot.barh(ax=ax, color=style.BLUE, width=0.8)
-    ax.set(xlabel="importance", ylabel="")
-
-
 @style.picture("no predictions", width=4, height=4)
 def reliability(ax: Axes, bins: pd.DataFrame) -> None:
     """Accuracy by confidence; on the diagonal, probabilities are calibrated.

@@ -22,21 +22,6 @@ from gtzan_helpers.plots import style
 DEVIATIONS: dict[str, Any] = {"cmap": "coolwarm", "vmin": -3, "vmax": 3}
 
 
-@style.picture("no audio")
-def waveform(ax: Axes, y: np.ndarray, sr: int) -> None:
-    """Amplitude over time.
-
-    Parameters
-    ----------
-    y : ndarray, shape (n_samples,)
-    sr : int
-        Sampling rate in Hz.
-    """
-    librosa.display.waveshow(y, sr=sr, ax=ax, color=style.BLUE, rasterized=True)
-    _in_seconds(ax, "amplitude")
-    ax.set(xlim=(0, y.size / sr))
-
-
 def _in_seconds(ax: Axes, label: str) -> None:
     # librosa's own formatter rounds 10.5 s to 10.
     ax.xaxis.set_major_locator(AutoLocator())
@@ -55,18 +40,6 @@ def _image(
     _in_seconds(ax, label)
     if bar:
         ax.figure.colorbar(image, ax=ax, label=bar)
-
-
-@style.picture()
-def spectrogram(ax: Axes, analysis: Analysis) -> None:
-    """Magnitude spectrogram in dB below its loudest point.
-
-    Parameters
-    ----------
-    analysis : Analysis
-    """
-    level = librosa.amplitude_to_db(analysis.magnitude, ref=np.max)
-    _image(ax, level, analysis, "frequency (Hz)", bar="level (dB)", y_axis="log")
 
 
 @style.picture()
@@ -104,36 +77,9 @@ def waterfall(analysis: MelAnalysis, *, ax: Axes3D | None = None) -> Axes3D:
     return ax
 
 
-@style.picture()
-def mfcc(ax: Axes, analysis: MelAnalysis) -> None:
-    """The first 13 MFCC over time, each on a scale of its own, because the first dwarfs others.
-
-    Parameters
-    ----------
-    analysis : Analysis or MelAnalysis
-    """
-    rows = _standardised(analysis.mfcc[:13])
-    look = DEVIATIONS | {"y_coords": np.arange(1, len(rows) + 1)}
-    _image(ax, rows, analysis, "MFCC", bar="standard deviations\nfrom its mean", **look)
-    ax.set(yticks=range(1, len(rows) + 1, 2))
-
-
 def _standardised(rows: np.ndarray) -> np.ndarray:
     spread = np.maximum(rows.std(axis=1, keepdims=True), 1e-9)
     return (rows - rows.mean(axis=1, keepdims=True)) / spread
-
-
-@style.picture()
-def chroma(ax: Axes, analysis: Analysis, *, kind: str = "chroma_stft") -> None:
-    """Energy of the twelve pitch classes over time.
-
-    Parameters
-    ----------
-    analysis : Analysis
-    kind : {"chroma_stft", "chroma_cqt", "chroma_cens"}
-    """
-    look = {"bar": "relative energy", "cmap": "viridis"}
-    _image(ax, getattr(analysis, kind), analysis, "pitch class", y_axis="chroma", **look)
 
 
 @style.picture()
@@ -153,46 +99,6 @@ def tempogram(ax: Axes, analysis: Analysis) -> None:
     ax.text(0.99, tempo * 1.1, f"{tempo:.0f} bpm", color="white", backgroundcolor="black",
             ha="right", transform=ax.get_yaxis_transform())  # fmt: skip
     ax.set(ylim=(30, 320))
-
-
-@style.picture()
-def over_waveform(ax: Axes, values: np.ndarray, analysis: Analysis, label: str, top: float) -> None:
-    """A feature over time, drawn over the waveform that it was computed from.
-
-    Parameters
-    ----------
-    values : ndarray, shape (n_frames,)
-    analysis : Analysis
-    label : str
-        Name of the feature, with its unit.
-    top : float
-        Upper end of its axis, so that several pictures can be compared.
-    """
-    waveform(analysis.y, analysis.sr, ax=ax)
-    for drawn in (*ax.lines, *ax.collections):
-        drawn.set(alpha=0.3)
-    right = ax.twinx()
-    right.plot(np.arange(values.size) / analysis.frame_rate, values, color=style.VERMILLION)
-    right.grid(False)
-    right.set(ylim=(0, 1.05 * top))
-    right.set_ylabel(label, color=style.VERMILLION)
-
-
-@style.picture("no audio")
-def zero_crossings(ax: Axes, y: np.ndarray, sr: int) -> None:
-    """A short piece of audio with every change of sign marked, and counted in the title.
-
-    Parameters
-    ----------
-    y : ndarray, shape (n_samples,)
-    sr : int
-        Sampling rate in Hz.
-    """
-    times = 1000 * np.arange(y.size) / sr
-    changes = np.flatnonzero(np.signbit(y[1:]) != np.signbit(y[:-1])) + 1
-    ax.plot(times, y, color=style.BLUE)
-    ax.plot(times[changes], np.zeros(changes.size), "o", color=style.VERMILLION, markersize=5)
-    ax.set(xlabel="time (ms)", ylabel="amplitude", title=f"{changes.size} zero crossings")
 
 
 @style.picture("no fingerprint", height=1.8)

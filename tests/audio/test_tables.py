@@ -97,11 +97,3 @@ def test_chosen_columns_leave_the_others_uncomputed(noise):
     fresh = Analysis(noise, sr=SR)
     tables.row(fresh, "kaggle", ("rms_mean", "rms_var"))
     assert "stft" not in vars(fresh) and "rms" in vars(fresh)
-
-
-def test_the_data_dictionary_counts_every_column_of_every_table():
-    dictionary = tables.data_dictionary()
-    assert list(dictionary)[:4] == ["feature", "meaning", "rows", "summaries"]
-    assert dictionary[["kaggle", "capstone", "logmel"]].sum().to_dict() == {
-        name: SIZES[name] for name in ("kaggle", "capstone", "logmel")
-    }

@@ -286,3 +286,10 @@ def test_a_table_cannot_be_checked(tmp_path):
 def test_a_missing_folder_is_refused(tmp_path):
     with pytest.raises(SourceError, match="no such folder"):
         audit.check(tmp_path / "nowhere")
+
+
+def test_similar_tracks_are_the_duplicates_that_the_embedded_dataset_knows():
+    source = open_source("synthetic", profile="smoke")
+    table, known = audit.similar(source), source.tracks.duplicate_of.notna().sum()
+    assert len(table) == known == table.known.sum() and table.bits.is_monotonic_decreasing
+    assert table.bits.max() <= audit.DUPLICATE_ERROR_RATE

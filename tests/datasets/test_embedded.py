@@ -26,7 +26,7 @@ from gtzan_helpers.datasets.embedded.plan import (
     make_plan,
     planned_facts,
 )
-from gtzan_helpers.datasets.embedded.playing import SR, play
+from gtzan_helpers.datasets.embedded.playing import SR, chords, play
 from gtzan_helpers.datasets.embedded.recipes import NEIGHBOURS, RECIPES, SCALES
 from gtzan_helpers.datasets.sources import open_source
 
@@ -118,6 +118,18 @@ def test_facts_are_known_only_of_tracks_with_exactly_the_planned_ids_and_labels(
     assert planned_facts(plan[1:]) is None
     assert planned_facts(plan.assign(genre=plan.true_genre)) is None
     assert planned_facts(make_plan(50, seed=SEED)) is None
+
+
+def test_the_chords_of_a_song_are_those_that_sound():
+    song = draw_song("country", 3, 3, seed=0)
+    y, written = play(song, 8), chords(song, 8)
+    bar_s = song.recipe.beats * 60 / song.tempo
+    assert np.allclose(written.start_s, bar_s * np.arange(len(written)))
+    assert written.chord.str.endswith((" maj", " min")).all()
+    chroma = librosa.feature.chroma_cqt(y=y, sr=22_050)
+    frames = librosa.time_to_frames([0.1, bar_s - 0.1], sr=22_050)
+    strongest = np.argsort(-chroma[:, slice(*frames)].mean(axis=1))[:3]
+    assert {note % 12 for note in written.notes[0]} == set(strongest)
 
 
 # On disk

@@ -35,6 +35,15 @@ def gtzan():
     return gtzan_facts()
 
 
+def test_what_each_protocol_shares_with_its_test_set_is_counted():
+    tracks = dataset(120)
+    table = splits.shared(segments_of(tracks), tracks, seed=0)
+    assert table.index.tolist() == ["segment_random", "track_random", "artist_grouped"]
+    assert table.track["segment_random"] > 0 == table.track["track_random"]
+    assert table.artist["track_random"] == table["test tracks"]["track_random"] == 48  # a fifth
+    assert table.loc["artist_grouped", ["track", "artist", "duplicate"]].tolist() == [0, 0, 0]
+
+
 def sizes(split):
     return [len(rows) for rows in (split.train, split.valid, split.test)]
 

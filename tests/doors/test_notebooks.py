@@ -16,7 +16,6 @@ from gtzan_helpers import config, experiments, reproduce
 from gtzan_helpers.experiments import results
 
 PATHS = sorted((config.checkout() / "notebooks").glob("*.ipynb"))
-FOLDED = {"source_hidden": True, "outputs_hidden": True}
 KNOWN = {"source", "profile", "protocols", "seed", "run_dir", "kaggle_csv"}
 
 
@@ -33,6 +32,9 @@ def is_solution(cell):
 
 
 notebook = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+# These teach as the design asks; the later ones still end with a cell of checks.
+taught = pytest.mark.parametrize("path", PATHS[:5], ids=lambda path: path.stem)
+untaught = pytest.mark.parametrize("path", PATHS[5:], ids=lambda path: path.stem)
 
 
 def test_the_series_is_numbered_without_a_gap():
@@ -47,12 +49,43 @@ def test_a_notebook_is_stripped(path):
         assert not cell.outputs and cell.execution_count is None
 
 
-@notebook
+@taught
+def test_a_lesson_has_its_parts(path):
+    first, *_, summary, _, _, outlook = [cell.source for cell in cells(path)]
+    for words in (f"# {path.stem[:2]} · ", "?**", "You will learn", "*Needs*", "\n\n![", "\n\n*"):
+        assert words in first, words
+    if path != PATHS[0]:
+        assert "Before you start, two questions about notebook" in first
+    text = "\n".join(cell.source for cell in cells(path, "markdown"))
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert headings[-5:] == ["Summary", "Check yourself", "Exercises", "Next", "References"]
+    assert "Find the mistake" in headings and "**Limits.**" in summary
+    assert outlook.startswith("## Next")
+    _, questions, exercises = re.split("## Check yourself|## Exercises", summary)
+    assert 3 <= questions.count("<details><summary>") <= 5
+    tasks = re.findall(r"^\d\. (.+?)(?=^\d\. |\Z)", exercises, re.MULTILINE | re.DOTALL)
+    assert len(tasks) == 3 and all("`" in task for task in tasks)  # a line to start from
+
+
+@taught
+def test_after_its_opening_a_lesson_names_no_file_folder_profile_or_source(path):
+    hidden = {"profile", "run_dir", "source", "kind", "folder"}
+    for cell in cells(path, "code")[2:]:
+        for node in ast.walk(ast.parse(cell.source)):
+            # run.source.name in a title says whose songs are shown.
+            loose = isinstance(node, ast.Name | ast.keyword)
+            name = getattr(node, "id", "") or getattr(node, "attr", "") or getattr(node, "arg", "")
+            assert name not in (hidden if loose else hidden - {"source"}), cell.source
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert not re.search(r"\w/\w|\.(csv|npz|png|wav|ipynb)\b", node.value), node.value
+
+
+@untaught
 def test_a_notebook_begins_with_its_question_and_ends_with_a_check_and_exercises(path):
     first = cells(path)[0].source
     assert first.startswith(f"# {path.stem[:2]} · ")
     assert "?**" in first and "You will learn" in first and "*Needs*" in first
-    *_, check, summary, _, outlook = cells(path)
+    *_, check, summary, _, _, outlook = cells(path)
     assert check.cell_type == "code" and "assert " in check.source
     for word in ("Summary", "Limits", "Exercises"):
         assert word in summary.source, word
@@ -63,11 +96,12 @@ def test_a_notebook_begins_with_its_question_and_ends_with_a_check_and_exercises
 
 @notebook
 def test_one_exercise_has_a_folded_solution_right_below(path):
-    *_, exercises, solution, _ = cells(path)
+    *_, exercises, heading, solution, outlook = cells(path)
     assert [cell.id for cell in cells(path) if is_solution(cell)] == [solution.id]
     assert solution.cell_type == "code" and len(lines(solution)) <= 15
-    assert solution.metadata.jupyter == FOLDED
-    (number,) = re.findall(r"The cell below solves exercise (\d)\.", exercises.source)
+    # What stands under a collapsed heading stays hidden when it is run; what follows ends it.
+    assert heading.metadata["jp-MarkdownHeadingCollapsed"] and outlook.source.startswith("## ")
+    (number,) = re.findall(r"^### Solution of exercise (\d)$", heading.source)
     assert f"\n{number}. " in exercises.source
 
 
@@ -126,7 +160,9 @@ def test_cells_are_short_and_code_lives_in_the_package(path):
     sizes = [len(lines(cell)) for cell in cells(path, "code")]
     assert max(sizes) <= 20
     assert statistics.median(sizes) <= 6
-    assert sum(cell.source.count("def ") for cell in cells(path, "code")) <= 2
+    # Lessons write down what they teach: a loss, a gradient, a layer.
+    most = 8 if path in PATHS[:5] else 2
+    assert sum(cell.source.count("def ") for cell in cells(path, "code")) <= most
 
 
 # Executed. The main job runs all of them, and `scripts/check_run.py` checks them.
@@ -179,7 +215,7 @@ def test_a_notebook_runs_by_plain_papermill_from_any_folder(tmp_path):
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "figures" / "02_pca.png").stat().st_size > 0
     outputs = [output for cell in cells(tmp_path / "out.ipynb", "code") for output in cell.outputs]
-    assert any("All numbers are finite" in output.get("text", "") for output in outputs)
+    assert any("by hand" in output.get("text", "") for output in outputs)
 
 
 @pytest.mark.slow

@@ -79,6 +79,27 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says(rng):
     assert 0.90 <= hits / 200 <= 0.99
 
 
+def test_an_interval_over_artists_is_wider_where_their_songs_are_alike(rng):
+    labels = np.repeat(["a", "b"], 60)
+    artists = np.repeat(np.arange(20), 6)
+    alike = np.repeat(rng.random(20) < 0.5, 6)  # an artist's songs are all right or all wrong
+    low, high = scores.artist_interval(alike, labels, artists)
+    songs_low, songs_high = scores.accuracy_interval(alike)
+    assert low <= alike.mean() <= high
+    assert high - low > 1.8 * (songs_high - songs_low)
+    apart = rng.permutation(alike)
+    low, high = scores.artist_interval(apart, labels, artists)
+    assert high - low == pytest.approx(songs_high - songs_low, rel=0.35)
+
+
+def test_an_interval_over_artists_keeps_each_labels_share_of_songs():
+    labels = np.repeat(["many", "few"], [90, 10])
+    right = labels == "many"
+    assert scores.artist_interval(right, labels, np.arange(100)) == pytest.approx((0.9, 0.9))
+    alone = scores.artist_interval(np.arange(100) % 2 == 0, labels, labels)
+    assert alone == pytest.approx((0.5, 0.5))  # one artist a label cannot vary
+
+
 def test_the_interval_of_a_mean_is_that_of_an_accuracy_where_values_are_hits():
     correct = np.arange(290) < 0.55 * 290
     np.testing.assert_allclose(

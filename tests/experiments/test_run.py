@@ -224,3 +224,43 @@ def test_pictures_are_saved_beside_the_results(tmp_path):
     assert path == Path(tmp_path) / "figures" / "99_test.png"
     assert path.read_bytes().startswith(b"\x89PNG") and path.with_suffix(".svg").exists()
     plt.close("all")
+
+
+def test_tables_are_saved_beside_the_results_and_demonstrations_apart(tmp_path, labelled_folder):
+    run, table = (
+        a_run(tmp_path / "run", labelled_folder()),
+        pd.DataFrame({"a": [1, 22222], "b": 1 / 3}),
+    )
+    path = run.save(table, "99_table", of=run.source)
+    assert path == tmp_path / "run" / "figures" / "99_table.csv"
+    assert path.read_text() == "a,b\n1,0.3333\n22222,0.3333\n"
+    other = run.save(table, "99_table", of=run.having("duplicates"))
+    assert other == path.parent / "demonstrations" / path.name
+
+
+def test_what_a_source_lacks_the_embedded_dataset_has(tmp_path, labelled_folder):
+    run = a_run(tmp_path / "run", labelled_folder())
+    assert run.having("audio") is run.having("lengths") is run.source
+    for what in ("duplicates", "ten genres"):
+        assert run.having(what).synthetic
+    embedded = a_run(tmp_path / "embedded")
+    for what in ("audio", "lengths", "duplicates", "ten genres"):
+        assert embedded.having(what) is embedded.source
+
+
+def test_figures_of_real_songs_are_read_and_named_where_they_are_missing():
+    table = experiments.real("00_leaks")
+    assert table.price.between(0, 1).all() and len(table) == 3
+    picture = experiments.real("00_leak")
+    assert picture.format == "png" and picture.width > 100
+    from IPython.utils.capture import capture_output
+
+    with capture_output() as shown:
+        assert experiments.real("99_nothing").empty
+    assert "gtzan_log_mel/99_nothing" in shown.outputs[0].data["text/html"]
+
+
+def test_real_rows_are_those_of_the_systems_and_the_source():
+    rows = experiments.real_rows("capstone_svm", "capstone_knn", source="mini")
+    assert set(rows.system_id) == {"capstone_svm", "capstone_knn"} and set(rows.source) == {"mini"}
+    assert len(experiments.real_rows()) > len(experiments.real_rows("capstone_svm")) > 0

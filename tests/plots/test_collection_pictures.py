@@ -23,35 +23,24 @@ def test_artists_are_blocks_of_their_tracks(ax):
     assert [text.get_text() for text in ax.texts] == ["2", "1"]
 
 
-def test_unknown_artists_and_lengths_are_a_notice():
-    tracks = pd.DataFrame({"genre": ["blues"], "artist_group": pd.NA, "seconds": np.nan})
-    for picture in (plots.artist_shares, plots.lengths):
-        (text,) = picture(tracks).texts
-        assert text.get_text().endswith("not known")
+def test_unknown_artists_are_a_notice():
+    tracks = pd.DataFrame({"genre": ["blues"], "artist_group": pd.NA})
+    (text,) = plots.artist_shares(tracks).texts
+    assert text.get_text().endswith("not known")
 
 
-def test_every_clip_is_a_dot(ax, table):
-    plots.lengths(table.assign(seconds=30 + 0.01 * table.a), ax=ax)
-    assert sum(len(dots.get_offsets()) for dots in ax.collections) == 60
-    assert ax.get_xlabel() == "length of the clip (s)"
+def test_a_region_has_the_colour_of_the_genre_that_is_predicted_there(ax, table):
+    points, genres = table[["a", "b"]].to_numpy(), table.genre.to_numpy(str)
 
+    def predict(places):
+        return np.where(places[:, 0] > 2.5, "jazz", "blues")
 
-def test_a_claim_orders_genres_by_their_medians(ax, table):
-    plots.claim(table, "a", ["jazz"], ax=ax)
-    shown = [text.get_text() for text in ax.get_yticklabels()]
-    assert shown == ["blues", r"\$metal\$", "jazz"]
-    assert len({patch.get_facecolor() for patch in ax.patches}) == 2
-
-
-def test_grids_have_a_picture_per_feature(table):
-    assert len(plots.by_genre(table, ["a", "b"]).axes) == 2
-    (legend,) = plots.pairs(table, ["a", "$c$"], ["blues", "$metal$"]).legends
-    assert [text.get_text() for text in legend.get_texts()] == ["blues", r"\$metal\$"]
-
-
-def test_constant_columns_have_no_correlation(ax, table):
-    plots.correlations(table.drop(columns="genre").assign(constant=1.0), ax=ax)
-    assert [text.get_text() for text in ax.get_yticklabels()] == ["a", "b", r"\$c\$"]
+    plots.regions(points, genres, predict, labels=("a", "b"), ax=ax)
+    plane = ax.collections[0].get_array().reshape(150, 150)
+    names = sorted(GENRES)
+    assert set(plane[:, 0]) == {names.index("blues")}
+    assert set(plane[:, -1]) == {names.index("jazz")}
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == [r"\$metal\$", "blues", "jazz"]
 
 
 def test_points_have_a_colour_and_a_shape_per_genre(ax, table):

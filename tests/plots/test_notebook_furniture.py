@@ -4,6 +4,7 @@ import base64
 import io
 import re
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -50,16 +51,28 @@ def test_a_playlist_has_a_player_in_each_line_where_there_is_audio(tracks):
     assert "<audio" not in silent and paths.index[0] in silent
 
 
-def test_the_browser_unfolds_tracks_of_each_label_in_turn(tracks):
-    page = plots.browse(tracks, n=2).data
-    names = re.findall("<details><summary>(.*?)</summary><img alt='(.*?)' src='data:image/", page)
-    assert [name for name, _ in names] == list(tracks.groupby("genre").track_id.first()[:2])
-    assert all(f"{name}: " in alt and "amplitude" in alt for name, alt in names)
-    assert page.count("<audio") == 2
+def test_a_player_says_what_plays():
+    assert plots.player(np.ones(SR), SR, title="a <b>").data.startswith("a &lt;b&gt;<br><audio")
+    assert plots.player(np.ones(SR), SR).data.startswith("<audio")
 
 
-def test_without_audio_there_is_nothing_to_browse(tracks):
-    assert "holds no audio" in plots.browse(tracks.assign(path=pd.NA)).data
+def test_of_pictures_to_unfold_one_is_open_and_each_says_what_it_shows():
+    pictures = {}
+    for name in ("one <x>", "two"):
+        figure, ax = plt.subplots()
+        ax.set(xlabel=f"of {name}", title="drawn")
+        pictures[name] = figure
+    page = plots.unfold(pictures, "two").data
+    parts = re.findall(
+        r"<details name='([\w-]+)'( open)?><summary>(.*?)</summary><img alt='(.*?)' width='\d+'",
+        page,
+    )
+    assert [(opened, title) for _, opened, title, _ in parts] == [
+        ("", "one &lt;x&gt;"), (" open", "two")
+    ]  # fmt: skip
+    assert len({group for group, *_ in parts}) == 1 and "of two" in parts[1][3]
+    assert not plt.get_fignums()  # the page does not show them twice
+    assert plots.unfold({}).data == ""
 
 
 def test_shares_are_shown_with_their_bounds_and_a_dash_without():

@@ -23,21 +23,18 @@ PICTURES = [
 TABLE = pd.DataFrame(columns=["system_id", "genre", "artist_group", "seconds", "x"])
 ARRAY = np.zeros((0, 3))
 EMPTY = {
-    plots.waveform: (np.zeros(0), 22_050),
-    plots.zero_crossings: (np.zeros(0), 22_050),
     plots.fingerprint: (ARRAY,),
     plots.stacked: (ARRAY,),
     plots.artist_shares: (TABLE,),
-    plots.lengths: (TABLE,),
-    plots.claim: (TABLE, "x", []),
-    plots.correlations: (TABLE[[]],),
     plots.scatter: (ARRAY, []),
+    plots.regions: (ARRAY, [], len),
     plots.accuracies: (TABLE,),
     plots.train_and_test: (TABLE,),
     plots.by_seconds: (TABLE,),
     plots.confusion: (pd.DataFrame(0.0, ["a", "b"], ["a", "b"]),),
     plots.by_label: ({},),
-    plots.importances: (pd.Series(dtype=float),),
+    plots.mistakes: (TABLE,),
+    plots.coverage: (TABLE,),
     plots.reliability: (TABLE,),
     plots.timeline: (ARRAY, np.zeros(0), list("abc")),
     plots.robustness: (TABLE,),
@@ -64,8 +61,9 @@ def test_every_picture_takes_axes_and_returns_them_or_is_a_grid(picture):
 
 @pytest.mark.parametrize("picture", EMPTY, ids=lambda picture: picture.__name__)
 def test_a_picture_of_nothing_says_so(picture):
-    drawn = picture(*EMPTY[picture], **({"labels": ("x", "y")} if picture is plots.scatter else {}),
-                    **({"names": "genre"} if picture is plots.precisions else {}))  # fmt: skip
+    axes = {"labels": ("x", "y")}
+    more = {plots.scatter: axes, plots.regions: axes, plots.precisions: {"names": "genre"}}
+    drawn = picture(*EMPTY[picture], **more.get(picture, {}))
     figure = drawn if isinstance(drawn, Figure) else drawn.figure
     (words,) = [text.get_text() for text in figure.axes[0].texts]
     assert words.startswith("nothing to show: ")
@@ -109,6 +107,6 @@ def test_a_picture_is_saved_as_png_and_svg(tmp_path):
 def test_the_same_picture_is_the_same_file(tmp_path):
     plots.use_style()
     for name in ("one", "two"):
-        plots.save(plots.importances(pd.Series([2.0, 1.0], ["a", "b"])), tmp_path, name)
+        plots.save(plots.hubs(np.array([0, 1, 1, 2])), tmp_path, name)
     one, two = ((tmp_path / f"{name}.svg").read_bytes() for name in ("one", "two"))
     assert one == two

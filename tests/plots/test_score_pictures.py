@@ -47,6 +47,28 @@ def test_variants_show_the_validation_accuracy_of_the_epoch_that_was_kept(ax):
     assert ax.get_xlabel().startswith("validation accuracy")
 
 
+def test_the_ledger_shows_what_is_reported_what_it_is_worth_and_the_price(ax):
+    ledger = pd.DataFrame(
+        {"mistake": ["a $leak$"], "fair": 0.5, "reported": 0.8, "price": 0.3, "price_low": 0.2,
+         "price_high": 0.41, "songs": 100}
+    )  # fmt: skip
+    plots.mistakes(ledger, ax=ax)
+    assert words(ax.texts) == ["+30 (+20 to +41)"]
+    shown = {points.get_label(): points.get_offsets()[0][0] for points in ax.collections[1:3]}
+    assert shown == {"without the mistake": 0.5, "with it": 0.8}
+    assert words(ax.get_yticklabels()) == [r"a \$leak\$"]
+
+
+def test_intervals_that_miss_the_truth_are_counted(ax):
+    table = pd.DataFrame({"accuracy": [0.5, 0.7], "truth": 0.5})
+    for name, low in (("song", 0.6), ("artist", 0.4)):
+        table[f"{name}_low"], table[f"{name}_high"] = [0.4, low], 0.8
+        table[f"{name}_holds"] = table[f"{name}_low"] <= 0.5
+    plots.coverage(table, ax=ax)
+    legend = words(ax.get_legend().get_texts())
+    assert legend == ["over songs: 1 of 2", "over artists: 2 of 2", "truth"]
+
+
 def test_training_and_test_accuracy_stand_side_by_side(ax):
     table = rows(system_id=["capstone_svm", "ours_texture"], train_accuracy=[1.0, 0.9])
     plots.train_and_test(table, ax=ax)
@@ -110,11 +132,6 @@ def test_accuracy_by_seconds_has_a_line_per_system(ax):
     plots.by_seconds(rows(system_id=["x", "x"], seconds=[3, 30]), ax=ax)
     assert ax.lines[0].get_xydata().tolist() == [[3, 0.5], [30, 0.6]]
     assert words(ax.get_legend().get_texts()) == ["x", "chance level"]
-
-
-def test_importances_come_with_the_longest_bar_first(ax):
-    plots.importances(pd.Series({"a": 0.1, "b": 0.3}), ax=ax)
-    assert words(ax.get_yticklabels()) == ["a", "b"]  # from below
 
 
 # Networks

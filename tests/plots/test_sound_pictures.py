@@ -17,26 +17,23 @@ def analysis():
     return Analysis(np.sin(2 * np.pi * 440 * t) * (t % 0.5 < 0.1), sr=SR)
 
 
-@pytest.mark.parametrize(
-    "draw", [plots.spectrogram, plots.mel_spectrogram, plots.mfcc, plots.chroma, plots.tempogram]
-)
+@pytest.mark.parametrize("draw", [plots.mel_spectrogram, plots.tempogram])
 def test_a_picture_of_sound_goes_onto_the_given_axes_with_its_units(draw, analysis, ax):
     assert draw(analysis, ax=ax) is ax
     assert ax.get_xlabel() == "time (s)" and ax.get_ylabel()
+
+
+def test_half_seconds_are_not_rounded(analysis):
+    ax = plots.mel_spectrogram(analysis)
+    ax.figure.canvas.draw()
+    shown = {text.get_text() for text in ax.get_xticklabels()}
+    assert {"0.50", "1.00", "1.50"} <= shown
 
 
 def test_a_log_mel_without_audio_is_drawn_at_its_own_frame_rate(rng):
     log_mel = MelAnalysis(rng.normal(-40, 5, (128, 100)), frame_rate=12.5)
     (image,) = plots.mel_spectrogram(log_mel).collections
     assert image.get_coordinates()[..., 0].max() == pytest.approx(8, abs=0.1)
-
-
-def test_a_waveform_spans_its_seconds_and_half_seconds_are_not_rounded(analysis):
-    ax = plots.waveform(analysis.y, SR)
-    assert ax.get_xlim() == (0, 2)
-    ax.figure.canvas.draw()
-    shown = {float(text.get_text()) for text in ax.get_xticklabels()}
-    assert {0.5, 1, 1.5} <= shown
 
 
 def test_the_tempo_lies_on_its_row_of_the_tempogram():
@@ -73,17 +70,6 @@ def test_the_parts_of_the_stacked_array_are_named(rng):
     for of_log_mel, n_parts in ((True, 3), (False, 6)):
         ax = plots.stacked(rng.normal(size=(87, 380)), of_log_mel=of_log_mel)
         assert len(ax.get_yticks()) == n_parts
-
-
-def test_zero_crossings_are_counted_in_the_title():
-    y = np.sin(2 * np.pi * 100 * (np.arange(441) + 0.5) / SR)  # two periods in 20 ms
-    assert plots.zero_crossings(y, SR).get_title() == "3 zero crossings"
-
-
-def test_a_curve_over_a_waveform_has_an_axis_of_its_own(analysis, ax):
-    plots.over_waveform(analysis.centroid, analysis, label="centroid (Hz)", top=1000, ax=ax)
-    (right,) = [other for other in ax.figure.axes if other is not ax]
-    assert right.get_ylabel() == "centroid (Hz)" and right.get_ylim() == (0, 1050)
 
 
 def test_a_waterfall_is_a_landscape(analysis):
