@@ -52,20 +52,20 @@ def merge(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def real_rows(*system_ids: str, source: str = "") -> pd.DataFrame:
+def real_rows(*system_ids: str, of: str = "") -> pd.DataFrame:
     """Rows measured on real GTZAN that come with the project; none without a checkout.
 
     Parameters
     ----------
     *system_ids : str
         The systems; none for all.
-    source : str
+    of : str
         Name of the source; empty for all.
     """
     path = (config.checkout() or Path()) / "figures" / "scoreboard.csv"
     rows = read_run(path) if path.exists() else table([])
     wanted = rows.system_id.isin(system_ids) | (not system_ids)
-    return rows[wanted & (rows.source.eq(source) | (not source))]
+    return rows[wanted & (rows.source.eq(of) | (not of))]
 
 
 def real(name: str, source: str = "gtzan_log_mel") -> Any:

@@ -147,8 +147,9 @@ def mistakes(ax: Axes, ledger: pd.DataFrame, *, chance: float = 0.1) -> None:
         )
         ax.text(max(line.fair, line.reported) + 0.03, place, words, va="center")
     ax.axvline(chance, **style.CHANCE)
-    ax.set_yticks(places, [style.plain(fill(name, 36)) for name in ledger.mistake])
-    ax.set(xlim=(0, 1.3), xticks=np.linspace(0, 1, 6), ylim=(len(ledger) - 0.5, -0.5))
+    names = ledger.mistake + " (" + ledger.songs.astype(str) + " songs)"
+    ax.set_yticks(places, [style.plain(fill(name, 36)) for name in names])
+    ax.set(xlim=(0, 1.5), xticks=np.linspace(0, 1, 6), ylim=(len(ledger) - 0.5, -0.5))
     style.per_cent(ax.xaxis, "accuracy (%), and its price in points with 95 % interval")
     style.legend_beside(ax)
 

@@ -261,6 +261,6 @@ def test_figures_of_real_songs_are_read_and_named_where_they_are_missing():
 
 
 def test_real_rows_are_those_of_the_systems_and_the_source():
-    rows = experiments.real_rows("capstone_svm", "capstone_knn", source="mini")
+    rows = experiments.real_rows("capstone_svm", "capstone_knn", of="mini")
     assert set(rows.system_id) == {"capstone_svm", "capstone_knn"} and set(rows.source) == {"mini"}
     assert len(experiments.real_rows()) > len(experiments.real_rows("capstone_svm")) > 0
