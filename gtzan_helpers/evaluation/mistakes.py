@@ -125,6 +125,8 @@ def _leaking_folds(
         chosen = names[outside][every_second[outside]]
         beside = names[outside][~every_second[outside]]
         test = np.flatnonzero(np.isin(ids, chosen) & first)
+        if not len(test):  # nobody of these artists plays twice
+            continue
         doubles = copies[copies.duplicate_of.isin(chosen)]
         everyone = np.ones(len(test), bool)
         yield np.flatnonzero(np.isin(ids, names[inside])), test, {
