@@ -253,11 +253,7 @@ def test_figures_of_real_songs_are_read_and_named_where_they_are_missing():
     assert table.price.between(0, 1).all() and len(table) == 3
     picture = experiments.real("00_leak")
     assert picture.format == "png" and picture.width > 100
-    from IPython.utils.capture import capture_output
-
-    with capture_output() as shown:
-        assert experiments.real("99_nothing").empty
-    assert "gtzan_log_mel/99_nothing" in shown.outputs[0].data["text/html"]
+    assert experiments.real("99_nothing").empty
 
 
 def test_real_rows_are_those_of_the_systems_and_the_source():
