@@ -125,7 +125,7 @@ def train_and_test(ax: Axes, rows: pd.DataFrame, *, chance: float = 0.1) -> None
     _bars(ax, rows.system_id, parts, (style.SKY, style.BLUE), title)
 
 
-@style.picture("no mistake was measured", height=lambda ledger: 0.5 * len(ledger) + 1.3)
+@style.picture("no mistake was measured", height=lambda ledger: 0.65 * len(ledger) + 1.3)
 def mistakes(ax: Axes, ledger: pd.DataFrame, *, chance: float = 0.1) -> None:
     """What each mistake reports, what it is worth on new songs, and the price between them.
 
@@ -147,8 +147,8 @@ def mistakes(ax: Axes, ledger: pd.DataFrame, *, chance: float = 0.1) -> None:
         )
         ax.text(max(line.fair, line.reported) + 0.03, place, words, va="center")
     ax.axvline(chance, **style.CHANCE)
-    names = ledger.mistake + " (" + ledger.songs.astype(str) + " songs)"
-    ax.set_yticks(places, [style.plain(fill(name, 36)) for name in names])
+    names = [f"{fill(each.mistake, 36)}\n({each.songs} songs)" for each in ledger.itertuples()]
+    ax.set_yticks(places, map(style.plain, names))
     ax.set(xlim=(0, 1.5), xticks=np.linspace(0, 1, 6), ylim=(len(ledger) - 0.5, -0.5))
     style.per_cent(ax.xaxis, "accuracy (%), and its price in points with 95 % interval")
     style.legend_beside(ax)

@@ -98,7 +98,7 @@ def test_the_values_are_librosas(measured):
     others = np.array(tables.columns("kaggle")) != "tempo"
     difference = np.abs(values["ours"] - values["librosa"])[:, others]
     apart = difference > 1e-4 * values["librosa"][:, others].std(axis=0)
-    # By rounding, a frame's rolloff may lie in the next bin; then its variance differs a little more.
+    # By rounding, a rolloff may lie in the next bin; then its variance differs a little more.
     names = np.array(tables.columns("kaggle"))[others]
     assert set(names[apart.any(axis=0)]) <= {"rolloff_var"} and apart.sum() <= 1
 

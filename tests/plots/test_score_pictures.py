@@ -56,7 +56,7 @@ def test_the_ledger_shows_what_is_reported_what_it_is_worth_and_the_price(ax):
     assert words(ax.texts) == ["+30 (+20 to +41)"]
     shown = {points.get_label(): points.get_offsets()[0][0] for points in ax.collections[1:3]}
     assert shown == {"without the mistake": 0.5, "with it": 0.8}
-    assert words(ax.get_yticklabels()) == [r"a \$leak\$ (100 songs)"]
+    assert words(ax.get_yticklabels()) == ["a \\$leak\\$\n(100 songs)"]
 
 
 def test_intervals_that_miss_the_truth_are_counted(ax):
