@@ -333,13 +333,3 @@ def of_notebook(number: str) -> list[System]:
     number : str
     """
     return [system for system in SYSTEMS.values() if system.notebook == number]
-
-
-def yardstick(source: "datasets.Source") -> System:
-    """The system that shows what a split is worth: one of segments, where there are some.
-
-    Parameters
-    ----------
-    source : Source
-    """
-    return get("capstone_svm" if source.default_segment_seconds == 0 else YARDSTICK)

@@ -18,16 +18,6 @@ from gtzan_helpers.audio.analysis import Analysis, MelAnalysis
 from gtzan_helpers.datasets.fingerprints import PERIOD
 from gtzan_helpers.plots import style
 
-# Look of rows that are standardised.
-DEVIATIONS: dict[str, Any] = {"cmap": "coolwarm", "vmin": -3, "vmax": 3}
-
-
-def _in_seconds(ax: Axes, label: str) -> None:
-    # librosa's own formatter rounds 10.5 s to 10.
-    ax.xaxis.set_major_locator(AutoLocator())
-    ax.xaxis.set_major_formatter(ScalarFormatter())
-    ax.set(xlabel="time (s)", ylabel=label)
-
 
 def _image(
     ax: Axes, values: np.ndarray, analysis: MelAnalysis, label: str, *, bar: str = "", **look: Any
@@ -37,7 +27,10 @@ def _image(
     look = {"cmap": "magma", "x_axis": "time", "hop_length": sr / analysis.frame_rate} | look
     look["x_coords"] = np.arange(values.shape[1]) / analysis.frame_rate
     image = librosa.display.specshow(values, sr=sr, ax=ax, **look)
-    _in_seconds(ax, label)
+    # librosa's own formatter rounds 10.5 s to 10.
+    ax.xaxis.set_major_locator(AutoLocator())
+    ax.xaxis.set_major_formatter(ScalarFormatter())
+    ax.set(xlabel="time (s)", ylabel=label)
     if bar:
         ax.figure.colorbar(image, ax=ax, label=bar)
 
@@ -75,11 +68,6 @@ def waterfall(analysis: MelAnalysis, *, ax: Axes3D | None = None) -> Axes3D:
     ax.tick_params(labelsize=8)
     ax.view_init(elev=45, azim=-60)
     return ax
-
-
-def _standardised(rows: np.ndarray) -> np.ndarray:
-    spread = np.maximum(rows.std(axis=1, keepdims=True), 1e-9)
-    return (rows - rows.mean(axis=1, keepdims=True)) / spread
 
 
 @style.picture()
@@ -136,7 +124,9 @@ def stacked(ax: Axes, rows: np.ndarray, *, of_log_mel: bool = False) -> None:
     of_log_mel : bool
         Whether a log-mel gave the rows, which are of three kinds then, and not of six.
     """
-    image = ax.imshow(_standardised(rows), origin="lower", aspect="auto", **DEVIATIONS)
+    mean, spread = rows.mean(axis=1, keepdims=True), rows.std(axis=1, keepdims=True)
+    scaled = (rows - mean) / np.maximum(spread, 1e-9)
+    image = ax.imshow(scaled, origin="lower", aspect="auto", cmap="coolwarm", vmin=-3, vmax=3)
     ax.grid(False)
     parts = {"MFCC": 20, "mel": 57, "tempogram": 10}
     if not of_log_mel:
