@@ -309,8 +309,7 @@ def growth(classifier: BaseEstimator, features: Features, *, seed: int) -> pd.Da
     X, labels = features.values, features.segments.genre.to_numpy(str)
     ids, number = features.segments.track_id.to_numpy(str), features.segments.segment.to_numpy()
     tracks, most = features.tracks, int(number.max()) + 1
-    groups = groups_of(tracks)
-    outer = list(folds(groups, seed).split(tracks, groups=groups))
+    outer = list(folds(groups_of(tracks), seed).split(tracks, groups=groups_of(tracks)))
     lines = []
     for share in SHARES:
         for limit in SEGMENTS[: min(most, 2)]:

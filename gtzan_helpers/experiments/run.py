@@ -269,11 +269,10 @@ class Run:
         what : {"audio", "lengths", "duplicates", "ten genres"}
             "duplicates" are audio as well; "ten genres" are GTZAN's, with a `kaggle` table.
         """
-        known = self.tracks.duplicate_of.notna().any()
         has = {
             "audio": self.source.has_audio,
             "lengths": self.source.lengths() is not None,
-            "duplicates": self.source.has_audio and known,
+            "duplicates": self.source.has_audio and self.tracks.duplicate_of.notna().any(),
             "ten genres": set(config.GENRES) <= set(self.labels)
             and not self.source.refusal("kaggle", 0),
         }
@@ -288,8 +287,7 @@ class Run:
     @property
     def yardstick(self) -> str:
         """The system that shows what a split is worth: one of segments, where there are some."""
-        whole = self.source.default_segment_seconds == 0
-        return "capstone_svm" if whole else systems.YARDSTICK
+        return systems.YARDSTICK if self.source.default_segment_seconds else "capstone_svm"
 
     @property
     def seeds(self) -> tuple[int, ...]:

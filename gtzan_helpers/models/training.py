@@ -38,8 +38,9 @@ _COMPUTED, _STEP = 1 << 30, 400
 class FittedNetwork(Fitted):
     """A trained network.
 
-    The history has the columns `epoch` (from 1), `loss`, `accuracy`, `val_loss`, `val_accuracy`,
-    `seconds`; `best` marks the epoch whose weights the model has.
+    The history has the columns `epoch` (from 1), `loss` (during the epoch), `accuracy` (on the
+    training set after it, as a model's accuracy is measured in the end), `val_loss`,
+    `val_accuracy`, `seconds`; `best` marks the epoch whose weights the model has.
     """
 
     ending = ".keras"
@@ -157,7 +158,7 @@ def fit(network: Network, task: Task, *, model: keras.Model | None = None) -> Fi
     model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
     # A step that makes variables of its own is traced twice, and tracing is most of a short run.
     model.optimizer.build(model.trainable_variables)
-    watch = _Watch(epochs, task.description, network.patience)
+    watch = _Watch(epochs, task, network.patience)
     model.fit(train, validation_data=valid, epochs=epochs, callbacks=[watch], verbose=0)
     return with_history(model, inputs, watch.history())
 
@@ -266,10 +267,10 @@ def _change(codes: np.ndarray, changes: Sequence[str], rng: np.random.Generator)
 class _Watch(keras.callbacks.Callback):
     """Records the history and the best epoch's weights, moves the bar, and stops early."""
 
-    def __init__(self, epochs: int, description: str, patience: int | None):
+    def __init__(self, epochs: int, task: Task, patience: int | None):
         super().__init__()
-        self.meter = progress_bar(total=epochs, description=description, unit="epoch")
-        self.patience = patience
+        self.meter = progress_bar(total=epochs, description=task.description, unit="epoch")
+        self.task, self.patience = task, patience
         self.lines: list[dict[str, float]] = []
         self.best, self.score = 0, (-1.0, -math.inf)
 
@@ -277,8 +278,11 @@ class _Watch(keras.callbacks.Callback):
         self.started = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        seconds = time.perf_counter() - self.started
-        self.lines.append({"epoch": epoch + 1, **logs, "seconds": seconds})
+        seconds, train = time.perf_counter() - self.started, self.task.split.train
+        # Without dropout and changes: Keras' own accuracy is of the network while it learns.
+        learnt = _predicted(self.model, self.task.values[train]).argmax(axis=1)
+        accuracy = float((learnt == self.task.labels[train]).mean())
+        self.lines.append({"epoch": epoch + 1, **logs, "accuracy": accuracy, "seconds": seconds})
         self.meter.update()
         # Of two epochs of equal accuracy, the one with the smaller loss is better.
         score = (logs["val_accuracy"], -logs["val_loss"])

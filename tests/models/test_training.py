@@ -136,6 +136,14 @@ def test_without_patience_the_last_epoch_stays():
     assert list(model.history.best) == [False] * 4 + [True]
 
 
+def test_training_accuracy_is_the_same_on_the_curve_and_of_the_model():
+    dropping = dataclasses.replace(SMALL, options={"units": (16,), "dropout": 0.5}, epochs=9)
+    x, labels, model = train(dropping, (12,))
+    best = model.history[model.history.best].iloc[0]
+    right = model.probabilities(x[:21]).argmax(axis=1) == labels[:21]
+    assert best.accuracy == pytest.approx(right.mean())
+
+
 def test_training_ends_with_the_epoch_in_which_the_steps_are_used_up():
     _, _, model = train(SMALL, (12,), steps_limit=4)  # an epoch has three
     assert len(model.history) == 2
