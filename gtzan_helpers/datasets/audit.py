@@ -103,13 +103,14 @@ def check(source: str | Path | Source, *, jobs: int | None = None) -> Audit:
     return Audit(len(tracks), table, skipped, left_out, bits)
 
 
-def similar(source: Source) -> pd.DataFrame:
+def similar(source: Source, prints: dict[str, np.ndarray]) -> pd.DataFrame:
     """Pairs of tracks whose fingerprints are of one recording.
 
     Parameters
     ----------
     source : Source
-        Of audio, or a pack.
+    prints : dict of {str: ndarray}
+        Fingerprints of its tracks; see `Audit`.
 
     Returns
     -------
@@ -118,7 +119,6 @@ def similar(source: Source) -> pd.DataFrame:
         differ), `known` (whether the source lists one as a duplicate of the other, or both of a
         third).
     """
-    prints = check(source).fingerprints
     matches = [m for m in fingerprints.search([*prints.values()])
                if m.error_rate <= DUPLICATE_ERROR_RATE]  # fmt: skip
     ids, tracks = np.array([*prints]), source.tracks.set_index("track_id")
