@@ -46,15 +46,16 @@ def shown(text: object) -> str:
 def safe(name: str) -> str:
     """A name as it may stand in a terminal, on a page and in a table; see `shown`.
 
-    ``<`` would begin an element of a page, so a mark stands for it that looks alike. A spreadsheet
-    takes a cell that begins with one of ``=+-@`` for a formula, if nothing stands before it.
+    ``<`` would begin an element of a page and ``$`` a formula in a picture, so marks stand for them
+    that look alike. A spreadsheet takes a cell that begins with one of ``=+-@`` for a formula, if
+    nothing stands before it.
 
     Parameters
     ----------
     name : str
         Of a label, a track or a source.
     """
-    text = shown(name).replace("<", "‹")
+    text = shown(name).replace("<", "‹").replace("$", "＄")
     return f"'{text}" if text[:1] in tuple("=+-@") else text
 
 

@@ -359,12 +359,13 @@ def accuracy(session_cache):
 
 
 @pytest.mark.slow
-def test_shuffled_segments_look_as_good_as_published_and_an_honest_split_is_far_harder(accuracy):
+def test_an_honest_split_is_far_harder_than_shuffled_segments(accuracy):
     flattered = np.mean([accuracy("segment_random", seed) for seed in range(5)])
     honest = accuracy("fault_filtered", 0)
-    assert 0.80 <= flattered <= 0.97
-    assert flattered - honest >= 0.10
-    assert honest > 0.25  # chance level is 0.1
+    # A segment has one sibling in a song of 6 s, and nine in one of GTZAN's.
+    assert 0.70 <= flattered <= 0.90
+    assert flattered - honest >= 0.15
+    assert honest > 0.4  # chance level is 0.1
 
 
 def test_files_that_are_gone_or_replaced_are_made_again(tmp_path):
