@@ -5,7 +5,7 @@ Taught in notebook 00.
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
 from gtzan_helpers import config
 from gtzan_helpers.audio import FEATURE_SETS
@@ -42,7 +42,7 @@ def coverage(classifier: BaseEstimator, *, n_sets: int, seed: int) -> pd.DataFra
         sets), `song_holds`, `artist_holds`.
     """
     X, labels, _ = _songs(TRAINING, 0, seed)
-    model = classifier.fit(X, labels)
+    model = clone(classifier).fit(X, labels)
     lines = []
     for number in progress_bar(range(n_sets), total=n_sets, description="test sets", unit="set"):
         first = TRAINING[0] + number * TEST[0]
