@@ -119,8 +119,7 @@ def similar(source: Source, prints: dict[str, np.ndarray]) -> pd.DataFrame:
         differ), `known` (whether the source lists one as a duplicate of the other, or both of a
         third).
     """
-    matches = [m for m in fingerprints.search([*prints.values()])
-               if m.error_rate <= DUPLICATE_ERROR_RATE]  # fmt: skip
+    matches = _alike(list(prints.values()))
     ids, tracks = np.array([*prints]), source.tracks.set_index("track_id")
     original = tracks.duplicate_of.fillna(tracks.index.to_series())
     table = pd.DataFrame({
@@ -130,7 +129,13 @@ def similar(source: Source, prints: dict[str, np.ndarray]) -> pd.DataFrame:
         "bits": [m.error_rate for m in matches],
     })  # fmt: skip
     table["known"] = table.one.map(original).eq(table.other.map(original))
-    return table.sort_values("bits", ascending=False, ignore_index=True)
+    return table
+
+
+def _alike(prints: list[np.ndarray]) -> list[fingerprints.Match]:
+    """Pairs of fingerprints that are of one recording, the least alike first."""
+    matches = [m for m in fingerprints.search(prints) if m.error_rate <= DUPLICATE_ERROR_RATE]
+    return sorted(matches, key=lambda match: match.error_rate, reverse=True)
 
 
 # One recording
@@ -179,9 +184,8 @@ def _duplicates(tracks: pd.DataFrame) -> list[Finding]:
 def _near_duplicates(tracks: pd.DataFrame, bits: dict[str, np.ndarray]) -> list[Finding]:
     """Tracks that sound like an earlier one, each with the most similar of these."""
     ids = tracks.track_id[_originals(tracks) == tracks.track_id].tolist()
-    matches = fingerprints.search([bits[track_id] for track_id in ids])
-    matches.sort(key=lambda match: match.error_rate, reverse=True)  # the last one counts
-    nearest = {match.other: match for match in matches if match.error_rate <= DUPLICATE_ERROR_RATE}
+    # Of several matches the last one counts, which is the closest.
+    nearest = {match.other: match for match in _alike([bits[track_id] for track_id in ids])}
     findings = []
     for place, match in sorted(nearest.items()):
         track, original = ids[place], ids[match.one]

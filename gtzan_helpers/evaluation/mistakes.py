@@ -1,8 +1,9 @@
 """Ways to fool oneself, each measured: what is reported, and what it is worth on new songs.
 
-Every function takes a scikit-learn classifier and returns lines of one ledger: `mistake`, `fair`
-and `reported` (accuracies of the same songs without and with the mistake), `price` (their
-difference) with its 95 % interval `price_low`, `price_high`, and `songs`, their number.
+Every function takes a scikit-learn classifier and returns a table. `leaks`, `fitted_on_everything`
+and `winners_curse` return lines of one ledger: `mistake`, `fair` and `reported` (accuracies of the
+same songs without and with the mistake), `price` (their difference) with its 95 % interval
+`price_low`, `price_high`, and `songs`, their number.
 
 Taught in notebooks 00 and 03.
 """
@@ -184,7 +185,7 @@ def fitted_on_everything(
     whole = clone(transform).fit_transform(X, labels)
     tried = ((make_pipeline(transform, classifier), X), (classifier, whole))
     right = [
-        cross_val_predict(clone(model), values, labels, groups=groups, cv=split) == labels
+        cross_val_predict(model, values, labels, groups=groups, cv=split) == labels
         for model, values in tried
     ]
     return pd.DataFrame([_line(mistake, *right)], columns=LEDGER)
@@ -309,7 +310,8 @@ def growth(classifier: BaseEstimator, features: Features, *, seed: int) -> pd.Da
     X, labels = features.values, features.segments.genre.to_numpy(str)
     ids, number = features.segments.track_id.to_numpy(str), features.segments.segment.to_numpy()
     tracks, most = features.tracks, int(number.max()) + 1
-    outer = list(folds(groups_of(tracks), seed).split(tracks, groups=groups_of(tracks)))
+    groups = groups_of(tracks)
+    outer = list(folds(groups, seed).split(tracks, groups=groups))
     lines = []
     for share in SHARES:
         for limit in SEGMENTS[: min(most, 2)]:
