@@ -313,5 +313,4 @@ def test_every_committed_row_is_that_of_its_predictions(source):
         stem = results.stem(row.system_id, row.source, row.protocol, row.seed)
         if predictions := results.read_predictions(figures, stem):
             known[stem] = abs(predictions.scores().track_accuracy - row.track_accuracy)
-    # Of the first version's rows some were scored before rounding, and a song may tie by it.
-    assert set(known) == files and max(known.values()) < 1.01 / 290
+    assert set(known) == files and max(known.values()) < 1e-9
