@@ -15,7 +15,6 @@ import numpy as np
 from gtzan_helpers import config
 from gtzan_helpers.audio import FEATURE_SETS, feature_sets, reading, segments
 from gtzan_helpers.errors import AudioError, SettingError
-from gtzan_helpers.evaluation import tempered
 from gtzan_helpers.models import Fitted, fitted
 from gtzan_helpers.workers import keep_memory
 
@@ -159,10 +158,7 @@ def _classify(y: np.ndarray, model: Fitted) -> tuple[np.ndarray, np.ndarray]:
     if values.ndim == 3:  # a window is not as long as what it was trained on
         values = segments.repeat_or_cut(values, inputs.shape[-1])
     inputs.refuse_other(replace(inputs, shape=tuple(values.shape[1:])))
-    probabilities = model.probabilities(values).astype(float)
-    if inputs.temperature != 1:
-        probabilities = tempered(probabilities, inputs.temperature)
-    return parts.starts_s, probabilities
+    return parts.starts_s, model.probabilities(values).astype(float)
 
 
 def song(path: str | Path, model: Fitted | None = None) -> "Figure":

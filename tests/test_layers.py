@@ -15,7 +15,7 @@ import gtzan_helpers
 
 ROOT = Path(gtzan_helpers.__file__).parent
 
-FLOORS = ("ground", "audio", "datasets", "models evaluation", "plots", "experiments", "report")
+FLOORS = ("ground", "audio", "datasets", "evaluation", "models", "plots", "experiments", "report")
 """From the ground up; two folders of one floor do not import each other."""
 
 DOORS = {"cli", "predict", "reproduce", "__main__"}

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from gtzan_helpers.audio.spectra import DB_RANGE
+from gtzan_helpers.audio.spectra import DB_RANGE, mel_centres
+from gtzan_helpers.config import SR
 from gtzan_helpers.errors import choose
 
 GAIN_DB = 6.0
@@ -22,6 +23,11 @@ BANDS = 4
 
 # Standard deviation of each gain of an equalizer.
 EQUALIZER_DB = 3.0
+
+# Of copies of a log-mel as another recording might have it: shares that are low-pass filtered,
+# and that have white noise, in dB below the music.
+LOW_PASSED, CORNER_HZ, SLOPE_DB = 0.4, (2500.0, 10_000.0), 96.0
+NOISY, NOISE_DB = 0.7, (10.0, 45.0)
 
 #: Augmentations of audio: transforms of audiomentations, and their settings: semitones; gain in
 #: dB; noise in dB below the music; speed as a factor, which may change the length.
@@ -169,7 +175,28 @@ def _mask(log_mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return masked
 
 
-#: Augmentations of a log-mel spectrogram: pitch, gain, noise, stretch, mask, equalizer.
+def _recording(log_mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Another recording of the same music: an equalizer, maybe a low-pass filter, maybe noise."""
+    import librosa
+
+    changed, hz = _equalize(log_mel, rng), librosa.mel_to_hz(mel_centres(SR, len(log_mel)))
+    if rng.random() < LOW_PASSED:
+        octaves = np.log2(np.maximum(hz / np.exp(rng.uniform(*np.log(CORNER_HZ))), 1))
+        changed -= SLOPE_DB * octaves[:, None]
+    if rng.random() < NOISY:
+        power = 10 ** (changed / 10)
+        # White noise is equally loud in every band: a band's level is a mean over its width.
+        loudness = np.average(power.mean(axis=1), weights=np.gradient(hz))
+        noise = loudness * 10 ** (-rng.uniform(*NOISE_DB) / 10) * rng.chisquare(8, power.shape) / 8
+        changed = 10 * np.log10(power + noise)
+    return changed - changed.max()
+
+
+#: Copies of a log-mel as another recording of the same music might have it.
+RECORDINGS = {f"recording {number}": _recording for number in (1, 2, 3)}
+
+#: Augmentations of a log-mel spectrogram: pitch, gain, noise, stretch, mask, equalizer, and those
+#: of `RECORDINGS`.
 #:
 #: :meta hide-value:
 LOG_MEL_AUGMENTATIONS: Mapping[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
@@ -179,6 +206,7 @@ LOG_MEL_AUGMENTATIONS: Mapping[str, Callable[[np.ndarray, np.random.Generator], 
     "stretch": _stretch,
     "mask": _mask,
     "equalizer": _equalize,
+    **RECORDINGS,
 }
 
 

@@ -7,11 +7,11 @@ pictures can be computed from audio, most also from a log-mel spectrogram alone.
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from gtzan_helpers.audio import changes, patches, reading, segments, spectra, tables
+from gtzan_helpers.audio import blocks, changes, patches, reading, segments, spectra, tables
 from gtzan_helpers.audio.analysis import Analysis, MelAnalysis
 from gtzan_helpers.audio.spectra import HOP_LENGTH, track_log_mel
 from gtzan_helpers.errors import NotPossibleError, SettingError, choose
@@ -61,8 +61,8 @@ class FeatureSet:
     only_segment_seconds : float or None
         The only possible length of a segment, 0 for whole tracks; None for any.
     can_use_audio, can_use_log_mel : bool
-    changeable : bool
-        Whether there are augmented copies of it.
+    copies : mapping
+        The augmentations of which there are copies.
     """
 
     name: str
@@ -71,17 +71,18 @@ class FeatureSet:
     only_segment_seconds: ClassVar[float | None] = None
     can_use_audio: ClassVar[bool] = True
     can_use_log_mel: ClassVar[bool] = True
-    changeable: ClassVar[bool] = False
+    copies: ClassVar[Mapping[str, Any]] = {}
 
     def check(self, segment_seconds: float, change: str = "", lasts: float = 0.0) -> None:
         """Raise `SettingError` if such segments, or such augmented copies, are not possible.
 
         `lasts` is the length of a recording in seconds: one segment of hours needs too much memory.
         """
-        if change and not self.changeable:
-            raise SettingError(f"changed copies are made of log_mel and mfcc, not of {self.name!r}")
+        if change and not self.copies:
+            having = ", ".join(name for name, each in FEATURE_SETS.items() if each.copies)
+            raise SettingError(f"changed copies are made of {having}, not of {self.name!r}")
         if change:
-            choose(changes.AUGMENTATIONS, change, "change")
+            choose(self.copies, change, "change")
         only, given = self.only_segment_seconds, f"segment_seconds={segment_seconds:g}"
         if only not in (None, segment_seconds):
             raise SettingError(f"{given}: {self.name!r} needs segment_seconds={only:g}")
@@ -200,10 +201,31 @@ class MelStatistics(FeatureSet):
         return tables.row(MelAnalysis(log_mel, frame_rate=frame_rate), self.name, self.columns)
 
 
+class Blocks(MelStatistics):
+    """Blocks of columns, see `blocks.BLOCKS`, each column named by its block and a number."""
+
+    only_segment_seconds = 0.0
+    copies = changes.RECORDINGS
+
+    def _from_audio(self, y: np.ndarray, sr: int, seconds: float, change: str) -> SegmentFeatures:
+        log_mel, seed = track_log_mel(y, sr=sr), zlib.crc32(y.tobytes() + change.encode())
+        return self.from_log_mel(
+            log_mel, frame_rate=sr / HOP_LENGTH, segment_seconds=0, change=change, seed=seed
+        )
+
+    def _of_log_mel(self, log_mel: np.ndarray, frame_rate: float) -> np.ndarray:
+        # The frame in the middle of each period, as packs have it.
+        step, n_frames = blocks.PERIOD * frame_rate, log_mel.shape[1]
+        middles = ((np.arange(max(1, round(n_frames / step))) + 0.5) * step).astype(int)
+        log_mel = log_mel[:, np.minimum(middles, n_frames - 1)]
+        names = dict.fromkeys(column.rpartition("_")[0] for column in self.columns)
+        return np.concatenate([blocks.BLOCKS[name](log_mel) for name in names]).astype(np.float32)
+
+
 class LogMelArray(FeatureSet):
     """Log-mel spectrograms as bytes: 0 is -80 dB, 255 the track's maximum."""
 
-    changeable = True
+    copies = changes.AUGMENTATIONS
 
     def framed(self, of_log_mel: bool) -> bool:
         return True
@@ -292,13 +314,15 @@ _ALL = (
     AudioStatistics("full", columns=tables.columns("full")),
     LogMelArray("log_mel"),
     MfccArray("mfcc"),
+    Blocks("blocks", columns=blocks.columns(*blocks.BLOCKS)),
+    Blocks("blocks_fast", columns=blocks.columns(*blocks.FAST)),
     Stacked("stacked", version=2),
     Patches("patches"),
     Pictures("pictures"),
 )
 
-#: Every feature set by its name: kaggle, capstone, full, logmel, log_mel, mfcc, stacked,
-#: patches, pictures.
+#: Every feature set by its name: kaggle, capstone, logmel, full, log_mel, mfcc, blocks,
+#: blocks_fast, stacked, patches, pictures.
 #:
 #: :meta hide-value:
 FEATURE_SETS: Mapping[str, FeatureSet] = {each.name: each for each in _ALL}

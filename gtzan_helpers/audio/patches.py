@@ -1,6 +1,5 @@
 """The input of MusiCNN: patches of a compressed mel spectrogram, 3 s long."""
 
-import librosa
 import numpy as np
 
 from gtzan_helpers.audio import spectra
@@ -65,16 +64,11 @@ def patches_from_log_mel(
     from scipy.ndimage import map_coordinates
 
     n_frames, n_bands = PATCH_SHAPE
-    centres = _mel_centres(sr, len(log_mel))
-    bands = np.interp(_mel_centres(PATCH_SR, n_bands), centres, np.arange(len(log_mel)))
+    centres = spectra.mel_centres(sr, len(log_mel))
+    bands = np.interp(spectra.mel_centres(PATCH_SR, n_bands), centres, np.arange(len(log_mel)))
     times = np.asarray(starts_s)[:, None] + np.arange(n_frames) * PATCH_HOP / PATCH_SR
     frames = np.minimum(times * frame_rate, log_mel.shape[1] - 1)[..., None]
     level = map_coordinates(log_mel, np.broadcast_arrays(bands, frames), order=1, mode="nearest")
     # A frame's power grows with the square of its length, for tones and for noise.
     level += LOUDEST_DB + 20 * np.log10(PATCH_FFT / n_fft)
     return np.log10(1 + 10_000 * 10 ** (level / 10)).astype(np.float16)
-
-
-def _mel_centres(sr: int, n_mels: int) -> np.ndarray:
-    """Centre of each mel band, in mel."""
-    return np.linspace(0, librosa.hz_to_mel(sr / 2), n_mels + 2)[1:-1]

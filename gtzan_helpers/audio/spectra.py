@@ -142,6 +142,11 @@ def _mel_filters(sr: int, n_fft: int, n_mels: int) -> list[tuple[int, int, np.nd
     return parts
 
 
+def mel_centres(sr: int, n_mels: int) -> np.ndarray:
+    """Centre of each mel band, in mel, shape (n_mels,)."""
+    return np.linspace(0, librosa.hz_to_mel(sr / 2), n_mels + 2)[1:-1]
+
+
 def decibels(power: np.ndarray) -> np.ndarray:
     """Power in dB, at most 80 dB below its maximum, as `librosa.power_to_db`.
 

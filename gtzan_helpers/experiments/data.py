@@ -36,6 +36,13 @@ class Data:
         """Label of each segment, as an index into ``inputs.labels``."""
         return np.unique(self.features.segments.genre.to_numpy(str), return_inverse=True)[1]
 
+    @cached_property
+    def artists(self) -> np.ndarray:
+        """Who plays each segment, as text; where a source does not know, each track on its own."""
+        tracks = self.features.tracks.set_index("track_id")
+        groups = tracks.artist_group.astype("string").fillna(tracks.index.to_series())
+        return groups[self.features.segments.track_id].to_numpy(str)
+
 
 def gather(system: System, source: Source, protocol: str, *, seed: int) -> Data:
     """Gather features, augmented copies if the system makes some, and the split.
@@ -81,6 +88,7 @@ def gather(system: System, source: Source, protocol: str, *, seed: int) -> Data:
         shape=tuple(features.values.shape[1:]),
         labels=tuple(np.unique(features.segments.genre.to_numpy(str)).tolist()),
         frame_period=features.frame_period,
+        columns=features.columns,
     )
     return Data(features, parts, n_folds, inputs)
 

@@ -146,6 +146,7 @@ class Measurement:
             tuned=self.tuned,
             description=f"{self.system.system_id}, {self.protocol}",
             base=base,
+            artists=data.artists,
         )
 
     def measure(self, data: Data) -> tuple[Row, Predictions]:

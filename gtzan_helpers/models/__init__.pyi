@@ -1,5 +1,6 @@
 from . import classical as classical
 from . import fitted as fitted
+from . import kernels as kernels
 from . import learners as learners
 from . import musicnn as musicnn
 from . import networks as networks
@@ -9,6 +10,7 @@ from . import transfer as transfer
 from .fitted import Fitted as Fitted
 from .fitted import Inputs as Inputs
 from .fitted import load as load
+from .learners import Calibrated as Calibrated
 from .learners import Classical as Classical
 from .learners import Learner as Learner
 from .learners import Network as Network

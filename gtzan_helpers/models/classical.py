@@ -24,14 +24,16 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
+from gtzan_helpers.audio import FEATURE_SETS
 from gtzan_helpers.errors import NotPossibleError, choose
 from gtzan_helpers.models.fitted import Fitted
 from gtzan_helpers.models.learners import CONVOLUTIONAL_OUTPUT, Classical, Task
-from gtzan_helpers.models.systems import TABLES
 
 # Types of our models that skops does not trust by itself.
 TRUSTED = (
     f"{__name__}.LogVariances",
+    "gtzan_helpers.models.kernels.ClippedScaler",
+    "gtzan_helpers.models.kernels.KernelRidge",
     "sklearn.tree._tree.Tree",
     "xgboost.core.Booster",
     "xgboost.sklearn.XGBClassifier",
@@ -54,6 +56,7 @@ ESTIMATORS: Mapping[str, str] = {
 
 # Estimators that files of models consist of.
 PARTS = {*ESTIMATORS, "LogVariances", "Pipeline", "StandardScaler"}
+PARTS |= {"ClippedScaler", "KernelRidge", "LinearDiscriminantAnalysis"}
 PARTS |= {"DecisionTreeClassifier", "DecisionTreeRegressor", "DummyClassifier"}
 
 
@@ -153,8 +156,9 @@ class FittedClassical(Fitted):
 
     @property
     def suffix(self) -> str:
-        """Empty for models of arrays, which take hundreds of megabytes."""
-        return self.ending if self.inputs.features in TABLES else ""
+        """Empty for models of arrays and embeddings, which take hundreds of megabytes."""
+        table = FEATURE_SETS.get(self.inputs.features)
+        return self.ending if table and table.columns else ""
 
     def _probabilities(self, values: np.ndarray) -> np.ndarray:
         """Predict the probability of each label, shape (n_examples, n_labels).

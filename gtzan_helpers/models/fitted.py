@@ -13,6 +13,7 @@ import pandas as pd
 
 from gtzan_helpers import errors, files, models, workers
 from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
+from gtzan_helpers.evaluation.calibration import tempered
 
 _NAME = "gtzan.json"
 
@@ -140,7 +141,7 @@ class Fitted(ABC):
         return None
 
     def probabilities(self, values: np.ndarray) -> np.ndarray:
-        """Predict the probability of each label.
+        """Predict the probability of each label, calibrated by the temperature of the inputs.
 
         Parameters
         ----------
@@ -160,7 +161,8 @@ class Fitted(ABC):
         probabilities = self._probabilities(values)
         if not (np.abs(probabilities - 0.5) < 0.501).all():  # nor, with it, NaN
             raise SourceError("the model gives probabilities beyond 0 to 1; train it again")
-        return probabilities
+        heat = self.inputs.temperature
+        return probabilities if heat == 1 else tempered(probabilities, heat)
 
     @abstractmethod
     def _probabilities(self, values: np.ndarray) -> np.ndarray:

@@ -68,6 +68,8 @@ class Task:
         Of the progress bar.
     base : Fitted or None
         The fitted model of the system `Learner.base`.
+    artists : ndarray, shape (n_examples,)
+        Who plays; empty if that is not known.
     """
 
     values: np.ndarray
@@ -80,6 +82,7 @@ class Task:
     tuned: bool = False
     description: str = "epochs"
     base: Fitted | None = None
+    artists: np.ndarray = field(default_factory=lambda: np.zeros(0, str))
 
 
 class Learner(ABC):
@@ -197,6 +200,29 @@ class Classical(Learner):
 
     def fit_task(self, task: Task) -> Fitted:
         return models.classical.fit(self, task)
+
+
+@dataclass(frozen=True)
+class Calibrated(Learner):
+    """A classifier for few songs with many columns, calibrated on the validation set.
+
+    Attributes
+    ----------
+    options : mapping
+        Keyword arguments of the classifier.
+    weights : mapping
+        Of `kernels.KernelRidge`: weights of the blocks of columns, by the names that columns
+        begin with. Empty for shrinkage LDA.
+    copies : tuple of str
+        Augmentations of which each gives a copy of the training set, which counts a tenth of it.
+    """
+
+    options: Mapping[str, Any]
+    weights: Mapping[str, float] = field(default_factory=dict)
+    copies: tuple[str, ...] = ()
+
+    def fit_task(self, task: Task) -> Fitted:
+        return models.kernels.fit(self, task)
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,9 @@ in notebook 04, convolutions in 05, recurrence in 07.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from scipy.fft import dct
 
 from gtzan_helpers.errors import NotPossibleError, reason
 from gtzan_helpers.models.backend import keras, layers, ops
@@ -183,7 +181,9 @@ class OverTime(layers.Layer):
 
     def call(self, x: Tensor) -> Tensor:
         """Compute both."""
-        mean, deviation, _ = _moments(ops.transpose(x, (0, 1, 3, 2)))
+        rows = ops.transpose(x, (0, 1, 3, 2))
+        mean = ops.mean(rows, axis=-1)
+        deviation = ops.sqrt(ops.mean((rows - mean[..., None]) ** 2, axis=-1) + 1e-6)
         return ops.concatenate([mean, deviation], axis=-1)
 
 
@@ -210,92 +210,6 @@ def crnn(x: Tensor, units: int = 128, dropout: float = 0.0) -> Tensor:
     x = layers.Reshape((x.shape[1], x.shape[2] * x.shape[3]))(x)
     x = layers.GRU(units)(x)
     return layers.Dropout(dropout)(x) if dropout else x
-
-
-# A network of our own
-
-
-@keras.saving.register_keras_serializable("gtzan_helpers")
-class Texture(layers.Layer):
-    """Statistics of a whole spectrogram, without trainable weights.
-
-    For each band, and each of 40 cosine coefficients over the bands: mean, standard deviation
-    and mean change from frame to frame. For each band also skewness and four percentiles. For
-    each of 16 groups of bands the rhythm: the strength of its modulation in 12 ranges of
-    modulation frequency.
-
-    Input (n_examples, n_bands, n_frames), output (n_examples, n_statistics).
-    """
-
-    n_coefficients, n_groups, n_ranges = 40, 16, 12
-    percentiles = (0.05, 0.25, 0.75, 0.95)
-
-    def build(self, shape: tuple[int, ...]) -> None:
-        """Compute the constant matrices for inputs of this shape."""
-        n_bands, n_frames = shape[1:]
-        cosines = dct(np.eye(n_bands), axis=0, norm="ortho")[: self.n_coefficients]
-        groups = np.array_split(np.arange(n_bands), self.n_groups)
-        grouping = np.stack([np.isin(np.arange(n_bands), g) / len(g) for g in groups])
-        self.cosines, self.grouping = np.float32(cosines), np.float32(grouping)
-        self.window = np.float32(np.hanning(n_frames))
-        self.ranges = np.float32(_modulation_ranges(n_frames, self.n_ranges))
-        self.places = [int(share * (n_frames - 1)) for share in self.percentiles]
-
-    def call(self, x: Tensor) -> Tensor:
-        """Compute the statistics."""
-        parts = []
-        for rows in (x, ops.matmul(self.cosines, x)):
-            mean, deviation, _ = _moments(rows)
-            change = rows[..., 1:] - rows[..., :-1]
-            parts += [mean, deviation, ops.sqrt(ops.mean(change**2, axis=-1) + 1e-6)]
-        _, deviation, centred = _moments(x)
-        parts.append(ops.mean(centred**3, axis=-1) / deviation**3)
-        ordered = ops.sort(x, axis=-1)
-        parts += [ordered[..., place] for place in self.places]
-        _, _, swing = _moments(ops.matmul(self.grouping, x))
-        real, imaginary = ops.rfft(swing * self.window)
-        strength = ops.matmul(ops.sqrt(real**2 + imaginary**2 + 1e-6), self.ranges)
-        parts.append(ops.reshape(ops.log1p(strength), (-1, self.n_groups * self.n_ranges)))
-        return ops.concatenate(parts, axis=-1)
-
-
-def _moments(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    mean = ops.mean(rows, axis=-1)
-    centred = rows - mean[..., None]
-    return mean, ops.sqrt(ops.mean(centred**2, axis=-1) + 1e-6), centred
-
-
-def _modulation_ranges(n_frames: int, n_ranges: int) -> np.ndarray:
-    """Averages over ranges of modulation frequency, shape (n_frames // 2 + 1, n_ranges)."""
-    cycles = np.fft.rfftfreq(n_frames)
-    edges = np.geomspace(4 / max(n_frames, 9), 0.5, n_ranges + 1)
-    columns = []
-    for low, high in pairwise(edges):
-        inside = (cycles >= low) & (cycles <= high)
-        if not inside.any():
-            inside = np.arange(cycles.size) == np.abs(cycles - low).argmin()
-        columns.append(inside / inside.sum())
-    return np.stack(columns, axis=1)
-
-
-def texture(x: Tensor, units: int = 128, shrinkage: float = 0.05, dropout: float = 0.3) -> Tensor:
-    """Statistics of a whole track, standardised and clipped, then one hidden layer.
-
-    Parameters
-    ----------
-    x : Tensor, shape (n_examples, n_bands, n_frames)
-    units : int
-        Units of the hidden layer.
-    shrinkage : float
-        Weight of its L2 penalty.
-    dropout : float
-        Share that each training step leaves out, before and after the hidden layer.
-    """
-    x = _norm(scale=False, center=False)(Texture()(x))
-    x = ops.clip(x, -3, 3)  # a single outlier must not outweigh a thousand statistics
-    x = layers.Dropout(dropout)(x)
-    x = layers.Dense(units, kernel_regularizer=keras.regularizers.L2(shrinkage))(x)
-    return layers.Dropout(dropout)(layers.Activation("relu")(x))
 
 
 # Models

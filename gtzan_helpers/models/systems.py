@@ -10,9 +10,17 @@ from functools import partial
 from typing import Any
 
 from gtzan_helpers import config, datasets
+from gtzan_helpers.audio.blocks import BLOCKS, FAST
 from gtzan_helpers.errors import SettingError, choose
 from gtzan_helpers.models import learners
-from gtzan_helpers.models.learners import Classical, Network, OnConvolutions, OnMusicnn, Transfer
+from gtzan_helpers.models.learners import (
+    Calibrated,
+    Classical,
+    Network,
+    OnConvolutions,
+    OnMusicnn,
+    Transfer,
+)
 
 # `audio.feature_sets.TABLE_SETS`, named here because that module imports numba.
 TABLES = ("kaggle", "logmel", "capstone", "full")
@@ -51,7 +59,7 @@ class System:
         For people.
     learner : Learner
     notebook, section : str
-        Number of the notebook that runs it, and under which heading.
+        Number of the notebook that runs it, and under which heading; empty if none does yet.
     features : tuple of str
         Feature sets in order of preference; the first that a source gives is used.
     family : str
@@ -249,22 +257,26 @@ _transfer = partial(
 _musicnn = partial(
     _transfer, section="A teacher that knows music", features=("patches",), unit="segment"
 )
-_honest = partial(System, run_protocol="fault_filtered")
-_texture = Network(
-    "texture", epochs=60, learning_rate=2e-3, patience=None, changes=("noise", "equalizer")
+_honest = partial(
+    System, notebook="", section="", family="classical", run_protocol="fault_filtered"
 )
+# Half of the weight is that of the two blocks that are best alone.
+_blocks = {name: 0.5 / len(BLOCKS) + (0.25 if name in FAST else 0) for name in BLOCKS}
 _small_head = _dense({"units": (64,), "dropout": 0.5}, epochs=20, weight_decay=0.01, patience=6)
 
 _OURS = [
     _segments("ours_svm_segments", "SVM on 3 s segments (ours)", _svm(), "00", "The leak alone"),
     _honest(
-        "ours_texture",
-        name="Texture network (ours)",
-        learner=_texture,
-        notebook="05",
-        section="A network of our own",
-        features=("log_mel",),
-        family="ann",
+        "ours_blocks",
+        "Kernel ridge on blocks (ours)",
+        Calibrated({}, weights=_blocks),
+        features=("blocks",),
+    ),
+    _honest(
+        "ours_blocks_lda",
+        "Shrinkage LDA on blocks (ours)",
+        Calibrated({"shrinkage": 0.3}, copies=tuple(f"recording {n}" for n in (1, 2, 3))),
+        features=("blocks_fast",),
     ),
     _segments(
         "ours_svm_tuned",

@@ -345,7 +345,11 @@ def test_augmented_copies_stand_in_the_same_order(change):
         ("spectral", {}, "'spectral' does not exist; choose from kaggle"),
         ("stacked", {"segment_seconds": 3}, "needs segment_seconds=0"),
         ("patches", {"segment_seconds": 0}, "needs segment_seconds=3"),
-        ("kaggle", {"change": "pitch"}, "copies are made of log_mel and mfcc, not of 'kaggle'"),
+        (
+            "kaggle",
+            {"change": "pitch"},
+            "copies are made of log_mel, mfcc, blocks, blocks_fast, not of 'kaggle'",
+        ),
         ("mfcc", {"change": "reverb"}, "'reverb' does not exist; choose from pitch"),
     ],
 )

@@ -211,7 +211,8 @@ def test_audio_gives_everything_but_pictures(tmp_path):
 
 def test_a_pack_gives_what_a_log_mel_allows(tmp_path):
     source = open_source(write_pack(tmp_path / "p.npz", ["a.1", "b.1"]))
-    assert given(source) == ["logmel", "log_mel", "mfcc", "stacked", "patches"]
+    blocks = ["blocks", "blocks_fast"]
+    assert given(source) == ["logmel", "log_mel", "mfcc", *blocks, "stacked", "patches"]
     assert (source.default_features, source.default_segment_seconds) == ("logmel", 3.0)
     assert source.lacks(["log_mel", "features", "pictures", "rows"]) == ""
     assert source.lacks(["audio", "log_mel"]) == "needs audio; p (pack) does not give that"
@@ -226,7 +227,7 @@ def test_a_pack_gives_what_a_log_mel_allows(tmp_path):
             {},
             "kaggle",
             3,
-            "the pack p: 'kaggle' needs audio; log-mel spectrograms give logmel, log_mel, mfcc",
+            "the pack p: 'kaggle' needs audio; log-mel spectrograms give logmel, log_mel, mfcc,",
         ),
         (
             {"frame_period": 0.5},

@@ -62,7 +62,7 @@ def test_a_saved_network_is_evaluated_on_other_music(tmp_path, labelled_folder):
 
 
 def test_a_model_of_tracks_takes_songs_of_other_lengths(tmp_path, labelled_folder):
-    result(tmp_path, "ours_texture", "fault_filtered")
-    path = a_run(tmp_path).measurement("ours_texture").model_path()
+    result(tmp_path, "images_cnn", "fault_filtered")
+    path = a_run(tmp_path).measurement("images_cnn").model_path()
     other = labelled_folder(("blues", "rock"), tracks=2, seconds=9.0)
     assert questions.evaluate_model(path, other).n_tracks == 4

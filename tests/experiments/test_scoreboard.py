@@ -50,7 +50,7 @@ def test_a_refusal_goes_once_the_same_was_measured_from_other_features():
 
 
 def test_one_protocol_has_no_price():
-    row = a_row("ours_texture", "fault_filtered", accuracy=0.6)
+    row = a_row("ours_blocks", "fault_filtered", accuracy=0.6)
     assert math.isnan(scoreboard.comparison(results.table([row])).price.iloc[0])
 
 

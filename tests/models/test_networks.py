@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from gtzan_helpers.errors import NotPossibleError
-from gtzan_helpers.models import networks
 from gtzan_helpers.models.learners import Network
 from gtzan_helpers.models.systems import SYSTEMS
 
@@ -28,7 +27,6 @@ SIZES = {
     "slices_cnn": (2, (20, 39), 512898),
     "slices_cnn_augmented": (2, (20, 39), 512898),
     "ours_musicnn_dense": (1, (1756,), 113098),
-    "ours_texture": (1, (128, 387), 175098),
     "capstone_crnn": (2, (128, 39), 124234),
     "capstone_crnn_dropout": (2, (128, 39), 124234),
 }
@@ -71,29 +69,3 @@ def test_small_inputs_are_built_or_refused_in_one_line(shape, refused):
         else:
             model = NETWORKS[system_id].build(shape, 3)
             assert model(np.zeros((2, *shape))).shape == (2, 3)
-
-
-# Texture
-
-
-def texture(x):
-    return np.asarray(networks.Texture()(x.astype(np.float32)))[0]
-
-
-def test_texture_gives_means_standard_deviations_and_changes(rng):
-    x = rng.normal(size=(1, 32, 64))
-    statistics = texture(x)
-    assert np.allclose(statistics[:32], x[0].mean(axis=1), atol=1e-5)
-    assert np.allclose(statistics[32:64], x[0].std(axis=1), atol=1e-4)
-    change = np.sqrt((np.diff(x[0], axis=1) ** 2).mean(axis=1))
-    assert np.allclose(statistics[64:96], change, atol=1e-4)
-
-
-def test_texture_depends_on_how_fast_things_happen_but_not_on_when():
-    n = np.arange(128)
-    slow, late, fast = (np.sin(2 * np.pi * n * f / 128 + p) for f, p in ((6, 0), (6, 2), (24, 0)))
-    slow, late, fast = (texture(np.tile(wave, (1, 32, 1))) for wave in (slow, late, fast))
-    rhythm = slice(-16 * 12, None)
-    assert np.abs(slow - late).max() < 0.3
-    assert np.abs(slow[rhythm] - fast[rhythm]).max() > 1
-    assert slow[rhythm][:12].argmax() < fast[rhythm][:12].argmax()

@@ -53,7 +53,7 @@ def test_the_names_of_tables_are_those_of_the_feature_sets():
 def test_what_a_study_published_is_known():
     published = systems.get("walkthrough_dense").published
     assert published == systems.Published("yes", 0.8225, None, 0.595)
-    assert systems.get("ours_texture").published == systems.Published()
+    assert systems.get("ours_blocks").published == systems.Published()
 
 
 def test_the_validated_walkthrough_validates_on_a_third_of_the_rest():
@@ -68,7 +68,8 @@ def test_every_system_has_its_section_in_its_notebook():
         for path in folder.glob("*.ipynb")
     }
     for system in SYSTEMS.values():
-        assert system.section in headings[system.notebook], system.system_id
+        if system.notebook:
+            assert system.section in headings[system.notebook], system.system_id
 
 
 def markdown(path):

@@ -53,7 +53,7 @@ def small():
 SHAPES = {
     "dense": (57,), "stacked_nn": (87, 40), "images_cnn": (128, 100), "capstone_cnn": (128, 39),
     "stacked_cnn": (87, 100), "stacked_cnn3d": (87, 100), "slices_cnn": (20, 39),
-    "crnn": (128, 39), "texture": (128, 60),
+    "crnn": (128, 39),
 }  # fmt: skip
 
 

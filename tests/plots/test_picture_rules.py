@@ -70,8 +70,8 @@ def test_a_picture_of_nothing_says_so(picture):
 
 
 def test_a_notice_goes_onto_the_given_axes_with_the_title(ax):
-    assert plots.reliability(TABLE, title="ours_texture", ax=ax) is ax
-    assert ax.get_title() == "Texture network (ours)"
+    assert plots.reliability(TABLE, title="ours_blocks", ax=ax) is ax
+    assert ax.get_title() == "Kernel ridge on blocks (ours)"
 
 
 def test_every_name_of_the_face_exists():

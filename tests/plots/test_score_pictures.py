@@ -21,11 +21,14 @@ def rows(**columns):
 
 
 def test_accuracies_have_intervals_names_and_the_chance_level(ax):
-    table = rows(system_id=["ours_texture", "new"], status=["measured", "control"])
+    table = rows(system_id=["ours_blocks", "new"], status=["measured", "control"])
     plots.accuracies(table, chance=0.25, ax=ax)
     ends = ax.collections[0].get_segments()[0]
     np.testing.assert_allclose(ends[:, 0], [0.4, 0.7])
-    assert words(ax.get_yticklabels()) == ["Texture network (ours)", "new\n(control)"]
+    assert words(ax.get_yticklabels()) == [
+        "Kernel ridge on blocks (ours)",
+        "new\n(control)",
+    ]
     assert words(ax.texts) == ["50", "60"] and ax.get_xlabel().startswith("accuracy by track (%)")
     assert ax.lines[-1].get_xdata() == [0.25, 0.25]
     assert words(ax.get_legend().get_texts()) == ["chance level"]
@@ -70,7 +73,7 @@ def test_intervals_that_miss_the_truth_are_counted(ax):
 
 
 def test_training_and_test_accuracy_stand_side_by_side(ax):
-    table = rows(system_id=["capstone_svm", "ours_texture"], train_accuracy=[1.0, 0.9])
+    table = rows(system_id=["capstone_svm", "ours_blocks"], train_accuracy=[1.0, 0.9])
     plots.train_and_test(table, ax=ax)
     assert sorted(bar.get_width() for bar in ax.patches) == [0.5, 0.6, 0.9, 1]
     assert words(ax.get_legend().get_texts()) == ["chance level", "training set", "test set"]
@@ -104,9 +107,9 @@ def test_a_timeline_stacks_to_one_and_names_what_matters(ax):
 def test_labels_are_compared_between_systems(ax, rng):
     y_true = rng.integers(0, 3, 60)
     report = evaluation.report(y_true, rng.integers(0, 3, 60), list("abc"))
-    plots.by_label({"ours_texture": report, "capstone_svm": report}, ax=ax)
+    plots.by_label({"ours_blocks": report, "capstone_svm": report}, ax=ax)
     assert words(ax.get_yticklabels()) == list("abc")
-    assert words(ax.get_legend().get_texts())[0] == "Texture network (ours)"
+    assert words(ax.get_legend().get_texts())[0] == "Kernel ridge on blocks (ours)"
 
 
 def test_prices_show_each_system_from_the_best_down_with_chance_and_ceiling(ax):
