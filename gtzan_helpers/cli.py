@@ -14,9 +14,10 @@ import click
 from gtzan_helpers import datasets, experiments, report, workers
 from gtzan_helpers.errors import AudioError, GtzanError, SettingError, shown
 
+PROFILES = click.Choice(["smoke", "quick", "full"])
 PROFILE = click.option(
     "--profile",
-    type=click.Choice(["smoke", "quick", "full"]),
+    type=PROFILES,
     default="quick",
     show_default=True,
     help="How much of everything: seconds, minutes, or all of it.",
@@ -24,6 +25,12 @@ PROFILE = click.option(
 JOBS = click.option(
     "--jobs", type=click.IntRange(min=1), help="Processes; as many as there are cores by default."
 )
+
+SCHEDULER = click.option(
+    "--scheduler", default="", help="Address of a Dask scheduler (tcp://...) to compute on."
+)
+# Over what the intervals of a row are.
+UNITS = ("track", "artist")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
@@ -249,9 +256,7 @@ def evaluate(model: str, source: str, profile: str, jobs: int | None) -> int:
     type=click.FloatRange(min=0, min_open=True),
     help="Seconds between the frames of --pack.",
 )
-@click.option(
-    "--scheduler", default="", help="Address of a Dask scheduler (tcp://...) to compute on."
-)
+@SCHEDULER
 @PROFILE
 @JOBS
 def extract(
@@ -292,14 +297,96 @@ def extract(
 
 
 @commands.command()
+@click.argument("source")
+@click.argument("systems", metavar="[SYSTEM]...", nargs=-1)
+@click.option(
+    "--protocol",
+    "protocols",
+    multiple=True,
+    help="How to split; may be repeated. Each system's own and the honest one by default.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many random seeds, from 0 up.",
+)
+@click.option("--out", default="", help="Folder of the run; under runs/ by default.")
+@SCHEDULER
+@click.option("--profile", type=PROFILES, default="full", show_default=True)
+@JOBS
+def measure(
+    source: str, systems: tuple[str, ...], protocols: tuple[str, ...], seeds: int, out: str,
+    scheduler: str, profile: str, jobs: int | None,
+) -> int:  # fmt: skip
+    """Measure systems (by default all) without notebooks, fold by fold; exit code 1 if one is not.
+
+    What was measured before is read back, and folds that were fitted before are kept.
+    """
+    from gtzan_helpers import models
+
+    run = experiments.resume(
+        _open(source, profile=profile, jobs=jobs), profile=profile, run_dir=out
+    )
+    names = systems or [
+        name for name, each in models.SYSTEMS.items() if each.features or each.joins
+    ]
+    asked = run.measurements(*names, protocols=",".join(protocols) or "auto", seeds=range(seeds))
+    refused = 0
+    for row in experiments.measuring.measure(asked, workers.Workers(jobs or -1, scheduler)):
+        _say(f"{row.system_id}, {row.protocol}, seed {row.seed}: {_result(row)}")
+        refused += row.status == "not_measured"
+    _say(f"{len(asked)} rows in {run.folder}, {refused} of them not measured")
+    return int(refused > 0)
+
+
+def _result(row: "experiments.Row") -> str:
+    if row.status == "not_measured":
+        return row.note
+    *ends, unit = experiments.scoreboard.interval(row)
+    share, low, high = (experiments.scoreboard.percent(x) for x in (row.track_accuracy, *ends))
+    return f"{share} % of {row.n_test} tracks (95 % interval over {unit}s {low} to {high})"
+
+
+@commands.command()
+@click.argument("source")
+@click.option("--protocol", required=True, help="How to split, fault_filtered for example.")
+@click.option("--csv", "csv_path", required=True, help="Where to write the table.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+def split(source: str, protocol: str, csv_path: str, seed: int) -> None:
+    """Write who is in which part, for other people's code: one row for each track and fold."""
+    from gtzan_helpers import files
+
+    opened = _open(source, profile="full")
+    if opened.holds(csv_path):
+        raise SettingError(f"{csv_path}: is a file of the source itself; choose another name")
+    table = datasets.splits.table(protocol, opened.tracks, seed=seed)
+    files.write_text(csv_path, table.to_csv(index=False, lineterminator="\n"))
+    counts = ", ".join(f"{n} {part}" for part, n in table.part.value_counts().items())
+    _say(f"{protocol} -> {csv_path}: {counts}")
+
+
+@commands.command()
 @click.argument("runs", nargs=-1)
-@click.option("--write", is_flag=True, help="Merge into figures/ and into README's table.")
+@click.option("--write", is_flag=True, help="Merge into figures/, RESULTS.md and README.")
 @click.option("--json", "as_json", is_flag=True, help="Rows as JSON.")
-def scoreboard(runs: tuple[str, ...], write: bool, as_json: bool) -> None:
-    """Show the results of runs (by default those in figures/) side by side."""
+@click.option("--verify", is_flag=True, help="Score every stored prediction again.")
+def scoreboard(runs: tuple[str, ...], write: bool, as_json: bool, verify: bool) -> int:
+    """Show the results of runs (by default those in figures/) side by side.
+
+    With --verify, name each row that does not follow from its predictions; exit code 1 if any.
+    """
+    if verify:
+        faults, n_rows = report.publish.verify(runs)
+        for fault in faults:
+            _say(fault)
+        _say(f"{n_rows} rows scored again, {len(faults)} faults")
+        return int(bool(faults))
     rows = report.publish.write(runs) if write else report.publish.gather(runs)
     text = report.publish.markdown(experiments.scoreboard.comparison(rows))
     click.echo(rows.to_json(orient="records", indent=1) if as_json else text)
+    return 0
 
 
 if __name__ == "__main__":

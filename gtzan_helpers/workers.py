@@ -133,17 +133,23 @@ class Workers:
     jobs: int
     scheduler: str = ""
 
-    def map(self, function: Callable, tasks: list[tuple]) -> Iterator:
+    @property
+    def several(self) -> bool:
+        """Whether there is more than this process."""
+        return bool(self.scheduler) or self.jobs != 1
+
+    def map(self, function: Callable, tasks: list[tuple], *, trial: bool = True) -> Iterator:
         """Yield the results of all tasks in order, from several processes where that saves time.
 
-        Without a scheduler, this process computes the first two; the second one, by which time
-        everything is compiled, predicts how long the rest will take.
+        On trial, and without a scheduler, this process computes the first two; the second one, by
+        which time everything is compiled, predicts how long the rest will take.
 
         Parameters
         ----------
         function : callable
         tasks : list of tuple
             Arguments of each call.
+        trial : bool
 
         Raises
         ------
@@ -157,13 +163,12 @@ class Workers:
         if self.scheduler:
             yield from self._on_cluster(joblib.delayed(function)(*task) for task in tasks)
             return
-        started = time.perf_counter()
-        for task in tasks[:2]:
+        started, rest = time.perf_counter(), tasks[2:] if trial else tasks
+        for task in tasks[: len(tasks) - len(rest)]:
             started = time.perf_counter()
             yield function(*task)
-        rest = tasks[2:]
         seconds = (time.perf_counter() - started) * len(rest)
-        if self.jobs == 1 or seconds < WORTH_PROCESSES:
+        if not self.several or (trial and seconds < WORTH_PROCESSES):
             yield from (function(*task) for task in rest)
             return
         # By default idle processes stay for minutes, each with its libraries in memory.

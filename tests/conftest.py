@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import sys
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # two workers share two cores
@@ -84,3 +85,16 @@ def labelled_folder(tmp_path):
         return root
 
     return write
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """A scheduler and two worker processes on loopback, each with one thread."""
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+    ):
+        yield cluster

@@ -7,6 +7,7 @@ from .extraction import Features as Features
 from .extraction import Settings as Settings
 from .extraction import assemble as assemble
 from .extraction import extract as extract
+from .extraction import side_by_side as side_by_side
 from .facts import gtzan_facts as gtzan_facts
 from .kinds.folders import AudioFolder as AudioFolder
 from .kinds.folders import PictureFolder as PictureFolder

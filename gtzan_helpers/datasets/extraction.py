@@ -67,6 +67,40 @@ class Features:
         values = pd.DataFrame(self.values, columns=list(self.columns))
         return pd.concat([self.segments, values], axis=1)
 
+    def by_track(self, columns: Sequence[str]) -> "Features":
+        """Means of some columns over each track's segments.
+
+        Parameters
+        ----------
+        columns : sequence of str
+        """
+        ids = self.segments.track_id
+        values = self.frame()[list(columns)].groupby(ids, sort=False).mean().to_numpy(np.float32)
+        segments = self.segments[~ids.duplicated()].reset_index(drop=True)
+        return replace(self, segments=segments, values=values, columns=tuple(columns))
+
+
+def side_by_side(parts: Sequence[Features]) -> Features:
+    """Tables of the same tracks as one, with the columns of all.
+
+    Parameters
+    ----------
+    parts : sequence of Features
+        One row per track.
+
+    Raises
+    ------
+    NotPossibleError
+        If they are not of the same tracks.
+    """
+    first, *others = parts
+    if any(list(part.segments.track_id) != list(first.segments.track_id) for part in others):
+        raise NotPossibleError("features of different tracks cannot be put side by side")
+    values = np.hstack([part.values for part in parts])
+    columns = tuple(column for part in parts for column in part.columns)
+    name = " + ".join(part.feature_set for part in parts)
+    return replace(first, values=values, columns=columns, feature_set=name)
+
 
 def extract(
     source: "datasets.Source",

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
 
-from gtzan_helpers.errors import NotPossibleError, choose
+from gtzan_helpers.errors import NotPossibleError, SettingError, choose
 
 #: What each protocol never shares between the test set and the others, most leaky first.
 #:
@@ -181,6 +181,45 @@ _DIVIDE = {
     "artist_grouped": _artist_grouped,
     "fault_filtered": _fault_filtered,
 }
+
+
+def table(protocol: str, tracks: pd.DataFrame, *, seed: int) -> pd.DataFrame:
+    """The division of whole tracks, for other people's code.
+
+    Parameters
+    ----------
+    protocol : str
+        One of `PROTOCOLS` that keep tracks whole.
+    tracks : DataFrame
+        The source's table of tracks.
+    seed : int
+        Random seed of the shuffle.
+
+    Returns
+    -------
+    DataFrame, one row per track that is used
+        `track_id`, `genre`, `part` ("train", "valid" or "test"), `fold` and `artist_group`. With
+        a k-fold, `fold` is the one that a track is tested in, and `part` its part in fold 0; in
+        fold k, tracks of fold k are tested, those of the next one (after the last, 0) are for
+        validation, and all others for training.
+
+    Raises
+    ------
+    NotPossibleError
+        If the source lacks what the protocol needs.
+    SettingError
+        If the protocol does not exist, or divides segments.
+    """
+    if "track" not in choose(PROTOCOLS, protocol, "protocol"):
+        whole = ", ".join(name for name, kept in PROTOCOLS.items() if kept)
+        raise SettingError(f"{protocol} divides segments, not tracks; choose from {whole}")
+    splits = make(protocol, tracks, tracks, seed=seed)
+    divided = tracks.assign(part=pd.NA, fold=0)
+    for part, rows in vars(splits[0]).items():
+        divided.loc[rows, "part"] = part
+    for fold, split in enumerate(splits):
+        divided.loc[split.test, "fold"] = fold
+    return divided.dropna(subset="part")[["track_id", "genre", "part", "fold", "artist_group"]]
 
 
 def refusal(protocol: str, tracks: pd.DataFrame) -> str | None:

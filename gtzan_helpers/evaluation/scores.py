@@ -3,6 +3,7 @@
 Taught in notebooks 00, 03 and 08.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,8 @@ class Scores:
         Bootstrap 95 % interval of `track_accuracy`, over tracks.
     macro_f1 : float
         Mean over labels of the tracks' F1.
+    artist_ci_low, artist_ci_high : float
+        The same interval over artists, see `artist_interval`; NaN where they are not known.
     """
 
     segment_accuracy: float
@@ -36,6 +39,8 @@ class Scores:
     track_ci_low: float
     track_ci_high: float
     macro_f1: float
+    artist_ci_low: float = math.nan
+    artist_ci_high: float = math.nan
 
 
 def by_track(
@@ -68,8 +73,15 @@ def by_track(
     return tracks, sums / np.bincount(index)[:, None], np.asarray(y_true)[first]
 
 
-def score(track_ids: np.ndarray, probs: np.ndarray, y_true: np.ndarray) -> Scores:
+def score(
+    track_ids: np.ndarray,
+    probs: np.ndarray,
+    y_true: np.ndarray,
+    artists: pd.Series | None = None,
+) -> Scores:
     """Score predictions by segment and by track.
+
+    Of labels with the same probability the first one counts.
 
     Parameters
     ----------
@@ -77,13 +89,19 @@ def score(track_ids: np.ndarray, probs: np.ndarray, y_true: np.ndarray) -> Score
     probs : ndarray, shape (n_segments, n_labels)
     y_true : ndarray of int, shape (n_segments,)
         Label of each segment's track.
+    artists : Series or None
+        Who plays, by the ids of tracks; None, or with gaps, where that is not known.
     """
-    _, track_probs, track_true = by_track(track_ids, probs, y_true)
+    tracks, track_probs, track_true = by_track(track_ids, probs, y_true)
     track_pred = track_probs.argmax(axis=1)
     correct = track_pred == track_true
     by_segment = float((probs.argmax(axis=1) == y_true).mean())
     macro_f1 = float(metrics.f1_score(track_true, track_pred, average="macro", zero_division=0))
-    return Scores(by_segment, float(correct.mean()), *accuracy_interval(correct), macro_f1)
+    scores = (by_segment, float(correct.mean()), *accuracy_interval(correct), macro_f1)
+    groups = None if artists is None else artists.reindex(tracks)
+    if groups is None or groups.isna().any():
+        return Scores(*scores)
+    return Scores(*scores, *artist_interval(correct, track_true, groups.to_numpy()))
 
 
 # Intervals

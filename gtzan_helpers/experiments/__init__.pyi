@@ -1,5 +1,8 @@
+from . import kept as kept
+from . import measuring as measuring
 from . import results as results
 from . import scoreboard as scoreboard
+from .kept import Predictions as Predictions
 from .questions import Evaluation as Evaluation
 from .questions import accuracy_by_seconds as accuracy_by_seconds
 from .questions import costs as costs
@@ -9,7 +12,6 @@ from .questions import on_new_songs as on_new_songs
 from .questions import robustness as robustness
 from .questions import test_embeddings as test_embeddings
 from .results import COLUMNS as COLUMNS
-from .results import Predictions as Predictions
 from .results import Row as Row
 from .results import Rows as Rows
 from .results import read_run as read_run
@@ -17,6 +19,7 @@ from .run import Run as Run
 from .run import if_possible as if_possible
 from .run import keep_source as keep_source
 from .run import refuse_other as refuse_other
+from .run import resume as resume
 from .run import start as start
 from .scoreboard import real as real
 from .scoreboard import real_rows as real_rows

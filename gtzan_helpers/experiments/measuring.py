@@ -4,8 +4,9 @@ import contextlib
 import hashlib
 import json
 import time
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ import numpy as np
 import pandas as pd
 
 from gtzan_helpers import files
-from gtzan_helpers.datasets import Source, splits
+from gtzan_helpers.datasets import Source, open_source, splits
 from gtzan_helpers.errors import MissingWeightsError, NotPossibleError, SourceError
-from gtzan_helpers.experiments import results
+from gtzan_helpers.experiments import kept, results
 from gtzan_helpers.experiments.data import Data, gather
-from gtzan_helpers.experiments.results import Predictions, Row
+from gtzan_helpers.experiments.kept import Predictions
+from gtzan_helpers.experiments.results import Row
 from gtzan_helpers.models import Fitted, System, fitted, systems
+from gtzan_helpers.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class Measurement:
         measured = row is not None and row.status != "not_measured"
         if row is not None and measured:
             with contextlib.suppress(SourceError):  # damaged predictions: measured again
-                return row, results.read_predictions(self.folder, self.stem)
+                return row, kept.read_predictions(self.folder, self.stem)
         try:
             new_row, predictions = self.measure(self.data())
         except NotPossibleError as error:
@@ -101,8 +104,9 @@ class Measurement:
             if before is None or before.status == "not_measured":
                 self.write_row(refused)
             return refused, None
-        results.write_predictions(self.folder, self.stem, predictions)
+        kept.write_predictions(self.folder, self.stem, predictions)
         self.write_row(new_row)
+        kept.remove_folds(self.folder, self.stem)
         return new_row, predictions
 
     def write_row(self, row: Row) -> None:
@@ -151,63 +155,81 @@ class Measurement:
 
     def measure(self, data: Data) -> tuple[Row, Predictions]:
         """Fit, predict and score; models and histories go into the run's folder."""
-        started = time.perf_counter()
-        folds = [self._fold(data, number) for number in range(len(data.splits))]
-        fit_seconds = time.perf_counter() - started
-        hits, valid_probs, test_probs, notes, histories, sizes = zip(*folds, strict=True)
-        if len(history := pd.concat(histories)):
-            text = history.to_csv(index=False, lineterminator="\n")
+        folds = [self.fold(data, number) for number in range(len(data.splits))]
+        if histories := [fold.history for fold in folds if len(fold.history)]:
+            text = pd.concat(histories).to_csv(index=False, lineterminator="\n")
             files.write_text(self.folder / "histories" / f"{self.stem}.csv", text)
-        valid = np.concatenate(valid_probs)
+        valid, test = (np.concatenate([getattr(f, p) for f in folds]) for p in ("valid", "test"))
+        artists = data.features.tracks.set_index("track_id").artist_group
         predictions = Predictions(
             np.array(data.inputs.labels),
             *self._part(data, "valid", valid),
-            *self._part(data, "test", np.concatenate(test_probs)),
+            *self._part(data, "test", test),
         )
         learner = self.system.learner
         libraries = ["scikit-learn", "librosa", *(["keras"] if learner.trains_epochs else [])]
         row = self.row(
-            "control" if learner.pretrained == "random" else "measured",
-            self._note(data, notes),
+            "control" if self.system.pretrained == "random" else "measured",
+            self._note(data, [fold.note for fold in folds]),
             features=data.features.feature_set,
             segment_seconds=self.system.segment_seconds,
             n_train=self._mean_tracks(data, "train"),
             n_valid=self._mean_tracks(data, "valid"),
             n_test=len(np.unique(predictions.test_id)),
-            train_accuracy=float(np.concatenate(hits).mean()),
-            valid_accuracy=float((valid.argmax(axis=1) == predictions.valid_true).mean()),
+            train_accuracy=float(np.concatenate([fold.hits for fold in folds]).mean()),
             # Scored as stored, so that a row and its predictions never differ.
-            **asdict(predictions.scores()),
-            fit_seconds=round(fit_seconds, 3),
-            n_parameters=sizes[0],
-            pretrained=learner.pretrained,
+            **predictions.figures(artists),
+            fit_seconds=round(sum(fold.seconds for fold in folds), 3),
+            n_parameters=folds[0].n_parameters,
+            pretrained=self.system.pretrained,
             versions=", ".join(f"{name} {version(name)}" for name in libraries),
         )
         return row, predictions
 
-    def _fold(self, data: Data, number: int) -> tuple[Any, ...]:
-        """Fit, save and apply the model of one fold, which then leaves the memory.
+    def fold(self, data: Data, number: int) -> kept.Fold:
+        """Fit, save and apply the model of one fold, or read back what is kept of it.
 
-        Returns its hits on the training set, its probabilities on the validation and test sets,
-        its note, history and number of parameters.
+        Parameters
+        ----------
+        data : Data
+        number : int
+            Of the fold.
         """
+        if fold := kept.read_fold(self.folder, self.stem, number, key=self.key):
+            return fold
+        started = time.perf_counter()
         model, part, values = self._fitted(data, number), data.splits[number], data.features.values
-        if number == 0:  # what was measured before loses its files now
-            results.withdraw(self.folder / "results", self.stem)
+        seconds = time.perf_counter() - started
+        # What was measured before loses its files now.
+        results.withdraw(self.folder / "results", self.stem)
         self._keep(model, number)
         train, valid, test = (
             model.probabilities(values[indices]) for indices in (part.train, part.valid, part.test)
         )
         hits, history = train.argmax(axis=1) == data.labels[part.train], model.history
-        return hits, valid, test, model.note, history.assign(fold=number), model.n_parameters
+        size, history = model.n_parameters, history.assign(fold=number)
+        fold = kept.Fold(hits, valid, test, model.note, history, size, seconds)
+        kept.write_fold(self.folder, self.stem, number, fold, key=self.key)
+        return fold
+
+    def missing_folds(self) -> list[int]:
+        """The folds that are still to be fitted; none where that is not possible."""
+        row = results.read_row(self.folder / "results", self.stem, key=self.key)
+        if self.system.learner.base or (row is not None and row.status != "not_measured"):
+            return []
+        try:
+            folds = range(len(self.data().splits))
+        except NotPossibleError:
+            return []
+        known = partial(kept.read_fold, self.folder, self.stem, key=self.key)
+        return [number for number in folds if not known(number)]
 
     def _fitted(self, data: Data, number: int) -> Fitted:
         """The model of one fold, fitted."""
         learner, base = self.system.learner, None
         if learner.base:
             trained = replace(self, system=systems.get(learner.base))
-            if number == 0:  # all folds at once
-                trained.result()
+            trained.result()  # all folds at once
             base = trained.model(number)
         return self.fit(data, number, base=base)
 
@@ -261,7 +283,7 @@ class Measurement:
         indices = np.concatenate([getattr(split, part) for split in data.splits])
         segments = data.features.segments.iloc[indices]
         ids, numbers = segments.track_id.to_numpy(str), segments.segment.to_numpy()
-        return ids, numbers, data.labels[indices], results.rounded(probs)
+        return ids, numbers, data.labels[indices], kept.rounded(probs)
 
     def _mean_tracks(self, data: Data, part: str) -> int:
         """Tracks in a part; with a k-fold, the mean over its folds."""
@@ -269,7 +291,7 @@ class Measurement:
         counts = [ids.iloc[getattr(split, part)].nunique() for split in data.splits]
         return round(float(np.mean(counts)))
 
-    def _note(self, data: Data, of_folds: tuple[str, ...]) -> str:
+    def _note(self, data: Data, of_folds: list[str]) -> str:
         notes = []
         if len(data.splits) < data.n_folds:
             notes.append(f"{len(data.splits)} of {data.n_folds} folds")
@@ -284,3 +306,49 @@ class Measurement:
         if len(data.features.failures):
             notes.append(f"{len(data.features.failures)} tracks could not be used")
         return "; ".join(notes)
+
+
+def measure(measurements: Iterable[Measurement], workers: Workers) -> Iterator[Row]:
+    """Measure rows, or read them back, one after the other; folds that are missing in parallel.
+
+    Parameters
+    ----------
+    measurements : iterable of Measurement
+        Of systems as they are listed.
+    workers : Workers
+        Each fold is a task, which opens the source for itself and keeps what came out in the
+        run's folder: what was fitted when a worker ended is not lost.
+    """
+    if not workers.several:
+        yield from (one.result()[0] for one in measurements)
+        return
+    asked = list(measurements)
+    folds = [one.missing_folds() for one in asked]
+    tasks = [
+        (*_address(one), number)
+        for one, missing in zip(asked, folds, strict=True)
+        for number in missing
+    ]
+    done = workers.map(_fit_fold, tasks, trial=False)
+    for one, missing in zip(asked, folds, strict=True):
+        for _ in missing:
+            next(done)
+        yield one.result()[0]
+
+
+def _address(one: Measurement) -> tuple[Any, ...]:
+    """What another process needs to know of a measurement."""
+    source = one.source
+    names = (one.system.system_id, one.protocol, one.seed, one.folder)
+    return (source.address, source.profile.name, source.digest(), *names)
+
+
+def _fit_fold(
+    address: str, profile: str, digest: str, system_id: str, protocol: str, seed: int,
+    folder: Path, number: int,
+) -> None:  # fmt: skip
+    source = open_source(address, profile=profile)
+    if source.digest() != digest:
+        raise SourceError(f"{address}: a worker finds other tracks there; give all the same files")
+    one = Measurement(systems.get(system_id), source, protocol, seed, folder)
+    one.fold(one.data(), number)

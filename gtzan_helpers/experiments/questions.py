@@ -22,7 +22,7 @@ from gtzan_helpers.datasets.embedded import dataset as embedded
 from gtzan_helpers.errors import GtzanError, NotPossibleError, SettingError, SourceError
 from gtzan_helpers.evaluation import Scores, by_track, confusion, score
 from gtzan_helpers.experiments.data import Data
-from gtzan_helpers.experiments.results import rounded
+from gtzan_helpers.experiments.kept import rounded
 from gtzan_helpers.experiments.run import Run, leave_out
 from gtzan_helpers.models import Transfer, fitted, systems
 from gtzan_helpers.workers import progress_bar
@@ -324,7 +324,7 @@ def on_new_songs(run: Run, system_id: str) -> Evaluation:
         leave_out(error)
         none, nobody = pd.DataFrame(), np.zeros(0, int)
         matrix = confusion(nobody, nobody, run.labels)
-        return Evaluation(Scores(*[math.nan] * 5), matrix, 0, none, none)
+        return Evaluation(Scores(*[math.nan] * 7), matrix, 0, none, none)
 
 
 def costs(run: Run, system_ids: Iterable[str], *, quick: int | None = None) -> pd.DataFrame:

@@ -18,7 +18,6 @@ import pandas as pd
 from gtzan_helpers import files
 from gtzan_helpers.datasets import splits
 from gtzan_helpers.errors import DAMAGED_FILE, SourceError, reason, shown
-from gtzan_helpers.evaluation import Scores, by_track, score
 from gtzan_helpers.models import systems
 
 
@@ -49,6 +48,8 @@ class Row:
     track_accuracy: float | None = None
     track_ci_low: float | None = None
     track_ci_high: float | None = None
+    artist_ci_low: float | None = None
+    artist_ci_high: float | None = None
     macro_f1: float | None = None
     fit_seconds: float | None = None
     n_parameters: int | None = None
@@ -78,10 +79,14 @@ class Row:
             raise ValueError(f"status {self.status!r}, protocol {self.protocol!r}")
         if self.status == "measured" and pd.isna(self.track_accuracy):
             raise ValueError("measured, without an accuracy")
-        known = (self.track_ci_low, self.track_accuracy, self.track_ci_high)
-        interval = [float(share) for share in known if share is not None and share == share]
-        if interval != sorted(interval):
-            raise ValueError(f"an interval {interval} that does not hold the accuracy")
+        for ends in (
+            (self.track_ci_low, self.track_ci_high),
+            (self.artist_ci_low, self.artist_ci_high),
+        ):
+            known = (ends[0], self.track_accuracy, ends[1])
+            interval = [float(share) for share in known if share is not None and share == share]
+            if (np.diff(interval) < -1e-9).any():
+                raise ValueError(f"an interval {interval} that does not hold the accuracy")
 
     @property
     def stem(self) -> str:
@@ -342,125 +347,3 @@ def read_history(path: Path, *more: str) -> pd.DataFrame:
             f"{path}: damaged ({reason(error)}); remove it and the row of that name, run again"
         ) from error
     return history
-
-
-# Predictions
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """Probabilities for each segment of the validation and test sets, and its true label.
-
-    Attributes
-    ----------
-    labels : ndarray of str, shape (n_labels,)
-    valid_id, test_id : ndarray of str, shape (n_segments,)
-        Track of each segment.
-    valid_segment, test_segment : ndarray of int, shape (n_segments,)
-        Its number within the track.
-    valid_true, test_true : ndarray of int, shape (n_segments,)
-        Indices into `labels`.
-    valid_probs, test_probs : ndarray, shape (n_segments, n_labels), float16
-        The folds of a k-fold follow one another; the validation set of one is the test set of
-        another.
-    """
-
-    labels: np.ndarray
-    valid_id: np.ndarray
-    valid_segment: np.ndarray
-    valid_true: np.ndarray
-    valid_probs: np.ndarray
-    test_id: np.ndarray
-    test_segment: np.ndarray
-    test_true: np.ndarray
-    test_probs: np.ndarray
-
-    def tracks(self, part: str = "test") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Ids, probabilities and true labels of a part's tracks; see `evaluation.by_track`.
-
-        Parameters
-        ----------
-        part : {"test", "valid"}
-        """
-        ids, probs, labels = (getattr(self, f"{part}_{name}") for name in ("id", "probs", "true"))
-        return by_track(ids, probs.astype(float), labels)
-
-    def scores(self) -> Scores:
-        """Scores on the test set."""
-        return score(self.test_id, self.test_probs.astype(float), self.test_true)
-
-    def classes(self, part: str = "test") -> tuple[np.ndarray, np.ndarray]:
-        """True and predicted label of each track, as indices into `labels`.
-
-        Parameters
-        ----------
-        part : {"test", "valid"}
-        """
-        _, probs, y_true = self.tracks(part)
-        return y_true, probs.argmax(axis=1)
-
-
-def none_of(labels: Iterable[str]) -> Predictions:
-    """Predictions for no track at all, so that a notebook needs no branch."""
-    names = np.array(list(labels), dtype=str)
-    empty = (np.array([], str), np.array([], int), np.array([], int))
-    probs = np.zeros((0, len(names)), np.float16)
-    return Predictions(names, *empty, probs, *empty, probs)
-
-
-def rounded(probs: np.ndarray) -> np.ndarray:
-    """Probabilities as they are kept and scored, float16.
-
-    Three decimals are what half precision holds near 1, and most become 0: small files. Labels
-    may tie by it, so what is to agree with a row must be scored from the same numbers.
-    """
-    return probs.round(3).astype(np.float16)
-
-
-def write_predictions(folder: str | Path, stem: str, predictions: Predictions) -> None:
-    """Write the predictions that belong to a row, whole or not at all."""
-    with files.replacing(Path(folder) / "predictions" / f"{stem}.npz") as temporary:
-        np.savez_compressed(temporary, **vars(predictions))
-
-
-def read_predictions(folder: str | Path, stem: str) -> Predictions | None:
-    """Read the predictions that belong to a row; None if there are none.
-
-    Parameters
-    ----------
-    folder : str or Path
-        The run's folder.
-    stem : str
-        See `stem`.
-
-    Raises
-    ------
-    SourceError
-        If the file is damaged.
-    """
-    path = Path(folder) / "predictions" / f"{stem}.npz"
-    try:
-        predictions = Predictions(**files.load_arrays(path))
-        _check_predictions(predictions)
-    except FileNotFoundError:
-        return None
-    except DAMAGED_FILE as error:
-        raise SourceError(f"{path}: damaged ({reason(error)}); remove it and run again") from error
-    return predictions
-
-
-def _check_predictions(predictions: Predictions) -> None:
-    n_labels = len(predictions.labels)
-    if predictions.labels.tolist() != np.unique(predictions.labels.astype(str)).tolist():
-        raise ValueError("its labels are not different words in their order")
-    for part in ("valid", "test"):
-        names = ("id", "segment", "true", "probs")
-        ids, segments, labels, probs = (getattr(predictions, f"{part}_{name}") for name in names)
-        if probs.shape != (len(ids), n_labels) or not ids.shape == segments.shape == labels.shape:
-            raise ValueError(f"{part} has {len(ids)} ids, and probabilities {probs.shape}")
-        if ids.ndim != 1 or labels.dtype.kind != "i" or not len(predictions.test_id):
-            raise ValueError(f"{part} has {ids.ndim} dimensions, or nothing in it")
-        # Probabilities in half precision, and shares of votes, add up to about 1.
-        possible = (np.abs(probs.astype(float) - 0.5) < 0.51).all()
-        if not possible or not ((labels >= 0) & (labels < n_labels)).all():
-            raise ValueError(f"{part} holds values that are no probability, or no label")

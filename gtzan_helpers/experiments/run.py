@@ -35,11 +35,12 @@ from gtzan_helpers.errors import (
     choose,
     safe,
 )
-from gtzan_helpers.experiments import results
-from gtzan_helpers.experiments.measuring import Measurement
-from gtzan_helpers.experiments.results import Predictions, Rows
+from gtzan_helpers.experiments import kept, results
+from gtzan_helpers.experiments.kept import Predictions
+from gtzan_helpers.experiments.measuring import Measurement, measure
+from gtzan_helpers.experiments.results import Rows
 from gtzan_helpers.models import Fitted, Learner, systems
-from gtzan_helpers.workers import progress_bar
+from gtzan_helpers.workers import Workers, progress_bar
 
 HISTORY = "epoch loss accuracy val_loss val_accuracy seconds best fold stage".split()  # noqa: SIM905
 
@@ -80,18 +81,25 @@ def start(
     SourceError
         If there is no such source.
     """
-    if type(seed) is not int or not 0 <= seed < 2**32:
-        raise SettingError(f"seed {seed!r} is no whole number from 0 to {2**32 - 1}")
-    opened, folder = _open(source, profile, run_dir)
-    if reason := opened.lacks(needs):
+    run = resume(source, profile=profile, seed=seed, run_dir=run_dir)
+    if reason := run.source.lacks(needs):
         raise NotPossibleError(reason)
-    run = Run(opened, seed, folder)
     from IPython.display import display
 
     from gtzan_helpers.plots.notebook import banner
 
-    display(banner(opened))
+    display(banner(run.source))
     return run
+
+
+def resume(
+    source: str | Path | Source, *, profile: str, seed: int = 0, run_dir: str | Path = ""
+) -> "Run":
+    """Open a source and the folder of its run; see `start`."""
+    if type(seed) is not int or not 0 <= seed < 2**32:
+        raise SettingError(f"seed {seed!r} is no whole number from 0 to {2**32 - 1}")
+    opened, folder = _open(source, profile, run_dir)
+    return Run(opened, seed, folder)
 
 
 def leave_out(reason: object) -> None:
@@ -314,14 +322,28 @@ class Run:
         Rows
             What is not possible on the source is among them as `not_measured`, with the reason.
         """
-        pairs = [
-            (system_id, protocol)
+        seeds = [self.seed if seed is None else seed]
+        asked = self.measurements(*system_ids, protocols=protocols, seeds=seeds)
+        bar = progress_bar(asked, total=len(asked), description="systems", unit="row")
+        return Rows(results.table(measure(bar, Workers(1))))
+
+    def measurements(
+        self, *system_ids: str, protocols: str = "auto", seeds: Iterable[int] = (0,)
+    ) -> list[Measurement]:
+        """The rows of systems under protocols, to be measured.
+
+        Parameters
+        ----------
+        *system_ids, protocols
+            See `measure`.
+        seeds : iterable of int
+        """
+        return [
+            self.measurement(system_id, protocol, seed=seed)
             for system_id in system_ids
             for protocol in self._protocols(protocols, systems.get(system_id).run_protocol)
+            for seed in seeds
         ]
-        bar = progress_bar(pairs, total=len(pairs), description="systems", unit="row")
-        rows = (self.measurement(*pair, seed=seed).result()[0] for pair in bar)
-        return Rows(results.table(rows))
 
     def _protocols(self, words: str, own: str) -> list[str]:
         if words == "all":
@@ -382,11 +404,11 @@ class Run:
         """
         stem = results.stem(system_id, self.source.name, protocol or self.honest, self.seed)
         try:
-            predictions = results.read_predictions(self.folder, stem)
+            predictions = kept.read_predictions(self.folder, stem)
         except SourceError as error:
             leave_out(error)
             predictions = None
-        return predictions or results.none_of(self.labels)
+        return predictions or kept.none_of(self.labels)
 
     def history(self, system_id: str, protocol: str = "") -> pd.DataFrame:
         """How a network was trained, one line per epoch and `fold`; empty if it was not.

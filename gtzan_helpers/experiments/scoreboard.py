@@ -4,21 +4,23 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from PIL import Image
 
 from gtzan_helpers import config
 from gtzan_helpers.datasets import splits
-from gtzan_helpers.experiments.results import read_run, table
+from gtzan_helpers.errors import SourceError
+from gtzan_helpers.experiments import kept
+from gtzan_helpers.experiments.results import from_table, read_run, table
 from gtzan_helpers.experiments.run import leave_out
 from gtzan_helpers.models import systems
 
 KEY = ["system_id", "source", "features", "protocol", "seed"]
 
-ACCURACY = ["track_accuracy", "track_ci_low", "track_ci_high"]
-
 COLUMNS = ["system_id", "source", "published", "stated", "run_protocol", "reproduced",
-           "honest_protocol", "honest", "low", "high", "price", "note"]  # fmt: skip
+           "honest_protocol", "honest", "low", "high", "seeds", "spread", "price",
+           "note"]  # fmt: skip
 
 
 def merge(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
@@ -111,6 +113,60 @@ def honest_protocol(rows: pd.DataFrame) -> str:
     return next((name for name in splits.HONEST if name in measured), splits.HONEST[0])
 
 
+def interval(rows: Any) -> tuple[Any, Any, str]:
+    """The 95 % interval of an accuracy: over artists where they are known, else over tracks.
+
+    Parameters
+    ----------
+    rows : DataFrame or Row
+        Of several rows, the mean of each end is taken.
+
+    Returns
+    -------
+    low, high : float
+    unit : {"artist", "track"}
+    """
+    known = pd.notna(rows.artist_ci_low)
+    unit = "artist" if np.size(known) and np.all(known) else "track"
+    low, high = (getattr(rows, f"{unit}_ci_{end}") for end in ("low", "high"))
+    return float(np.mean(low)), float(np.mean(high)), unit
+
+
+def faults(rows: pd.DataFrame, folder: Path, artists: pd.Series) -> list[str]:
+    """Score stored predictions again, and name what does not follow from them.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of `COLUMNS`.
+    folder : Path
+        That holds `predictions/`.
+    artists : Series
+        Who plays, by the ids of tracks.
+
+    Returns
+    -------
+    list of str
+        A line for each value that differs, and for each measured row without predictions.
+    """
+    lines = []
+    for row in from_table(rows[rows.status != "not_measured"]):
+        try:
+            predictions = kept.read_predictions(folder, row.stem)
+        except SourceError as error:
+            lines.append(str(error))
+            continue
+        if predictions is None:
+            lines.append(f"{row.stem}: has no predictions; measure it again")
+            continue
+        for name, value in predictions.figures(artists).items():
+            stored = getattr(row, name)
+            given = math.nan if stored is None else float(stored)
+            if not (abs(given - value) < 1e-9 or (math.isnan(given) and math.isnan(value))):
+                lines.append(f"{row.stem}: {name} is {given:.4f}, its predictions give {value:.4f}")
+    return lines
+
+
 def comparison(rows: pd.DataFrame) -> pd.DataFrame:
     """Published, reproduced and honest accuracy of every system, side by side.
 
@@ -123,8 +179,9 @@ def comparison(rows: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame, one row per system and source
         `system_id`, `source`, `published`, `stated`, `run_protocol`, `reproduced` (in the
-        study's unit), `honest_protocol`, `honest` (by track), `low`, `high`, `price` (the
-        difference between the two; NaN where both are one protocol), `note`. Several
+        study's unit), `honest_protocol`, `honest` (by track), `low`, `high` (see `interval`),
+        `seeds` and `spread` (number of seeds, and from the lowest to the highest accuracy),
+        `price` (of reproduced and honest; NaN where both are one protocol), `note`. Several
         seeds give their mean.
     """
     protocols = {source: honest_protocol(group) for source, group in rows.groupby("source")}
@@ -137,10 +194,12 @@ def comparison(rows: pd.DataFrame) -> pd.DataFrame:
         unit = "segment_accuracy" if system.unit == "segment" else "track_accuracy"
         own, fair = system.run_protocol, measured[measured.index == honest]
         reproduced = measured[measured.index == own][unit].mean()
-        scores = fair[ACCURACY].mean().tolist()
+        scores = [fair.track_accuracy.mean(), *interval(fair)[:2]]
+        spread = (len(fair), fair.track_accuracy.max() - fair.track_accuracy.min())
         price = reproduced - scores[0] if own != honest else math.nan
         note = "; ".join(dict.fromkeys(n for n in group.note if n))
-        line = (system_id, source, accuracy, stated, own, reproduced, honest, *scores, price, note)
+        line = (system_id, source, accuracy, stated, own, reproduced, honest, *scores)
+        line += (*spread, price, note)
         lines.append(line)
     return pd.DataFrame(lines, columns=COLUMNS).astype({"published": float})
 

@@ -3,7 +3,7 @@
 import contextlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from gtzan_helpers import config
 from gtzan_helpers.errors import NotPossibleError, SourceError
 from gtzan_helpers.evaluation import ensembles, log_loss, score
 from gtzan_helpers.evaluation.ensembles import Member
-from gtzan_helpers.experiments import results
+from gtzan_helpers.experiments import kept, results
 from gtzan_helpers.experiments.run import Run, leave_out
 from gtzan_helpers.models import systems
 
@@ -76,7 +76,7 @@ def _members(folders: Iterable[Path], protocol: str, sources: set[str]) -> list[
         if system_id == systems.ENSEMBLE or source not in sources or path.stem in members:
             continue
         with contextlib.suppress(SourceError):
-            if predictions := results.read_predictions(path.parent.parent, path.stem):
+            if predictions := kept.read_predictions(path.parent.parent, path.stem):
                 parts = (*predictions.tracks("valid"), *predictions.tracks("test"))
                 labels = tuple(predictions.labels.tolist())
                 members[path.stem] = Member(path.stem, labels, *parts)
@@ -90,10 +90,10 @@ def _measure_vote(run: Run, joined: Sequence[Member], votes: Mapping[str, int]) 
     """
     first, (valid, test) = joined[0], ensembles.vote(joined, votes)
     numbers = (np.zeros(len(valid), int), np.zeros(len(test), int))
-    predictions = results.Predictions(
+    predictions = kept.Predictions(
         np.array(first.labels),
-        *(first.valid_id, numbers[0], first.valid_true, results.rounded(valid)),
-        *(first.test_id, numbers[1], first.test_true, results.rounded(test)),
+        *(first.valid_id, numbers[0], first.valid_true, kept.rounded(valid)),
+        *(first.test_id, numbers[1], first.test_true, kept.rounded(test)),
     )
     names = [(*name.split("__"), str(n)) for name, n in votes.items()]
     chosen = (f"{n} x {name} ({source}, seed {seed})" for name, source, _, seed, n in names)
@@ -105,11 +105,10 @@ def _measure_vote(run: Run, joined: Sequence[Member], votes: Mapping[str, int]) 
         segment_seconds=0.0,
         n_valid=len(valid),
         n_test=len(test),
-        valid_accuracy=float((valid.argmax(axis=1) == first.valid_true).mean()),
-        **asdict(predictions.scores()),
+        **predictions.figures(run.tracks.set_index("track_id").artist_group),
         versions=f"scikit-learn {version('scikit-learn')}",
     )
     row = replace(row, source="+".join(dict.fromkeys(source for _, source, *_ in names)))
-    results.write_predictions(run.folder, row.stem, predictions)
+    kept.write_predictions(run.folder, row.stem, predictions)
     measurement.write_row(row)
     return row

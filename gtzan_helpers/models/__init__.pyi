@@ -2,11 +2,9 @@ from . import classical as classical
 from . import fitted as fitted
 from . import kernels as kernels
 from . import learners as learners
-from . import musicnn as musicnn
 from . import networks as networks
 from . import systems as systems
 from . import training as training
-from . import transfer as transfer
 from .fitted import Fitted as Fitted
 from .fitted import Inputs as Inputs
 from .fitted import load as load
@@ -15,8 +13,12 @@ from .learners import Classical as Classical
 from .learners import Learner as Learner
 from .learners import Network as Network
 from .learners import OnConvolutions as OnConvolutions
+from .learners import OnLite0 as OnLite0
 from .learners import OnMusicnn as OnMusicnn
 from .learners import Transfer as Transfer
+from .pretrained import lite0 as lite0
+from .pretrained import musicnn as musicnn
+from .pretrained import transfer as transfer
 from .systems import ENSEMBLE as ENSEMBLE
 from .systems import SYSTEMS as SYSTEMS
 from .systems import YARDSTICK as YARDSTICK

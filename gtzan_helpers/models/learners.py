@@ -340,9 +340,18 @@ class Transfer(Learner):
 
 @dataclass(frozen=True)
 class OnMusicnn(Learner):
-    """A learner on embeddings of MusiCNN, which was pretrained on music."""
+    """A learner on embeddings of MusiCNN, which was pretrained on music.
+
+    Attributes
+    ----------
+    head : Learner
+    pooled : tuple of str
+        Layers of `musicnn.LAYERS` whose means over a song it is given; empty for all layers of
+        each segment.
+    """
 
     head: Learner
+    pooled: tuple[str, ...] = ()
 
     pretrained = "MusiCNN"
 
@@ -351,7 +360,32 @@ class OnMusicnn(Learner):
         return self.head.trains_epochs
 
     def prepare(self, features: "datasets.Features", *, fetch: bool) -> "datasets.Features":
-        return models.musicnn.embed_features(features)
+        return models.musicnn.embed_features(features, *self.pooled)
+
+    def fit_task(self, task: Task) -> Fitted:
+        return self.head.fit_task(task)
+
+
+@dataclass(frozen=True)
+class OnLite0(Learner):
+    """A learner on embeddings of EfficientNet-Lite0, which was pretrained on photographs.
+
+    Attributes
+    ----------
+    head : Learner
+    weights : str
+        ``imagenet`` or ``random``.
+    """
+
+    head: Learner
+    weights: str = "imagenet"
+
+    @property
+    def pretrained(self) -> str:
+        return self.weights
+
+    def prepare(self, features: "datasets.Features", *, fetch: bool) -> "datasets.Features":
+        return models.lite0.embed_features(features, self.weights)
 
     def fit_task(self, task: Task) -> Fitted:
         return self.head.fit_task(task)

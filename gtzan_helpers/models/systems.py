@@ -18,6 +18,7 @@ from gtzan_helpers.models.learners import (
     Classical,
     Network,
     OnConvolutions,
+    OnLite0,
     OnMusicnn,
     Transfer,
 )
@@ -73,6 +74,8 @@ class System:
     description, input : str
         The model and what it is given, in words.
     published : Published
+    joins : tuple of str
+        Systems whose examples it is given side by side, instead of features of its own.
     """
 
     system_id: str
@@ -89,6 +92,7 @@ class System:
     description: str = ""
     input: str = ""
     published: Published = Published()
+    joins: tuple[str, ...] = ()
 
     @property
     def study(self) -> str:
@@ -106,6 +110,12 @@ class System:
         if self.family in ("classical", "transfer"):
             return {"classical": "classical model", "transfer": "pretrained network"}[self.family]
         return "network" if self.learner.trains_epochs and not self.learner.base else ""
+
+    @property
+    def pretrained(self) -> str:
+        """Which pretrained weights it starts from; empty for none."""
+        parts = [self.learner.pretrained, *(get(name).pretrained for name in self.joins)]
+        return ", ".join(filter(None, parts))
 
     @property
     def segment_seconds(self) -> float:
@@ -134,6 +144,8 @@ class System:
         versions = {name: feature_set(name).version for name in self.features}
         chosen["features"] = [n if v == 1 else f"{n} v{v}" for n, v in versions.items()]
         chosen["learner"] = self.learner.settings(tuned=tuned)
+        if self.joins:
+            chosen["joins"] = [get(name).settings() for name in self.joins]
         return learners.canonical(chosen)
 
     def load_features(self, source: "datasets.Source") -> "datasets.Features":
@@ -150,11 +162,17 @@ class System:
         SettingError
             If the system has no features, but is made of other systems.
         """
+        if self.joins:
+            return datasets.side_by_side([get(name).load_features(source) for name in self.joins])
+        from gtzan_helpers.audio.feature_sets import feature_set  # imports numba
+
         if not self.features:
             raise SettingError(f"{self.system_id} joins the predictions of other systems")
         given = (name for name in self.features if source.gives(name))
         name = next(given, self.features[-1])  # if none, the source says why
-        features = source.features(name, segment_seconds=self.segment_seconds)
+        only = feature_set(name).only_segment_seconds
+        seconds = self.segment_seconds if only is None else only
+        features = source.features(name, segment_seconds=seconds)
         return self.learner.prepare(features, fetch=source.profile.fetches)
 
 
@@ -261,8 +279,13 @@ _honest = partial(
     System, notebook="", section="", family="classical", run_protocol="fault_filtered"
 )
 # Half of the weight is that of the two blocks that are best alone.
-_blocks = {name: 0.5 / len(BLOCKS) + (0.25 if name in FAST else 0) for name in BLOCKS}
+_blocks: dict[str, float] = {
+    name: 0.5 / len(BLOCKS) + (0.25 if name in FAST else 0) for name in BLOCKS
+}
 _small_head = _dense({"units": (64,), "dropout": 0.5}, epochs=20, weight_decay=0.01, patience=6)
+_music = {"mean_pool": 0.5, "max_pool": 0.5}
+_photos = {f"{name}{block}": 0.125 for block in (5, 8) for name in ("mean", "deviation")}
+_lda = Calibrated({"shrinkage": 0.6})
 
 _OURS = [
     _segments("ours_svm_segments", "SVM on 3 s segments (ours)", _svm(), "00", "The leak alone"),
@@ -301,6 +324,43 @@ _OURS = [
     ),
     _musicnn(
         "ours_musicnn_dense", "Dense layer on MusiCNN embeddings (ours)", OnMusicnn(_small_head)
+    ),
+    _honest(
+        "ours_musicnn_pool",
+        "LDA on MusiCNN's pooled layers (ours)",
+        OnMusicnn(_lda, pooled=("mean_pool", "max_pool")),
+        features=("patches",),
+        family="transfer",
+    ),
+    _honest(
+        "ours_efficientnet_lite0",
+        "LDA on EfficientNet-Lite0 (ours)",
+        OnLite0(_lda),
+        features=("log_mel",),
+        family="transfer",
+    ),
+    _honest(
+        "ours_random_efficientnet_lite0",
+        "LDA on EfficientNet-Lite0 with random weights (ours)",
+        OnLite0(_lda, weights="random"),
+        features=("log_mel",),
+        family="transfer",
+    ),
+    _honest(
+        "ours_kernels",
+        "Kernel ridge on blocks, MusiCNN and EfficientNet-Lite0 (ours)",
+        Calibrated({}, weights=_blocks | _music | _photos),
+        features=(),
+        family="transfer",
+        joins=("ours_blocks", "ours_musicnn_pool", "ours_efficientnet_lite0"),
+    ),
+    _honest(
+        "ours_kernels_music",
+        "Kernel ridge on blocks and MusiCNN (ours)",
+        Calibrated({}, weights=_blocks | _music),
+        features=(),
+        family="transfer",
+        joins=("ours_blocks", "ours_musicnn_pool"),
     ),
     _honest(
         "ours_ensemble",

@@ -1,4 +1,4 @@
-"""Results on real data brought into the repository: `figures/` and the tables of README."""
+"""Results on real data brought into the repository: `figures/`, and the tables of two pages."""
 
 import html
 import math
@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 
 from gtzan_helpers import config, files
-from gtzan_helpers.datasets import splits
+from gtzan_helpers.datasets import gtzan_facts, splits
 from gtzan_helpers.errors import SettingError, SourceError
-from gtzan_helpers.experiments import results, scoreboard
+from gtzan_helpers.experiments import kept, results, scoreboard
 from gtzan_helpers.experiments.scoreboard import percent
 from gtzan_helpers.models import systems
 
@@ -42,7 +42,7 @@ def gather(runs: Iterable[str]) -> pd.DataFrame:
 
 
 def write(runs: Iterable[str]) -> pd.DataFrame:
-    """Merge the rows of runs into `figures/` and README: table, chart, predictions, pictures.
+    """Merge the rows of runs into `figures/`, RESULTS.md and README: tables, chart, predictions.
 
     Parameters
     ----------
@@ -73,12 +73,39 @@ def write(runs: Iterable[str]) -> pd.DataFrame:
         _copy_run(run, figures)
     files.write_text(board, merged.to_csv(index=False, lineterminator="\n"))
     _draw(merged, figures)
-    readme = figures.parent / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    for marker, table in readme_tables(merged).items():
-        text = replace_between(text, marker, table)
-    files.write_text(readme, text)
+    for name, contents in pages(merged).items():
+        page = figures.parent / name
+        text = page.read_text(encoding="utf-8")
+        for marker, content in contents.items():
+            text = replace_between(text, marker, content)
+        files.write_text(page, text)
     return merged
+
+
+def verify(runs: Iterable[str]) -> tuple[list[str], int]:
+    """Score the stored predictions of runs again; without a run, those in `figures/`.
+
+    Parameters
+    ----------
+    runs : iterable of str
+        Folders of runs.
+
+    Returns
+    -------
+    faults : list of str
+        See `scoreboard.faults`.
+    n_rows : int
+        Rows that were scored.
+    """
+    lines: list[str] = []
+    n_rows = 0
+    for folder in [Path(run) for run in runs] or [_figures()]:
+        board = folder / "scoreboard.csv"
+        rows = results.read_run(board if board.exists() else folder)
+        tracks = gtzan_facts() if board.exists() else pd.read_csv(folder / "tracks.csv")
+        lines += scoreboard.faults(rows, folder, tracks.set_index("track_id").artist_group)
+        n_rows += int((rows.status != "not_measured").sum())
+    return lines, n_rows
 
 
 def _refuse_mixture(runs: Iterable[Path]) -> None:
@@ -92,14 +119,11 @@ def _refuse_mixture(runs: Iterable[Path]) -> None:
 
 
 def _copy_run(run: Path, figures: Path) -> None:
-    """Copy a run's pictures, and the predictions that the comparison shows."""
+    """Copy a run's pictures, tables and predictions."""
     rows = results.read_run(run)
-    honest = scoreboard.honest_protocol(rows)
-    for row in rows[rows.status == "measured"].itertuples():
-        if row.protocol in (systems.get(row.system_id).run_protocol, honest):
-            stem = results.stem(row.system_id, row.source, row.protocol, row.seed)
-            results.read_predictions(run, stem)  # which refuses what is damaged
-            _copy(run / "predictions", f"{stem}.npz", figures / "predictions")
+    for row in results.from_table(rows[rows.status != "not_measured"]):
+        kept.read_predictions(run, row.stem)  # which refuses what is damaged
+        _copy(run / "predictions", f"{row.stem}.npz", figures / "predictions")
     for pattern in ("*.png", "*.csv"):
         _copy(run / "figures", pattern, figures / rows.source.iloc[0])
 
@@ -124,11 +148,25 @@ def _draw(rows: pd.DataFrame, figures: Path) -> None:
     style.save(ax, figures, "scoreboard")
 
 
-def readme_tables(rows: pd.DataFrame) -> dict[str, str]:
-    """README's tables as Markdown, by the name of the comment that surrounds each."""
+def pages(rows: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """Tables as Markdown: of each page, by the name of the comment that surrounds each."""
     compared = scoreboard.comparison(rows)
-    measured = compared.reproduced.notna() | compared.honest.notna()
-    return {"scoreboard": markdown(compared[measured]), "protocols": _protocols(rows)}
+    measured = compared[compared.reproduced.notna() | compared.honest.notna()]
+    best = scoreboard.headline(compared).nlargest(5, "honest")
+    tables = {"scoreboard": markdown(measured), "protocols": _protocols(rows)}
+    tables["artists"] = _grouped(rows)
+    return {"RESULTS.md": tables, "README.md": {"best": markdown(best)}}
+
+
+def _grouped(rows: pd.DataFrame) -> str:
+    """Every row under `artist_grouped`, the best first, as a Markdown table."""
+    lines = ["| system | source | tracks (95 % interval) | test tracks |", "|---|---|---|---:|"]
+    grouped = rows[(rows.protocol == "artist_grouped") & (rows.status != "not_measured")]
+    for row in grouped.sort_values("track_accuracy", ascending=False).itertuples():
+        shown = _interval(row.track_accuracy, *scoreboard.interval(row)[:2])
+        name = row.system_id + (" (control)" if row.status == "control" else "")
+        lines.append(_line(name, row.source, shown, row.n_test))
+    return "\n".join(lines)
 
 
 def markdown(compared: pd.DataFrame) -> str:
@@ -139,6 +177,8 @@ def markdown(compared: pd.DataFrame) -> str:
     ]
     for row in compared.itertuples():
         interval = _interval(row.honest, row.low, row.high)
+        if row.seeds > 1:
+            interval += f", {row.seeds} seeds within {100 * row.spread:.1f}"
         cells = (row.system_id, row.source, percent(row.published), percent(row.reproduced))
         lines.append(_line(*cells, row.run_protocol, interval, row.honest_protocol))
     return "\n".join(lines)
@@ -153,7 +193,7 @@ def _protocols(rows: pd.DataFrame) -> str:
     order = {name: i for i, name in enumerate(splits.PROTOCOLS)}
     chosen = rows[rows.system_id == systems.YARDSTICK].assign(place=rows.protocol.map(order))
     for row in chosen.sort_values(["source", "place", "seed"]).itertuples():
-        tracks = _interval(row.track_accuracy, row.track_ci_low, row.track_ci_high)
+        tracks = _interval(row.track_accuracy, *scoreboard.interval(row)[:2])
         cells = (percent(row.segment_accuracy), tracks, row.n_test)
         if row.status != "measured":
             cells = ("–", row.note, "")

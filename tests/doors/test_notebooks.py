@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from gtzan_helpers import config, experiments, reproduce
-from gtzan_helpers.experiments import results
+from gtzan_helpers.experiments import kept
 
 PATHS = sorted((config.checkout() / "notebooks").glob("*.ipynb"))
 KNOWN = {"source", "profile", "protocols", "seed", "run_dir", "kaggle_csv"}
@@ -230,7 +230,7 @@ def test_a_damaged_run_still_gives_a_report_that_says_what_was_left_out(tmp_path
     for path in (tmp_path / "predictions").glob(f"*__{honest}.npz"):
         if not path.stat().st_size:
             continue
-        stored = results.read_predictions(tmp_path, path.stem)
+        stored = kept.read_predictions(tmp_path, path.stem)
         # One test track is left, and the first label is never predicted.
         mine = stored.test_id == stored.test_id[0]
         probs = stored.test_probs[mine].astype(float) + 0.001

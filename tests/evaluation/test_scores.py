@@ -46,8 +46,11 @@ def test_scores_are_those_worked_out_by_hand(three_tracks):
 
 def test_perfect_predictions_score_one():
     y_true = np.arange(30) % 3
-    result = scores.score(np.arange(30), np.eye(3)[y_true], y_true)
+    artists = pd.Series(np.arange(30) // 6)
+    result = scores.score(np.arange(30), np.eye(3)[y_true], y_true, artists)
     assert set(vars(result).values()) == {1}
+    unknown = scores.score(np.arange(30), np.eye(3)[y_true], y_true, artists[:29])
+    assert np.isnan([unknown.artist_ci_low, unknown.artist_ci_high]).all()
 
 
 # Intervals

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -10,14 +11,14 @@ import numpy as np
 import pytest
 from test_run import a_run, result
 
-from gtzan_helpers import config
 from gtzan_helpers.datasets.sources import open_source
-from gtzan_helpers.errors import NotPossibleError
+from gtzan_helpers.errors import NotPossibleError, SourceError
 from gtzan_helpers.evaluation.scores import score
-from gtzan_helpers.experiments import results
-from gtzan_helpers.experiments.results import read_run
+from gtzan_helpers.experiments import kept, measuring, results
+from gtzan_helpers.experiments.measuring import Measurement
 from gtzan_helpers.experiments.run import Run
 from gtzan_helpers.models import fitted, systems
+from gtzan_helpers.workers import Workers
 
 
 def data(folder, system_id, protocol):
@@ -299,18 +300,81 @@ def test_reading_a_network_back_imports_no_keras(tmp_path):
     assert done.stdout.splitlines()[-1] == f"{first.track_accuracy} False"
 
 
-# Results that come with the project
+# Folds
 
 
-@pytest.mark.parametrize("source", ["gtzan_log_mel", "features_30_sec", "mini"])
-def test_every_committed_row_is_that_of_its_predictions(source):
-    figures = config.checkout() / "figures"
-    board = read_run(figures / "scoreboard.csv")
-    board = board[(board.source == source) & (board.status == "measured")]
-    files = {path.stem for path in (figures / "predictions").glob(f"*__{source}__*.npz")}
-    known = {}
-    for row in board.itertuples():
-        stem = results.stem(row.system_id, row.source, row.protocol, row.seed)
-        if predictions := results.read_predictions(figures, stem):
-            known[stem] = abs(predictions.scores().track_accuracy - row.track_accuracy)
-    assert set(known) == files and max(known.values()) < 1e-9
+def measured(folder, *system_ids, workers, protocol="artist_grouped"):
+    asked = a_run(folder).measurements(*system_ids, protocols=protocol)
+    return list(measuring.measure(asked, workers))
+
+
+def test_folds_outlive_an_interruption_and_are_gone_with_the_row(tmp_path, monkeypatch):
+    fitted_folds, fit = [], Measurement.fit
+
+    def twice(self, data, fold=0, **settings):
+        if len(fitted_folds) == 2 and not resumed:
+            raise KeyboardInterrupt
+        fitted_folds.append(fold)
+        return fit(self, data, fold, **settings)
+
+    resumed = False
+    monkeypatch.setattr(Measurement, "fit", twice)
+    with pytest.raises(KeyboardInterrupt):
+        measured(tmp_path, "capstone_knn", workers=Workers(1))
+    assert fitted_folds == [0, 1] and not (tmp_path / "results").exists()
+    monkeypatch.setattr(
+        Measurement, "fit", lambda *a, **b: fitted_folds.append(a[2]) or fit(*a, **b)
+    )
+    (row,) = measured(tmp_path, "capstone_knn", workers=Workers(1))
+    assert fitted_folds == [0, 1, 2] and not list((tmp_path / "folds").glob("*"))
+    (other,) = measured(tmp_path / "other", "capstone_knn", workers=Workers(1))
+    assert dataclasses.replace(row, fit_seconds=0) == dataclasses.replace(other, fit_seconds=0)
+
+
+@pytest.mark.parametrize("change", ["a damaged file", "another key"])
+def test_a_fold_that_does_not_belong_is_fitted_again(tmp_path, change):
+    one = a_run(tmp_path).measurement("capstone_knn", "artist_grouped")
+    fold = one.fold(one.data(), 0)
+    path = tmp_path / "folds" / f"{one.stem}__0.npz"
+    if change == "another key":
+        kept.write_fold(tmp_path, one.stem, 0, fold, key="of yesterday's data")
+    else:
+        path.write_bytes(path.read_bytes()[:200])
+    assert one.missing_folds() == [0, 1, 2]
+    again = one.fold(one.data(), 0)
+    assert one.missing_folds() == [1, 2]
+    assert np.array_equal(again.test, fold.test)
+
+
+def test_a_fold_of_a_network_keeps_its_history(tmp_path):
+    one = a_run(tmp_path).measurement("images_ann", "fault_filtered")
+    fold = one.fold(one.data(), 0)
+    again = kept.read_fold(tmp_path, one.stem, 0, key=one.key)
+    assert again.n_parameters == fold.n_parameters > 1000 and again.note == fold.note
+    assert again.history.columns.tolist() == fold.history.columns.tolist()
+    assert again.history.loss.tolist() == pytest.approx(fold.history.loss.tolist())
+
+
+@pytest.mark.slow
+def test_processes_and_a_cluster_that_loses_a_worker_measure_what_one_process_does(
+    tmp_path, cluster
+):
+    names = ("capstone_knn", "capstone_logistic_regression", "stacked_cnn_svm")
+    alone = measured(tmp_path / "alone", *names, workers=Workers(1))
+    processes = measured(tmp_path / "two", *names, workers=Workers(2))
+    asked = a_run(tmp_path / "far").measurements(*names, protocols="artist_grouped")
+    rows = measuring.measure(asked, Workers(1, cluster.scheduler_address))
+    far = [next(rows)]
+    os.kill(cluster.workers[0].pid, signal.SIGKILL)
+    far += rows
+    for one, two, three in zip(alone, processes, far, strict=True):
+        assert one.status == "measured" and one.n_test > 10
+        assert one.track_accuracy == two.track_accuracy == three.track_accuracy
+        assert one.valid_accuracy == two.valid_accuracy == three.valid_accuracy
+
+
+def test_a_worker_with_other_files_refuses(tmp_path):
+    one = a_run(tmp_path).measurement("capstone_knn", "artist_grouped")
+    address, profile, _, *rest = measuring._address(one)
+    with pytest.raises(SourceError, match="a worker finds other tracks there"):
+        measuring._fit_fold(address, profile, "another digest", *rest, 0)

@@ -10,7 +10,7 @@ import pytest
 from test_scoreboard import a_row, refused
 
 from gtzan_helpers.errors import SourceError
-from gtzan_helpers.experiments import results
+from gtzan_helpers.experiments import kept, results
 
 
 def test_a_row_comes_back_as_it_was_written(tmp_path):
@@ -35,7 +35,7 @@ def test_the_columns_are_those_of_the_contract():
     named = """
         system_id source features segment_seconds protocol seed status note n_train n_valid n_test
         train_accuracy valid_accuracy segment_accuracy track_accuracy track_ci_low track_ci_high
-        macro_f1 fit_seconds n_parameters pretrained profile versions
+        artist_ci_low artist_ci_high macro_f1 fit_seconds n_parameters pretrained profile versions
     """
     assert list(results.COLUMNS) == named.split()
 
@@ -120,19 +120,19 @@ def test_a_damaged_history_is_named(tmp_path, text):
 )
 def test_predictions_that_do_not_fit_are_damaged(tmp_path, changes):
     part = [np.array(["x", "y"]), np.zeros(2, int), np.array([0, 1]), np.full((2, 2), 0.5)]
-    whole = results.Predictions(np.array(["a", "b"]), *part, *part)
-    results.write_predictions(tmp_path, "good", whole)
-    assert results.read_predictions(tmp_path, "good").test_id.tolist() == ["x", "y"]
-    results.write_predictions(tmp_path, "bad", dataclasses.replace(whole, **changes))
+    whole = kept.Predictions(np.array(["a", "b"]), *part, *part)
+    kept.write_predictions(tmp_path, "good", whole)
+    assert kept.read_predictions(tmp_path, "good").test_id.tolist() == ["x", "y"]
+    kept.write_predictions(tmp_path, "bad", dataclasses.replace(whole, **changes))
     with pytest.raises(SourceError, match=r"bad\.npz: damaged"):
-        results.read_predictions(tmp_path, "bad")
+        kept.read_predictions(tmp_path, "bad")
 
 
 def test_predictions_that_unpack_to_far_more_than_their_file_are_damaged(tmp_path):
     (tmp_path / "predictions").mkdir()
     np.savez_compressed(tmp_path / "predictions" / "bad.npz", labels=np.zeros(160 << 17))
     with pytest.raises(SourceError, match=r"bad\.npz: damaged .*would unpack to 167,"):
-        results.read_predictions(tmp_path, "bad")
+        kept.read_predictions(tmp_path, "bad")
 
 
 def test_a_folder_without_results_says_what_makes_them(tmp_path):

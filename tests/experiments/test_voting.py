@@ -5,7 +5,7 @@ import pytest
 from test_run import a_run, result
 
 from gtzan_helpers import experiments
-from gtzan_helpers.experiments.results import read_predictions
+from gtzan_helpers.experiments.kept import read_predictions
 
 
 def test_an_ensembles_row_is_kept_like_any_other(tmp_path):

@@ -25,19 +25,6 @@ def killed_elsewhere(home):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.fixture
-def cluster(monkeypatch):
-    """A scheduler and two worker processes on loopback, each with one thread."""
-    distributed = pytest.importorskip("distributed")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-        ) as cluster,
-    ):
-        yield cluster
-
-
 FAULTS = """
 import resource
 import numpy as np

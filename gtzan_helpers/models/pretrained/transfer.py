@@ -140,7 +140,7 @@ def build(transfer: Transfer, *, fetch: bool = False) -> keras.Model:
             raise missing from error
     model = application(weights=None, **settings)
     if path is None:
-        _settle(model)
+        settle(model, model.input_shape[1:])
         return model
     try:
         model.load_weights(path)
@@ -150,12 +150,19 @@ def build(transfer: Transfer, *, fetch: bool = False) -> keras.Model:
     return model
 
 
-def _settle(model: keras.Model) -> None:
-    """Normalise random weights by statistics of noise, or the activations would vanish."""
+def settle(model: keras.Model, shape: tuple[int, ...]) -> None:
+    """Normalise random weights by statistics of noise, or the activations would vanish.
+
+    Parameters
+    ----------
+    model : keras.Model
+    shape : tuple of int
+        Of one picture.
+    """
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
-    model(keras.random.normal((8, *model.input_shape[1:]), seed=0), training=True)
+    model(keras.random.normal((8, *shape), seed=0), training=True)
 
 
 def halves(model: keras.Model, cut: str) -> tuple[keras.Model, keras.Model]:

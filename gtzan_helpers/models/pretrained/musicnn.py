@@ -20,7 +20,7 @@ from gtzan_helpers.datasets import Features
 from gtzan_helpers.errors import NotPossibleError, SourceError, reason
 from gtzan_helpers.models.backend import keras, layers, ops
 from gtzan_helpers.models.networks import Tensor
-from gtzan_helpers.models.transfer import embed
+from gtzan_helpers.models.pretrained.transfer import embed
 
 # Which of the installed networks: the one trained on the Million Song Dataset.
 WEIGHTS = "MSD_musicnn"
@@ -85,13 +85,15 @@ def read_weights(folder: str | Path | None = None) -> dict[str, np.ndarray]:
             raise SourceError(f"{folder}: {cause}") from error
 
 
-def embed_features(features: Features) -> Features:
+def embed_features(features: Features, *pooled: str) -> Features:
     """Compute MusiCNN's embeddings of the patches of a source.
 
     Parameters
     ----------
     features : Features
         Of the feature set "patches".
+    *pooled : str
+        Of `LAYERS`, averaged over each track's patches; none for all layers of each patch.
 
     Returns
     -------
@@ -110,7 +112,11 @@ def embed_features(features: Features) -> Features:
         np.float32
     )
     name = "musicnn of a log-mel" if features.of_log_mel else "musicnn"
-    return replace(features, values=values, columns=columns(), feature_set=name)
+    embedded = replace(features, values=values, columns=columns(), feature_set=name)
+    if not pooled:
+        return embedded
+    chosen = [column for column in embedded.columns if column.startswith(pooled)]
+    return embedded.by_track(chosen)
 
 
 def build(weights: Mapping[str, np.ndarray]) -> keras.Model:
