@@ -11,26 +11,9 @@ from typing import Any
 
 import click
 
-from gtzan_helpers import datasets, experiments, report, workers
-from gtzan_helpers.errors import AudioError, GtzanError, SettingError, shown
-
-PROFILES = click.Choice(["smoke", "quick", "full"])
-PROFILE = click.option(
-    "--profile",
-    type=PROFILES,
-    default="quick",
-    show_default=True,
-    help="How much of everything: seconds, minutes, or all of it.",
-)
-JOBS = click.option(
-    "--jobs", type=click.IntRange(min=1), help="Processes; as many as there are cores by default."
-)
-
-SCHEDULER = click.option(
-    "--scheduler", default="", help="Address of a Dask scheduler (tcp://...) to compute on."
-)
-# Over what the intervals of a row are.
-UNITS = ("track", "artist")
+from gtzan_helpers import datasets, experiments, research, workers
+from gtzan_helpers.errors import AudioError, GtzanError, SettingError
+from gtzan_helpers.terminal import JOBS, PROFILE, SCHEDULER, open_named, say
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
@@ -66,13 +49,8 @@ def main() -> None:
         workers.end_children()
 
 
-def _say(line: str, *, err: bool = False) -> None:
-    """Write one line, whatever names are in it."""
-    click.echo(shown(line), err=err)
-
-
 def _fail(message: str) -> None:
-    _say(f"error: {message}", err=True)
+    say(f"error: {message}", err=True)
     sys.exit(2)
 
 
@@ -102,21 +80,13 @@ def _show_warning(
     message: Warning | str, category: type[Warning], *where: object, **how: object
 ) -> None:
     if issubclass(category, UserWarning):
-        _say(f"warning: {message}", err=True)
-
-
-def _open(source: str, *, profile: str = "quick", jobs: int | None = None) -> "datasets.Source":
-    """Open a source, and show its remarks."""
-    opened = datasets.open_source(source, profile=profile, jobs=jobs or os.cpu_count() or 1)
-    for remark in opened.remarks:
-        _say(f"warning: {remark}", err=True)
-    return opened
+        say(f"warning: {message}", err=True)
 
 
 def _list_failures(failures: Any) -> int:
     """Show what could not be used; returns the exit code."""
     for failure in failures.itertuples():
-        _say(f"failed: {failure.path}: {failure.reason}", err=True)
+        say(f"failed: {failure.path}: {failure.reason}", err=True)
     return int(len(failures) > 0)
 
 
@@ -137,9 +107,9 @@ def run(source: str, profile: str, only: str, out: str, jobs: int | None, resume
 
     numbers = [word.strip() for word in only.split(",")] if only else []
     page = reproduce.run(
-        source, profile=profile, only=numbers, out=out, jobs=jobs, resume=resume, say=_say
+        source, profile=profile, only=numbers, out=out, jobs=jobs, resume=resume, say=say
     )
-    _say(f"done: open {page}")
+    say(f"done: open {page}")
 
 
 @commands.command()
@@ -147,7 +117,7 @@ def run(source: str, profile: str, only: str, out: str, jobs: int | None, resume
 @click.option("--to", default="", help="Folder for downloads; GTZAN_DATA by default.")
 def fetch(name: str, to: str) -> None:
     """Download, check and unpack a dataset (mini 132 MB, gtzan 1.2 GB)."""
-    _say(f"{name} is in {datasets.download.fetch(name, to=to or None)}")
+    say(f"{name} is in {datasets.download.fetch(name, to=to or None)}")
 
 
 @commands.command()
@@ -157,15 +127,15 @@ def check(source: str, jobs: int | None) -> int:
     """Look for unreadable, odd, duplicate, missing and wrong tracks; exit code 1 if any."""
     from gtzan_helpers.audio.reading import SUFFIXES
 
-    audit = datasets.audit.check(_open(source), jobs=jobs)
+    audit = datasets.audit.check(open_named(source), jobs=jobs)
     for fault, track_id, words in audit.findings.itertuples(index=False):
-        _say(f"{fault:12} {track_id}: {words}")
+        say(f"{fault:12} {track_id}: {words}")
     for path in audit.skipped:
         is_audio = path.suffix.lower() in SUFFIXES
         reason = "not directly in a label's folder" if is_audio else "no audio by its name"
-        _say(f"{'skipped':12} {path}: {reason}")
+        say(f"{'skipped':12} {path}: {reason}")
     if audit.left_out:
-        _say(f"{'left out':12} {audit.left_out}")
+        say(f"{'left out':12} {audit.left_out}")
     faults = audit.findings.fault.tolist()
     summary = ", ".join(f"{faults.count(fault)} {fault}" for fault in datasets.audit.FAULTS)
     click.echo(f"{audit.n_tracks} tracks: {summary}")
@@ -198,13 +168,13 @@ def predict(paths: tuple[str, ...], model: str, timeline: bool, as_json: bool) -
                 reason = str(error).removeprefix(f"{path}: ")
                 click.echo(json.dumps({"file": path, "error": reason}))
             else:
-                _say(f"error: {error}", err=True)
+                say(f"error: {error}", err=True)
             continue
         write = prediction.as_json if as_json else prediction.line
-        _say(write(path, predicted))
+        say(write(path, predicted))
         if timeline and not as_json:
             for part in prediction.timeline(predicted):
-                _say(part)
+                say(part)
     return int(failed > 0)
 
 
@@ -215,7 +185,7 @@ def predict(paths: tuple[str, ...], model: str, timeline: bool, as_json: bool) -
 @JOBS
 def evaluate(model: str, source: str, profile: str, jobs: int | None) -> int:
     """Evaluate a model of a run (.keras, .skops) on another labelled source; 1 on failures."""
-    opened = _open(source, profile=profile, jobs=jobs)
+    opened = open_named(source, profile=profile, jobs=jobs)
     evaluation = experiments.evaluate_model(model, opened, profile=profile, jobs=jobs)
     scores = evaluation.scores
     click.echo(
@@ -225,11 +195,11 @@ def evaluate(model: str, source: str, profile: str, jobs: int | None) -> int:
     for genre, shares in evaluation.confusion.iterrows():
         predicted = shares[shares > 0].sort_values(ascending=False)
         parts = ", ".join(f"{100 * share:.0f} % {label}" for label, share in predicted.items())
-        _say(f"{genre}: {parts}")
+        say(f"{genre}: {parts}")
     for genre, tracks in evaluation.unknown.groupby("genre"):
-        _say(f"{genre}: {len(tracks)} tracks left out; the model does not know this label")
+        say(f"{genre}: {len(tracks)} tracks left out; the model does not know this label")
     for failure in evaluation.failures.itertuples():
-        _say(f"failed {failure.track_id}: {failure.reason}")
+        say(f"failed {failure.track_id}: {failure.reason}")
     return int(len(evaluation.failures) > 0)
 
 
@@ -273,14 +243,14 @@ def extract(
     """Compute features, in parallel, once; exit code 1 if a track could not be used."""
     if pack_path and csv_path and Path(pack_path).resolve() == Path(csv_path).resolve():
         raise SettingError(f"{csv_path}: --csv and --pack name the same file")
-    opened = _open(source, profile=profile, jobs=jobs)
+    opened = open_named(source, profile=profile, jobs=jobs)
     for path in filter(None, (csv_path, pack_path)):
         if opened.holds(path):
             raise SettingError(f"{path}: is a file of the source itself; choose another name")
     workers: dict[str, Any] = {"jobs": jobs, "scheduler": scheduler}
     if pack_path:
         failures = datasets.write_pack(pack_path, opened, frame_period=frame_period, **workers)
-        _say(f"pack -> {pack_path}; {len(failures)} failed")
+        say(f"pack -> {pack_path}; {len(failures)} failed")
         code = _list_failures(failures)
         if not csv_path:
             return code
@@ -288,7 +258,7 @@ def extract(
     if csv_path:
         limit = opened.profile.seconds_limit
         datasets.write_csv(csv_path, features, segment_seconds=segment_seconds, seconds_limit=limit)
-    _say(
+    say(
         f"{len(features.tracks)} tracks, {len(features.segments)} rows of "
         f"{len(features.columns)} features{f' -> {csv_path}' if csv_path else ''}; "
         f"{len(features.failures)} failed"
@@ -296,97 +266,8 @@ def extract(
     return _list_failures(features.failures)
 
 
-@commands.command()
-@click.argument("source")
-@click.argument("systems", metavar="[SYSTEM]...", nargs=-1)
-@click.option(
-    "--protocol",
-    "protocols",
-    multiple=True,
-    help="How to split; may be repeated. Each system's own and the honest one by default.",
-)
-@click.option(
-    "--seeds",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="How many random seeds, from 0 up.",
-)
-@click.option("--out", default="", help="Folder of the run; under runs/ by default.")
-@SCHEDULER
-@click.option("--profile", type=PROFILES, default="full", show_default=True)
-@JOBS
-def measure(
-    source: str, systems: tuple[str, ...], protocols: tuple[str, ...], seeds: int, out: str,
-    scheduler: str, profile: str, jobs: int | None,
-) -> int:  # fmt: skip
-    """Measure systems (by default all) without notebooks, fold by fold; exit code 1 if one is not.
-
-    What was measured before is read back, and folds that were fitted before are kept.
-    """
-    from gtzan_helpers import models
-
-    run = experiments.resume(
-        _open(source, profile=profile, jobs=jobs), profile=profile, run_dir=out
-    )
-    names = systems or [
-        name for name, each in models.SYSTEMS.items() if each.features or each.joins
-    ]
-    asked = run.measurements(*names, protocols=",".join(protocols) or "auto", seeds=range(seeds))
-    refused = 0
-    for row in experiments.measuring.measure(asked, workers.Workers(jobs or -1, scheduler)):
-        _say(f"{row.system_id}, {row.protocol}, seed {row.seed}: {_result(row)}")
-        refused += row.status == "not_measured"
-    _say(f"{len(asked)} rows in {run.folder}, {refused} of them not measured")
-    return int(refused > 0)
-
-
-def _result(row: "experiments.Row") -> str:
-    if row.status == "not_measured":
-        return row.note
-    *ends, unit = experiments.scoreboard.interval(row)
-    share, low, high = (experiments.scoreboard.percent(x) for x in (row.track_accuracy, *ends))
-    return f"{share} % of {row.n_test} tracks (95 % interval over {unit}s {low} to {high})"
-
-
-@commands.command()
-@click.argument("source")
-@click.option("--protocol", required=True, help="How to split, fault_filtered for example.")
-@click.option("--csv", "csv_path", required=True, help="Where to write the table.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-def split(source: str, protocol: str, csv_path: str, seed: int) -> None:
-    """Write who is in which part, for other people's code: one row for each track and fold."""
-    from gtzan_helpers import files
-
-    opened = _open(source, profile="full")
-    if opened.holds(csv_path):
-        raise SettingError(f"{csv_path}: is a file of the source itself; choose another name")
-    table = datasets.splits.table(protocol, opened.tracks, seed=seed)
-    files.write_text(csv_path, table.to_csv(index=False, lineterminator="\n"))
-    counts = ", ".join(f"{n} {part}" for part, n in table.part.value_counts().items())
-    _say(f"{protocol} -> {csv_path}: {counts}")
-
-
-@commands.command()
-@click.argument("runs", nargs=-1)
-@click.option("--write", is_flag=True, help="Merge into figures/, RESULTS.md and README.")
-@click.option("--json", "as_json", is_flag=True, help="Rows as JSON.")
-@click.option("--verify", is_flag=True, help="Score every stored prediction again.")
-def scoreboard(runs: tuple[str, ...], write: bool, as_json: bool, verify: bool) -> int:
-    """Show the results of runs (by default those in figures/) side by side.
-
-    With --verify, name each row that does not follow from its predictions; exit code 1 if any.
-    """
-    if verify:
-        faults, n_rows = report.publish.verify(runs)
-        for fault in faults:
-            _say(fault)
-        _say(f"{n_rows} rows scored again, {len(faults)} faults")
-        return int(bool(faults))
-    rows = report.publish.write(runs) if write else report.publish.gather(runs)
-    text = report.publish.markdown(experiments.scoreboard.comparison(rows))
-    click.echo(rows.to_json(orient="records", indent=1) if as_json else text)
-    return 0
+for command in (research.measure, research.split, research.scoreboard):
+    commands.add_command(command)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How good predictions are: scores and intervals, calibration, clusters, neighbours, ensembles.
+"""How good predictions are: scores and intervals, calibration, clusters, neighbours.
 
 Arrays and tables in, numbers and tables out; nothing here reads a file or trains a system.
 """

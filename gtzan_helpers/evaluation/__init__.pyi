@@ -1,4 +1,3 @@
-from . import ensembles as ensembles
 from . import mistakes as mistakes
 from . import neighbours as neighbours
 from .calibration import calibration_error as calibration_error
@@ -15,8 +14,8 @@ from .scores import artist_interval as artist_interval
 from .scores import by_track as by_track
 from .scores import confused_pairs as confused_pairs
 from .scores import confusion as confusion
-from .scores import mcnemar as mcnemar
 from .scores import mean_interval as mean_interval
+from .scores import paired_tests as paired_tests
 from .scores import report as report
 from .scores import score as score
 from .scores import top_k_accuracy as top_k_accuracy

@@ -1,8 +1,8 @@
 from . import kept as kept
-from . import measuring as measuring
 from . import results as results
 from . import scoreboard as scoreboard
 from .kept import Predictions as Predictions
+from .parallel import measure as measure
 from .questions import Evaluation as Evaluation
 from .questions import accuracy_by_seconds as accuracy_by_seconds
 from .questions import costs as costs
@@ -27,4 +27,3 @@ from .trials import ablate as ablate
 from .trials import best_of_each_kind as best_of_each_kind
 from .trials import compare as compare
 from .trials import readable_rows as readable_rows
-from .voting import ensemble as ensemble

@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -15,14 +14,13 @@ import numpy as np
 import pandas as pd
 
 from gtzan_helpers import files
-from gtzan_helpers.datasets import Source, open_source, splits
+from gtzan_helpers.datasets import Source, splits
 from gtzan_helpers.errors import MissingWeightsError, NotPossibleError, SourceError
 from gtzan_helpers.experiments import kept, results
 from gtzan_helpers.experiments.data import Data, gather
 from gtzan_helpers.experiments.kept import Predictions
 from gtzan_helpers.experiments.results import Row
 from gtzan_helpers.models import Fitted, System, fitted, systems
-from gtzan_helpers.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,10 @@ class Measurement:
             with contextlib.suppress(SourceError):  # damaged predictions: measured again
                 return row, kept.read_predictions(self.folder, self.stem)
         try:
-            new_row, predictions = self.measure(self.data())
+            if self.system.averages:
+                new_row, predictions = self.average()
+            else:
+                new_row, predictions = self.measure(self.data())
         except NotPossibleError as error:
             if row is not None and measured:
                 return row, None
@@ -186,6 +187,30 @@ class Measurement:
         )
         return row, predictions
 
+    def average(self) -> tuple[Row, Predictions]:
+        """Average the predictions of other systems, which are measured where they are not yet.
+
+        Raises
+        ------
+        NotPossibleError
+            If one of them cannot be measured.
+        """
+        measured = [replace(self, system=systems.get(n)).result() for n in self.system.joins]
+        for row, _ in measured:
+            if row.status == "not_measured":
+                raise NotPossibleError(f"{row.system_id}: {row.note}")
+        members = [predictions for _, predictions in measured if predictions]
+        probs = {
+            name: kept.rounded(np.mean([getattr(each, name).astype(float) for each in members], 0))
+            for name in ("valid_probs", "test_probs")
+        }
+        predictions, first = replace(members[0], **probs), measured[0][0]
+        artists = self.source.tracks.set_index("track_id").artist_group
+        changes: dict[str, Any] = {"system_id": self.system.system_id, "features": "probabilities"}
+        changes |= {"train_accuracy": None, "fit_seconds": None}
+        changes |= {"pretrained": self.system.pretrained, **predictions.figures(artists)}
+        return replace(first, **changes), predictions
+
     def fold(self, data: Data, number: int) -> kept.Fold:
         """Fit, save and apply the model of one fold, or read back what is kept of it.
 
@@ -215,7 +240,11 @@ class Measurement:
     def missing_folds(self) -> list[int]:
         """The folds that are still to be fitted; none where that is not possible."""
         row = results.read_row(self.folder / "results", self.stem, key=self.key)
-        if self.system.learner.base or (row is not None and row.status != "not_measured"):
+        if (
+            self.system.learner.base
+            or self.system.averages
+            or (row is not None and row.status != "not_measured")
+        ):
             return []
         try:
             folds = range(len(self.data().splits))
@@ -306,49 +335,3 @@ class Measurement:
         if len(data.features.failures):
             notes.append(f"{len(data.features.failures)} tracks could not be used")
         return "; ".join(notes)
-
-
-def measure(measurements: Iterable[Measurement], workers: Workers) -> Iterator[Row]:
-    """Measure rows, or read them back, one after the other; folds that are missing in parallel.
-
-    Parameters
-    ----------
-    measurements : iterable of Measurement
-        Of systems as they are listed.
-    workers : Workers
-        Each fold is a task, which opens the source for itself and keeps what came out in the
-        run's folder: what was fitted when a worker ended is not lost.
-    """
-    if not workers.several:
-        yield from (one.result()[0] for one in measurements)
-        return
-    asked = list(measurements)
-    folds = [one.missing_folds() for one in asked]
-    tasks = [
-        (*_address(one), number)
-        for one, missing in zip(asked, folds, strict=True)
-        for number in missing
-    ]
-    done = workers.map(_fit_fold, tasks, trial=False)
-    for one, missing in zip(asked, folds, strict=True):
-        for _ in missing:
-            next(done)
-        yield one.result()[0]
-
-
-def _address(one: Measurement) -> tuple[Any, ...]:
-    """What another process needs to know of a measurement."""
-    source = one.source
-    names = (one.system.system_id, one.protocol, one.seed, one.folder)
-    return (source.address, source.profile.name, source.digest(), *names)
-
-
-def _fit_fold(
-    address: str, profile: str, digest: str, system_id: str, protocol: str, seed: int,
-    folder: Path, number: int,
-) -> None:  # fmt: skip
-    source = open_source(address, profile=profile)
-    if source.digest() != digest:
-        raise SourceError(f"{address}: a worker finds other tracks there; give all the same files")
-    one = Measurement(systems.get(system_id), source, protocol, seed, folder)
-    one.fold(one.data(), number)

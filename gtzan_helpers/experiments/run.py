@@ -37,7 +37,8 @@ from gtzan_helpers.errors import (
 )
 from gtzan_helpers.experiments import kept, results
 from gtzan_helpers.experiments.kept import Predictions
-from gtzan_helpers.experiments.measuring import Measurement, measure
+from gtzan_helpers.experiments.measuring import Measurement
+from gtzan_helpers.experiments.parallel import measure
 from gtzan_helpers.experiments.results import Rows
 from gtzan_helpers.models import Fitted, Learner, systems
 from gtzan_helpers.workers import Workers, progress_bar

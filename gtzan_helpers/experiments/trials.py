@@ -133,7 +133,8 @@ def readable_rows(run: Run) -> pd.DataFrame:
     """
     rows = run.results().under(run.honest)
     own = (rows.source == run.source.name) & (rows.seed == run.seed)
-    rows = rows[own & (rows.system_id != systems.ENSEMBLE)]
+    averages = rows.system_id.map(lambda name: systems.get(name).averages).astype(bool)
+    rows = rows[own & ~averages]
     accuracy = {}
     for system_id in rows.system_id:
         y_true, y_pred = run.predictions(system_id).classes("valid")

@@ -19,9 +19,9 @@ from .learners import Transfer as Transfer
 from .pretrained import lite0 as lite0
 from .pretrained import musicnn as musicnn
 from .pretrained import transfer as transfer
-from .systems import ENSEMBLE as ENSEMBLE
+from .system import Published as Published
+from .system import System as System
 from .systems import SYSTEMS as SYSTEMS
 from .systems import YARDSTICK as YARDSTICK
-from .systems import System as System
 from .systems import get as get
 from .systems import of_notebook as of_notebook

@@ -407,8 +407,8 @@ class OnConvolutions(Classical):
 
 
 @dataclass(frozen=True)
-class Vote(Learner):
-    """A vote of systems that were measured before; it learns nothing itself."""
+class Average(Learner):
+    """The mean of the probabilities of the systems that `System.joins` names; it learns nothing."""
 
     def fit_task(self, task: Task) -> Fitted:
         raise NotPossibleError("an ensemble joins the predictions of other systems")

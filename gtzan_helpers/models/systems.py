@@ -5,13 +5,12 @@ What the studies published is looked up in `facts/systems.csv`.
 
 import csv
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from gtzan_helpers import config, datasets
+from gtzan_helpers import config
 from gtzan_helpers.audio.blocks import BLOCKS, FAST
-from gtzan_helpers.errors import SettingError, choose
+from gtzan_helpers.errors import choose
 from gtzan_helpers.models import learners
 from gtzan_helpers.models.learners import (
     Calibrated,
@@ -22,159 +21,10 @@ from gtzan_helpers.models.learners import (
     OnMusicnn,
     Transfer,
 )
+from gtzan_helpers.models.system import TEST_SIZE, Published, System
 
 # `audio.feature_sets.TABLE_SETS`, named here because that module imports numba.
 TABLES = ("kaggle", "logmel", "capstone", "full")
-
-# Default shares of all tracks, or segments, in the test and validation sets.
-TEST_SIZE, VALID_SIZE = 0.2, 0.1
-
-
-@dataclass(frozen=True)
-class Published:
-    """What a study's document says about a system.
-
-    Attributes
-    ----------
-    stated : str
-        Whether the document says how it split: "yes", "no", or in which words.
-    train, valid, test : float or None
-        Accuracies, 0 to 1.
-    """
-
-    stated: str = "yes"
-    train: float | None = None
-    valid: float | None = None
-    test: float | None = None
-
-
-@dataclass(frozen=True)
-class System:
-    """What is fitted to what, and how it is evaluated.
-
-    Attributes
-    ----------
-    system_id : str
-        Study and model, ``capstone_svm``; ours begin with ``ours_``.
-    name : str
-        For people.
-    learner : Learner
-    notebook, section : str
-        Number of the notebook that runs it, and under which heading; empty if none does yet.
-    features : tuple of str
-        Feature sets in order of preference; the first that a source gives is used.
-    family : str
-        classical, ann, cnn, transfer, crnn or ensemble.
-    run_protocol : str
-        The protocol under which it is reproduced.
-    unit : str
-        What is split and scored: "track" or "segment".
-    test_size, valid_size : float
-        Shares of all tracks (or segments) in the test and validation sets.
-    description, input : str
-        The model and what it is given, in words.
-    published : Published
-    joins : tuple of str
-        Systems whose examples it is given side by side, instead of features of its own.
-    """
-
-    system_id: str
-    name: str
-    learner: learners.Learner
-    notebook: str
-    section: str
-    features: tuple[str, ...]
-    family: str
-    run_protocol: str
-    unit: str = "track"
-    test_size: float = TEST_SIZE
-    valid_size: float = VALID_SIZE
-    description: str = ""
-    input: str = ""
-    published: Published = Published()
-    joins: tuple[str, ...] = ()
-
-    @property
-    def study(self) -> str:
-        """Name of the study, ``ours`` for our own."""
-        return self.system_id.split("_")[0]
-
-    @property
-    def anchor(self) -> str:
-        """The section as it stands in an address, in JupyterLab and on pages: ``#Run-them``."""
-        return f"#{self.section.replace(' ', '-')}"
-
-    @property
-    def kind(self) -> str:
-        """What a run compares it as; empty for ensembles, and classifiers on a network's output."""
-        if self.family in ("classical", "transfer"):
-            return {"classical": "classical model", "transfer": "pretrained network"}[self.family]
-        return "network" if self.learner.trains_epochs and not self.learner.base else ""
-
-    @property
-    def pretrained(self) -> str:
-        """Which pretrained weights it starts from; empty for none."""
-        parts = [self.learner.pretrained, *(get(name).pretrained for name in self.joins)]
-        return ", ".join(filter(None, parts))
-
-    @property
-    def segment_seconds(self) -> float:
-        """Length of its segments in seconds; 0 for whole tracks."""
-        return config.SEGMENT_SECONDS if self.unit == "segment" else 0.0
-
-    def settings(self, *, tuned: bool = False) -> dict[str, Any]:
-        """Everything that its results depend on but protocol, seed and data.
-
-        Parameters
-        ----------
-        tuned : bool
-            Whether hyperparameters are searched.
-
-        Returns
-        -------
-        dict
-            Names and numbers, which can be written as JSON; those equal to their defaults are
-            left out.
-        """
-        from gtzan_helpers.audio.feature_sets import feature_set  # imports numba
-
-        defaults = {"segment_seconds": 0.0, "test_size": TEST_SIZE, "valid_size": VALID_SIZE}
-        own = {name: getattr(self, name) for name in defaults}
-        chosen = {name: value for name, value in own.items() if value != defaults[name]}
-        versions = {name: feature_set(name).version for name in self.features}
-        chosen["features"] = [n if v == 1 else f"{n} v{v}" for n, v in versions.items()]
-        chosen["learner"] = self.learner.settings(tuned=tuned)
-        if self.joins:
-            chosen["joins"] = [get(name).settings() for name in self.joins]
-        return learners.canonical(chosen)
-
-    def load_features(self, source: "datasets.Source") -> "datasets.Features":
-        """Compute, or read from the cache, what the learner is given.
-
-        Parameters
-        ----------
-        source : Source
-
-        Raises
-        ------
-        NotPossibleError
-            If the source does not give it, or pretrained weights are missing.
-        SettingError
-            If the system has no features, but is made of other systems.
-        """
-        if self.joins:
-            return datasets.side_by_side([get(name).load_features(source) for name in self.joins])
-        from gtzan_helpers.audio.feature_sets import feature_set  # imports numba
-
-        if not self.features:
-            raise SettingError(f"{self.system_id} joins the predictions of other systems")
-        given = (name for name in self.features if source.gives(name))
-        name = next(given, self.features[-1])  # if none, the source says why
-        only = feature_set(name).only_segment_seconds
-        seconds = self.segment_seconds if only is None else only
-        features = source.features(name, segment_seconds=seconds)
-        return self.learner.prepare(features, fetch=source.profile.fetches)
-
 
 # The studies
 
@@ -285,6 +135,7 @@ _blocks: dict[str, float] = {
 _small_head = _dense({"units": (64,), "dropout": 0.5}, epochs=20, weight_decay=0.01, patience=6)
 _music = {"mean_pool": 0.5, "max_pool": 0.5}
 _photos = {f"{name}{block}": 0.125 for block in (5, 8) for name in ("mean", "deviation")}
+_THREE = ("ours_blocks", "ours_musicnn_pool", "ours_efficientnet_lite0")
 _lda = Calibrated({"shrinkage": 0.6})
 
 _OURS = [
@@ -352,7 +203,7 @@ _OURS = [
         Calibrated({}, weights=_blocks | _music | _photos),
         features=(),
         family="transfer",
-        joins=("ours_blocks", "ours_musicnn_pool", "ours_efficientnet_lite0"),
+        joins=_THREE,
     ),
     _honest(
         "ours_kernels_music",
@@ -360,16 +211,17 @@ _OURS = [
         Calibrated({}, weights=_blocks | _music),
         features=(),
         family="transfer",
-        joins=("ours_blocks", "ours_musicnn_pool"),
+        joins=_THREE[:2],
     ),
     _honest(
         "ours_ensemble",
-        name="Ensemble of calibrated systems (ours)",
-        learner=learners.Vote(),
+        name="Average of three systems (ours)",
+        learner=learners.Average(),
         notebook="08",
         section="Ensembles",
         features=(),
         family="ensemble",
+        joins=_THREE,
     ),
 ]
 
@@ -378,7 +230,7 @@ _OURS = [
 #: :meta hide-value:
 SYSTEMS: Mapping[str, System] = {s.system_id: s for s in (*_OF_STUDIES, *_OURS)}
 
-YARDSTICK, ENSEMBLE = "ours_svm_segments", "ours_ensemble"
+YARDSTICK = "ours_svm_segments"
 
 
 def get(system_id: str) -> System:

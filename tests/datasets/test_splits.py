@@ -280,3 +280,23 @@ def test_where_no_protocol_is_honest_every_reason_is_given():
         splits.honest(dataset(2))
     for protocol in splits.HONEST:
         assert f"{protocol}: " in str(caught.value)
+
+
+# For other people's code
+
+
+def test_a_table_divides_tracks_as_the_protocol_does(gtzan):
+    table = splits.table("fault_filtered", gtzan.assign(genre=gtzan.track_id.str[:3]), seed=0)
+    assert table.part.value_counts().to_dict() == {"train": 443, "test": 290, "valid": 197}
+    assert table.track_id.is_unique and set(table.fold) == {0}
+
+
+def test_each_track_of_a_k_fold_names_the_fold_that_tests_it():
+    tracks = dataset(20, artists=5)
+    table = splits.table("artist_grouped", tracks, seed=3)
+    made = splits.make("artist_grouped", tracks, tracks, seed=3)
+    for fold, split in enumerate(made):
+        assert set(table.track_id[table.fold == fold]) == set(tracks.track_id[split.test])
+        valid = (fold + 1) % len(made)
+        assert set(table.track_id[table.fold == valid]) == set(tracks.track_id[split.valid])
+    assert set(table.track_id[table.part == "test"]) == set(tracks.track_id[made[0].test])

@@ -21,7 +21,8 @@ SR = 22_050
 
 HEAVY = {"tensorflow", "keras", "librosa", "matplotlib", "sklearn", "pandas", "numpy"}
 
-COMMANDS = ["run", "fetch", "check", "extract", "predict", "evaluate", "scoreboard"]
+COMMANDS = ["run", "fetch", "check", "extract", "predict", "evaluate"]
+COMMANDS += ["measure", "split", "scoreboard"]
 
 
 def write(path, frequency, *, seconds=3.5):
@@ -104,6 +105,8 @@ def test_without_a_word_the_help_is_shown_as_it_is(gtzan_process):
         (["extract", "synthetic", "--frame-period", "0"], "0.0 is not in the range"),
         (["extract", "synthetic", "--jobs", "many"], "'many' is not a valid integer"),
         (["run", "--jobs", "0"], "0 is not in the range"),
+        (["measure", "synthetic", "--seeds", "0"], "0 is not in the range"),
+        (["split", "synthetic", "--csv", "s.csv"], "Missing option '--protocol'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -347,3 +350,45 @@ def test_evaluate_refuses_what_is_no_model_in_one_line(gtzan, tmp_path, labelled
         done = gtzan("evaluate", path, labelled_folder(name=path.stem))
         assert done.returncode == 2 and done.stderr.startswith(f"error: {path}")
         assert len(done.stderr.splitlines()) == 1
+
+
+# For researchers
+
+
+def test_rows_are_measured_without_notebooks_and_said_with_their_intervals(gtzan, tmp_path):
+    words = ["measure", "synthetic", "capstone_knn", "--profile", "smoke", "--seeds", "2"]
+    words += ["--protocol", "fault_filtered", "--protocol", "artist_grouped", "--jobs", "1"]
+    done = gtzan(*words, "--out", str(tmp_path / "run"))
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0 and len(lines) == 5
+    pattern = r"capstone_knn, fault_filtered, seed 0: [\d.]+ % of \d+ tracks "
+    assert re.match(pattern + r"\(95 % interval over artists [\d.]+ to [\d.]+\)$", lines[0])
+    assert lines[-1] == f"4 rows in {tmp_path / 'run'}, 0 of them not measured"
+    done = gtzan("scoreboard", str(tmp_path / "run"), "--verify")
+    assert (done.returncode, done.stdout) == (0, "4 rows scored again, 0 faults\n")
+
+
+def test_a_row_that_cannot_be_measured_is_said_and_counts(gtzan, tmp_path, labelled_folder):
+    folder = labelled_folder(tracks=4)
+    words = ["measure", str(folder), "capstone_knn", "--protocol", "artist_grouped"]
+    done = gtzan(*words, "--profile", "smoke", "--out", str(tmp_path / "run"), "--jobs", "1")
+    assert done.returncode == 1
+    reason = "not possible on this source: artist_grouped: the source does not know"
+    assert f"seed 0: {reason}" in done.stdout
+    assert done.stdout.endswith("1 of them not measured\n")
+
+
+def test_a_split_is_written_for_other_peoples_code(gtzan, tmp_path):
+    path = tmp_path / "split.csv"
+    words = ["split", "synthetic", "--csv", str(path)]
+    done = gtzan(*words, "--protocol", "fault_filtered")
+    assert done.returncode == 0
+    assert re.search(r": \d+ train, \d+ test, \d+ valid, \d+ left out; 1 folds", done.stdout)
+    table = pd.read_csv(path)
+    assert table.columns.tolist() == ["track_id", "genre", "part", "fold", "artist_group"]
+    assert table.track_id.is_unique and set(table.part) == {"train", "valid", "test"}
+    by_part = table.groupby("part").artist_group.agg(set)
+    assert not by_part["test"] & (by_part["train"] | by_part["valid"])
+    done = gtzan(*words, "--protocol", "segment_random")
+    assert done.returncode == 2
+    assert "segment_random divides segments, not tracks; choose from" in done.stderr

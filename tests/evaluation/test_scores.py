@@ -180,9 +180,22 @@ def test_the_second_most_probable_label_counts_for_top_2():
     assert scores.top_k_accuracy(probs, np.array([1, 0]), k=3) == 1
 
 
-def test_mcnemar_agrees_with_the_binomial_by_hand():
-    correct_a = np.array([True] * 10 + [False] * 90)
-    correct_b = np.array([False] * 10 + [False] * 88 + [True] * 2)
-    # 10 against 2 of 12: twice the probability of at most 2 heads
-    assert scores.mcnemar(correct_a, correct_b) == pytest.approx(2 * (1 + 12 + 66) / 2**12)
-    assert scores.mcnemar(correct_a, correct_a) == 1
+def test_paired_tests_agree_with_the_binomial_by_hand_where_every_artist_has_one_track():
+    hits = pd.DataFrame(
+        {"a": np.arange(40) < 30, "b": (np.arange(40) < 20) | (np.arange(40) == 35)}
+    )
+    (line,) = scores.paired_tests(hits, [("a", "b")], pd.Series(dtype=object)).itertuples()
+    assert (line.first_only, line.second_only) == (10, 1)
+    assert line.difference == pytest.approx(9 / 40)
+    assert line.p == pytest.approx(2 * (1 + 11) / 2**11, abs=0.006)
+
+
+def test_songs_of_one_artist_count_together_and_comparisons_are_corrected():
+    hits = pd.DataFrame({"a": np.arange(40) < 30, "b": np.arange(40) < 20, "c": np.arange(40) < 29})
+    pairs = [("a", "b"), ("a", "c"), ("b", "b")]
+    alone = scores.paired_tests(hits, pairs, pd.Series(dtype=object))
+    one_artist = pd.Series(np.where(np.arange(40) < 20, np.arange(40), 99))
+    together = scores.paired_tests(hits, pairs, one_artist)
+    assert alone.p[0] < 0.01 and together.p.tolist() == [1, 1, 1]
+    assert alone.corrected[0] == pytest.approx(3 * alone.p[0])
+    assert alone.corrected.tolist()[1:] == [1, 1]

@@ -14,7 +14,7 @@ from test_run import a_run, result
 from gtzan_helpers.datasets.sources import open_source
 from gtzan_helpers.errors import NotPossibleError, SourceError
 from gtzan_helpers.evaluation.scores import score
-from gtzan_helpers.experiments import kept, measuring, results
+from gtzan_helpers.experiments import kept, parallel, results
 from gtzan_helpers.experiments.measuring import Measurement
 from gtzan_helpers.experiments.run import Run
 from gtzan_helpers.models import fitted, systems
@@ -305,7 +305,7 @@ def test_reading_a_network_back_imports_no_keras(tmp_path):
 
 def measured(folder, *system_ids, workers, protocol="artist_grouped"):
     asked = a_run(folder).measurements(*system_ids, protocols=protocol)
-    return list(measuring.measure(asked, workers))
+    return list(parallel.measure(asked, workers))
 
 
 def test_folds_outlive_an_interruption_and_are_gone_with_the_row(tmp_path, monkeypatch):
@@ -363,7 +363,7 @@ def test_processes_and_a_cluster_that_loses_a_worker_measure_what_one_process_do
     alone = measured(tmp_path / "alone", *names, workers=Workers(1))
     processes = measured(tmp_path / "two", *names, workers=Workers(2))
     asked = a_run(tmp_path / "far").measurements(*names, protocols="artist_grouped")
-    rows = measuring.measure(asked, Workers(1, cluster.scheduler_address))
+    rows = parallel.measure(asked, Workers(1, cluster.scheduler_address))
     far = [next(rows)]
     os.kill(cluster.workers[0].pid, signal.SIGKILL)
     far += rows
@@ -375,6 +375,25 @@ def test_processes_and_a_cluster_that_loses_a_worker_measure_what_one_process_do
 
 def test_a_worker_with_other_files_refuses(tmp_path):
     one = a_run(tmp_path).measurement("capstone_knn", "artist_grouped")
-    address, profile, _, *rest = measuring._address(one)
+    address, profile, _, *rest = parallel._address(one)
     with pytest.raises(SourceError, match="a worker finds other tracks there"):
-        measuring._fit_fold(address, profile, "another digest", *rest, 0)
+        parallel._fit_fold(address, profile, "another digest", *rest, 0)
+
+
+# Systems of systems
+
+
+def test_joined_features_and_averaged_predictions(tmp_path, monkeypatch):
+    joins = ("ours_blocks", "ours_blocks_lda")
+    for name in ("ours_kernels", "ours_ensemble"):
+        monkeypatch.setitem(  # two that need no pretrained weights
+            systems.SYSTEMS, name, dataclasses.replace(systems.SYSTEMS[name], joins=joins)
+        )
+    run = a_run(tmp_path)
+    features = systems.get("ours_kernels").load_features(run.source)
+    assert len(features.columns) == 4344 + 886
+    rows = run.measure("ours_ensemble", protocols="fault_filtered").table
+    assert rows.status.tolist() == ["measured"] and rows.features.tolist() == ["probabilities"]
+    members = [run.predictions(name, "fault_filtered").test_probs for name in joins]
+    mean = run.predictions("ours_ensemble", "fault_filtered").test_probs
+    assert np.allclose(mean, np.mean(members, axis=0), atol=2e-3)

@@ -61,4 +61,4 @@ def test_what_cannot_be_fitted_says_so():
     with pytest.raises(SettingError, match="the fitted network of stacked_cnn is missing"):
         OnConvolutions("SVC").fit(*data, inputs=inputs, seed=0)
     with pytest.raises(NotPossibleError, match="joins the predictions"):
-        learners.Vote().fit(*data, inputs=inputs, seed=0)
+        learners.Average().fit(*data, inputs=inputs, seed=0)

@@ -174,3 +174,16 @@ def test_embeddings_of_a_log_mel_are_named_so(rng):
     segments = pd.DataFrame({"track_id": ["a", "b"]})
     features = Features(segments, patches, (), *tables, "patches", of_log_mel=True)
     assert musicnn.embed_features(features).feature_set == "musicnn of a log-mel"
+
+
+@installed
+def test_pooled_layers_are_means_over_a_song(rng):
+    table = pd.DataFrame({"track_id": ["a", "a", "b"], "segment": [0, 1, 0], "genre": "x"})
+    values = rng.uniform(0, 4, (3, *PATCH_SHAPE)).astype(np.float16)
+    features = Features(table, values, (), pd.DataFrame(), table, "patches")
+    whole, pooled = musicnn.embed_features(features), musicnn.embed_features(features, "mean_pool")
+    places = [name.startswith("mean_pool") for name in whole.columns]
+    assert pooled.columns[0] == "mean_pool_0" and pooled.values.shape == (2, 753)
+    expected = whole.values[:2, places].mean(axis=0)
+    assert np.allclose(pooled.values[0], expected, atol=1e-5)
+    assert pooled.segments.track_id.tolist() == ["a", "b"]

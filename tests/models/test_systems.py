@@ -15,6 +15,7 @@ from gtzan_helpers.datasets import splits
 from gtzan_helpers.datasets.sources import open_source
 from gtzan_helpers.errors import MissingWeightsError, NotPossibleError, SettingError
 from gtzan_helpers.models import systems
+from gtzan_helpers.models.system import Published
 from gtzan_helpers.models.systems import SYSTEMS
 
 
@@ -52,8 +53,8 @@ def test_the_names_of_tables_are_those_of_the_feature_sets():
 
 def test_what_a_study_published_is_known():
     published = systems.get("walkthrough_dense").published
-    assert published == systems.Published("yes", 0.8225, None, 0.595)
-    assert systems.get("ours_blocks").published == systems.Published()
+    assert published == Published("yes", 0.8225, None, 0.595)
+    assert systems.get("ours_blocks").published == Published()
 
 
 def test_the_validated_walkthrough_validates_on_a_third_of_the_rest():
@@ -147,4 +148,4 @@ def test_missing_weights_are_named(labelled_folder, tmp_path, monkeypatch):
 def test_an_ensemble_has_no_features_of_its_own(labelled_folder):
     source = open_source(labelled_folder(tracks=1), profile="smoke")
     with pytest.raises(SettingError, match="joins the predictions of other systems"):
-        systems.get(systems.ENSEMBLE).load_features(source)
+        systems.get("ours_ensemble").load_features(source)

@@ -1,0 +1,97 @@
+"""Commands for researchers: rows without notebooks, splits for other code, the scoreboard."""
+
+import click
+
+from gtzan_helpers import datasets, experiments, models, report, workers
+from gtzan_helpers.errors import SettingError
+from gtzan_helpers.terminal import JOBS, PROFILES, SCHEDULER, open_named, say
+
+
+@click.command()
+@click.argument("source")
+@click.argument("systems", metavar="[SYSTEM]...", nargs=-1)
+@click.option(
+    "--protocol",
+    "protocols",
+    multiple=True,
+    help="How to split; may be repeated. Each system's own and the honest one by default.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many random seeds, from 0 up.",
+)
+@click.option("--out", default="", help="Folder of the run; under runs/ by default.")
+@SCHEDULER
+@click.option("--profile", type=PROFILES, default="full", show_default=True)
+@JOBS
+def measure(
+    source: str, systems: tuple[str, ...], protocols: tuple[str, ...], seeds: int, out: str,
+    scheduler: str, profile: str, jobs: int | None,
+) -> int:  # fmt: skip
+    """Measure systems (by default all) without notebooks, fold by fold; exit code 1 if one is not.
+
+    What was measured before is read back, and folds that were fitted before are kept.
+    """
+    run = experiments.resume(
+        open_named(source, profile=profile, jobs=jobs), profile=profile, run_dir=out
+    )
+    names = systems or models.SYSTEMS
+    asked = run.measurements(*names, protocols=",".join(protocols) or "auto", seeds=range(seeds))
+    refused = 0
+    for row in experiments.measure(asked, workers.Workers(jobs or -1, scheduler)):
+        say(f"{row.system_id}, {row.protocol}, seed {row.seed}: {_result(row)}")
+        refused += row.status == "not_measured"
+    say(f"{len(asked)} rows in {run.folder}, {refused} of them not measured")
+    return int(refused > 0)
+
+
+def _result(row: "experiments.Row") -> str:
+    if row.status == "not_measured":
+        return row.note
+    *ends, unit = experiments.scoreboard.interval(row)
+    share, low, high = (experiments.scoreboard.percent(x) for x in (row.track_accuracy, *ends))
+    return f"{share} % of {row.n_test} tracks (95 % interval over {unit}s {low} to {high})"
+
+
+@click.command()
+@click.argument("source")
+@click.option("--protocol", required=True, help="How to split, fault_filtered for example.")
+@click.option("--csv", "csv_path", required=True, help="Where to write the table.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+def split(source: str, protocol: str, csv_path: str, seed: int) -> None:
+    """Write which track is in which part, for other people's code: one row for each track."""
+    from gtzan_helpers import files  # imports numpy
+
+    opened = open_named(source, profile="full")
+    if opened.holds(csv_path):
+        raise SettingError(f"{csv_path}: is a file of the source itself; choose another name")
+    table = datasets.splits.table(protocol, opened.tracks, seed=seed)
+    files.write_text(csv_path, table.to_csv(index=False, lineterminator="\n"))
+    counts = ", ".join(f"{n} {part}" for part, n in table.part.value_counts().items())
+    left_out = len(opened.tracks) - len(table)
+    say(f"{protocol} -> {csv_path}: {counts}, {left_out} left out; {table.fold.nunique()} folds")
+
+
+@click.command()
+@click.argument("runs", nargs=-1)
+@click.option("--write", is_flag=True, help="Merge into figures/, RESULTS.md and README.")
+@click.option("--json", "as_json", is_flag=True, help="Rows as JSON.")
+@click.option("--verify", is_flag=True, help="Score every stored prediction again.")
+def scoreboard(runs: tuple[str, ...], write: bool, as_json: bool, verify: bool) -> int:
+    """Show the results of runs (by default those in figures/) side by side.
+
+    With --verify, name each row that does not follow from its predictions; exit code 1 if any.
+    """
+    if verify:
+        faults, n_rows = report.publish.verify(runs)
+        for fault in faults:
+            say(fault)
+        say(f"{n_rows} rows scored again, {len(faults)} faults")
+        return int(bool(faults))
+    rows = report.publish.write(runs) if write else report.publish.gather(runs)
+    text = report.publish.markdown(experiments.scoreboard.comparison(rows))
+    click.echo(rows.to_json(orient="records", indent=1) if as_json else text)
+    return 0
