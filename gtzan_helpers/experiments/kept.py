@@ -1,10 +1,10 @@
 """What a row is scored from: its predictions, and until all of them are there, its folds."""
 
-import glob
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -176,33 +176,28 @@ class Fold:
     seconds: float
 
 
-def _fold_path(run: Path, stem: str, number: int | str) -> Path:
-    return run / "folds" / f"{stem}__{number}.npz"
+SCALARS = ("note", "n_parameters", "seconds")
 
 
-def write_fold(run: Path, stem: str, number: int, fold: Fold, *, key: str) -> None:
-    """Keep a fold under the key of its row."""
-    numbers = {"n_parameters": -1 if fold.n_parameters is None else fold.n_parameters}
-    lines = np.array(fold.history.to_csv(index=False).splitlines())
-    with files.replacing(_fold_path(run, stem, number)) as temporary:
-        np.savez_compressed(temporary, **vars(fold) | numbers | {"history": lines, "key": key})
+def keep_fold(path: Path, make: Callable[[], Fold], *, key: str) -> Fold:
+    """Read a fold that was kept under a key; make and keep it where there is none.
 
+    Parameters
+    ----------
+    path : Path
+        ``.npz``.
+    make : callable
+    key : str
+        See `Measurement.key`.
+    """
 
-def read_fold(run: Path, stem: str, number: int, *, key: str) -> Fold | None:
-    """Read a fold that was kept under that key; None if there is none, or it is damaged."""
-    try:
-        stored = files.load_arrays(_fold_path(run, stem, number))
-        if stored.pop("key").item() != key:
-            return None
-        history = pd.read_csv(io.StringIO("\n".join(stored.pop("history"))))
-        note, size, seconds = (stored[n].item() for n in ("note", "n_parameters", "seconds"))
-        hits, valid, test = (stored[name] for name in ("hits", "valid", "test"))
-        return Fold(hits, valid, test, note, history, None if size < 0 else size, seconds)
-    except DAMAGED_FILE:
-        return None
+    def arrays() -> dict[str, Any]:
+        fold = make()
+        lines = np.array(fold.history.to_csv(index=False).splitlines())
+        return vars(fold) | {"history": lines, "n_parameters": fold.n_parameters or 0}
 
-
-def remove_folds(run: Path, stem: str) -> None:
-    """Remove the folds of a row that is there."""
-    for path in (run / "folds").glob(_fold_path(run, glob.escape(stem), "*").name):
-        path.unlink(missing_ok=True)
+    stored = files.cached(path, arrays, of=key)
+    note, size, seconds = (np.asarray(stored[n]).item() for n in SCALARS)
+    history = pd.read_csv(io.StringIO("\n".join(stored["history"])))
+    hits, valid, test = (stored[name] for name in ("hits", "valid", "test"))
+    return Fold(hits, valid, test, note, history, size or None, seconds)

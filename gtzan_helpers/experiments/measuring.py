@@ -5,7 +5,7 @@ import hashlib
 import json
 import time
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -107,7 +107,8 @@ class Measurement:
             return refused, None
         kept.write_predictions(self.folder, self.stem, predictions)
         self.write_row(new_row)
-        kept.remove_folds(self.folder, self.stem)
+        for number in range(splits.N_FOLDS):
+            (self.folder / "folds" / f"{self.stem}__{number}.npz").unlink(missing_ok=True)
         return new_row, predictions
 
     def write_row(self, row: Row) -> None:
@@ -220,8 +221,10 @@ class Measurement:
         number : int
             Of the fold.
         """
-        if fold := kept.read_fold(self.folder, self.stem, number, key=self.key):
-            return fold
+        path = self.folder / "folds" / f"{self.stem}__{number}.npz"
+        return kept.keep_fold(path, lambda: self._fold(data, number), key=self.key)
+
+    def _fold(self, data: Data, number: int) -> kept.Fold:
         started = time.perf_counter()
         model, part, values = self._fitted(data, number), data.splits[number], data.features.values
         seconds = time.perf_counter() - started
@@ -233,25 +236,19 @@ class Measurement:
         )
         hits, history = train.argmax(axis=1) == data.labels[part.train], model.history
         size, history = model.n_parameters, history.assign(fold=number)
-        fold = kept.Fold(hits, valid, test, model.note, history, size, seconds)
-        kept.write_fold(self.folder, self.stem, number, fold, key=self.key)
-        return fold
+        return kept.Fold(hits, valid, test, model.note, history, size, seconds)
 
-    def missing_folds(self) -> list[int]:
-        """The folds that are still to be fitted; none where that is not possible."""
+    def folds(self) -> list[int]:
+        """The folds that are fitted on their own; none where the row is there, or impossible."""
         row = results.read_row(self.folder / "results", self.stem, key=self.key)
-        if (
-            self.system.learner.base
-            or self.system.averages
-            or (row is not None and row.status != "not_measured")
-        ):
+        if self.system.learner.base or self.system.averages:
+            return []
+        if row is not None and row.status != "not_measured":
             return []
         try:
-            folds = range(len(self.data().splits))
+            return list(range(len(self.data().splits)))
         except NotPossibleError:
             return []
-        known = partial(kept.read_fold, self.folder, self.stem, key=self.key)
-        return [number for number in folds if not known(number)]
 
     def _fitted(self, data: Data, number: int) -> Fitted:
         """The model of one fold, fitted."""

@@ -27,7 +27,7 @@ def measure(measurements: Iterable[Measurement], workers: Workers) -> Iterator[R
         yield from (one.result()[0] for one in measurements)
         return
     asked = list(measurements)
-    folds = [one.missing_folds() for one in asked]
+    folds = [one.folds() for one in asked]
     tasks = [
         (*_address(one), number)
         for one, missing in zip(asked, folds, strict=True)

@@ -16,6 +16,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
 
 from gtzan_helpers.evaluation import temperature
 from gtzan_helpers.models.classical import FittedClassical
@@ -69,6 +70,7 @@ class KernelRidge(ClassifierMixin, BaseEstimator):
         self.weights = weights
         self.ridge = ridge
 
+    @threadpool_limits.wrap(limits=1)  # sums in another order would round otherwise
     def fit(
         self, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None
     ) -> "KernelRidge":
@@ -103,6 +105,7 @@ class KernelRidge(ClassifierMixin, BaseEstimator):
             total += weight * np.exp(-0.5 / scale * _distances(part, fitted))
         return total
 
+    @threadpool_limits.wrap(limits=1)
     def decision_function(self, X: np.ndarray) -> np.ndarray:
         """What each label's share is above its mean, shape (n_examples, n_classes)."""
         check_is_fitted(self)
