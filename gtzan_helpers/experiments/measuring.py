@@ -200,7 +200,9 @@ class Measurement:
         for row, _ in measured:
             if row.status == "not_measured":
                 raise NotPossibleError(f"{row.system_id}: {row.note}")
-        members = [predictions for _, predictions in measured if predictions]
+        members = [predictions for _, predictions in measured if predictions is not None]
+        if len(members) < len(measured):
+            raise NotPossibleError("predictions of its members are gone; measure those again")
         probs = {
             name: kept.rounded(np.mean([getattr(each, name).astype(float) for each in members], 0))
             for name in ("valid_probs", "test_probs")
