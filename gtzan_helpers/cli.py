@@ -69,7 +69,9 @@ def _interrupt(number: int, _: object) -> None:
     """Say at once that the command ends, and end it; a second signal does not wait for that."""
     meanwhile: list[int] = []
     _on_signals(lambda second, _: meanwhile.append(second))  # the line is said in any case
-    click.echo("interrupted; what was done is kept (a run goes on with --resume)", err=True)
+    click.echo(
+        "interrupted; what was done is kept: repeat the command (a run with --resume)", err=True
+    )
     _on_signals(_end_at_once)
     for second in meanwhile:
         _end_at_once(second, None)

@@ -60,7 +60,7 @@ def _result(row: "experiments.Row") -> str:
 @click.argument("source")
 @click.option("--protocol", required=True, help="How to split, fault_filtered for example.")
 @click.option("--csv", "csv_path", required=True, help="Where to write the table.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 def split(source: str, protocol: str, csv_path: str, seed: int) -> None:
     """Write which track is in which part, for other people's code: one row for each track."""
     from gtzan_helpers import files  # imports numpy
@@ -89,7 +89,7 @@ def scoreboard(runs: tuple[str, ...], write: bool, as_json: bool, verify: bool) 
         faults, n_rows = report.publish.verify(runs)
         for fault in faults:
             say(fault)
-        say(f"{n_rows} rows scored again, {len(faults)} faults")
+        say(f"{n_rows} rows checked, {len(faults)} faults")
         return int(bool(faults))
     rows = report.publish.write(runs) if write else report.publish.gather(runs)
     text = report.publish.markdown(experiments.scoreboard.comparison(rows))

@@ -20,6 +20,11 @@ from gtzan_helpers.errors import SettingError, WorkerError
 # Seconds of work below which further processes take longer to start than they save.
 WORTH_PROCESSES = 20.0
 
+ENDED = (
+    "a worker was ended, for lack of memory or by a signal; what was done is kept: run it again, "
+    "with fewer processes (--jobs)"
+)
+
 # How long a scheduler may take to answer.
 ANSWER_SECONDS = 10
 
@@ -177,16 +182,14 @@ class Workers:
             try:
                 yield from joblib.Parallel(return_as="generator")(calls)
             except BrokenProcessPool as error:
-                raise WorkerError(
-                    "a worker was ended, for lack of memory or by a signal; what was done is kept: "
-                    "run it again, with fewer processes (--jobs)"
-                ) from error
+                raise WorkerError(ENDED) from error
 
     def _on_cluster(self, calls: Iterable) -> Iterator:
         import joblib
 
         try:
-            from distributed import Client
+            from distributed import Client, KilledWorker
+            from distributed.comm import CommClosedError
         except ImportError as error:
             remedy = 'pip install "gtzan-helpers[dask]"'
             raise SettingError(f"scheduler: Dask is not installed; run `{remedy}`") from error
@@ -197,7 +200,10 @@ class Workers:
                 f"scheduler {self.scheduler!r} does not answer; start one with `dask scheduler`"
             ) from error
         with client, joblib.parallel_config(backend="dask", n_jobs=-1):
-            yield from joblib.Parallel(return_as="generator")(calls)
+            try:
+                yield from joblib.Parallel(return_as="generator")(calls)
+            except (KilledWorker, CommClosedError) as error:
+                raise WorkerError(ENDED) from error
 
 
 def progress_bar(items: Iterable | None = None, *, total: int, description: str, unit: str) -> tqdm:

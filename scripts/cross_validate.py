@@ -62,10 +62,11 @@ def main() -> None:
     asked = parser.parse_args()
     source = open_source(asked.pack, profile="full")
     path = Path(__file__).parents[1] / "figures" / source.name / "cross_validation.csv"
-    lines = pd.DataFrame([cross_validate(models.get(name), source) for name in asked.systems])
-    if path.exists():
-        lines = pd.concat([pd.read_csv(path), lines]).drop_duplicates("system_id", keep="last")
-    files.write_text(path, lines.to_csv(index=False, float_format="%.4f", lineterminator="\n"))
+    for system in [models.get(name) for name in asked.systems]:
+        lines = pd.DataFrame([cross_validate(system, source)])
+        if path.exists():
+            lines = pd.concat([pd.read_csv(path), lines]).drop_duplicates("system_id", keep="last")
+        files.write_text(path, lines.to_csv(index=False, float_format="%.4f", lineterminator="\n"))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 Each block answers one question: how fast do levels change, and over how many bands at a time; is
 a point of the spectrogram part of a tone or of a beat; how far do levels spread. All take a
 log-mel spectrogram of 128 bands in dB relative to the track's maximum, floored at -80, with a
-frame every `PERIOD` seconds. Taught in notebook 07.
+frame every `PERIOD` seconds.
 """
 
 from collections.abc import Callable, Mapping

@@ -88,8 +88,9 @@ class Measurement:
         row = results.read_row(folder, self.stem, key=self.key)
         measured = row is not None and row.status != "not_measured"
         if row is not None and measured:
-            with contextlib.suppress(SourceError):  # damaged predictions: measured again
-                return row, kept.read_predictions(self.folder, self.stem)
+            with contextlib.suppress(SourceError):  # damaged or lost predictions: measured again
+                if predictions := kept.read_predictions(self.folder, self.stem):
+                    return row, predictions
         try:
             if self.system.averages:
                 new_row, predictions = self.average()
@@ -105,6 +106,7 @@ class Measurement:
             if before is None or before.status == "not_measured":
                 self.write_row(refused)
             return refused, None
+        results.withdraw(folder, self.stem)
         kept.write_predictions(self.folder, self.stem, predictions)
         self.write_row(new_row)
         for number in range(splits.N_FOLDS):
@@ -168,8 +170,8 @@ class Measurement:
             *self._part(data, "valid", valid),
             *self._part(data, "test", test),
         )
-        learner = self.system.learner
-        libraries = ["scikit-learn", "librosa", *(["keras"] if learner.trains_epochs else [])]
+        uses_keras = self.system.learner.trains_epochs or self.system.pretrained
+        libraries = ["scikit-learn", "librosa", *(["keras"] if uses_keras else [])]
         row = self.row(
             "control" if self.system.pretrained == "random" else "measured",
             self._note(data, [fold.note for fold in folds]),
@@ -201,8 +203,9 @@ class Measurement:
             if row.status == "not_measured":
                 raise NotPossibleError(f"{row.system_id}: {row.note}")
         members = [predictions for _, predictions in measured if predictions is not None]
-        if len(members) < len(measured):
-            raise NotPossibleError("predictions of its members are gone; measure those again")
+        ids = {(tuple(each.valid_id), tuple(each.test_id)) for each in members}
+        if len(members) < len(measured) or len(ids) > 1:
+            raise NotPossibleError("its members have no predictions for the same tracks")
         probs = {
             name: kept.rounded(np.mean([getattr(each, name).astype(float) for each in members], 0))
             for name in ("valid_probs", "test_probs")

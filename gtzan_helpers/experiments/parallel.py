@@ -14,7 +14,9 @@ from gtzan_helpers.workers import Workers
 
 
 def measure(measurements: Iterable[Measurement], workers: Workers) -> Iterator[Row]:
-    """Measure rows, or read them back, one after the other; folds that are missing in parallel.
+    """Measure rows, or read them back, one after the other; their folds in parallel.
+
+    Systems that are built on others are fitted in this process, once those are there.
 
     Parameters
     ----------
@@ -44,7 +46,7 @@ def measure(measurements: Iterable[Measurement], workers: Workers) -> Iterator[R
 def _address(one: Measurement) -> tuple[Any, ...]:
     """What another process needs to know of a measurement."""
     source = one.source
-    names = (one.system.system_id, one.protocol, one.seed, one.folder)
+    names = (one.system.system_id, one.protocol, one.seed, one.folder.absolute())
     return (source.address, source.profile.name, source.digest(), *names)
 
 

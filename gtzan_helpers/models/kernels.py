@@ -1,7 +1,6 @@
 """Classifiers for more columns than songs: kernel ridge on blocks of columns, shrinkage LDA.
 
-Columns are standardised and clipped, probabilities calibrated on the validation set. Taught in
-notebook 07.
+Columns are standardised and clipped, probabilities calibrated on the validation set.
 """
 
 from collections.abc import Sequence
@@ -143,9 +142,10 @@ def fit(learner: Calibrated, task: Task) -> FittedClassical:
         blocks = [name.rpartition("_")[0] for name in task.inputs.columns]
         sizes = [blocks.count(name) for name in dict.fromkeys(blocks)]
         weights = [learner.weights[name] for name in dict.fromkeys(blocks)]
-        counts = pd.Series(task.artists[rows[~is_copy]]).value_counts()
+        artists = task.artists if len(task.artists) else np.arange(len(values))
+        counts = pd.Series(artists[rows[~is_copy]]).value_counts()
         # Ten songs of one artist tell less than ten of ten.
-        example_weights = np.where(is_copy, COPY_WEIGHT, 1) / counts[task.artists[rows]] ** 0.5
+        example_weights = np.where(is_copy, COPY_WEIGHT, 1) / counts[artists[rows]] ** 0.5
         model: Any = KernelRidge(sizes, weights, **learner.options)
         model.fit(X, labels, example_weights.to_numpy())
     else:

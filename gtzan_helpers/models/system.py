@@ -88,7 +88,7 @@ class System:
 
     @property
     def kind(self) -> str:
-        """What a run compares it as; empty for ensembles, and classifiers on a network's output."""
+        """What a run compares it as; empty for averages, and classifiers on a trained network."""
         if self.family in ("classical", "transfer"):
             return {"classical": "classical model", "transfer": "pretrained network"}[self.family]
         return "network" if self.learner.trains_epochs and not self.learner.base else ""

