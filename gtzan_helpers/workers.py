@@ -164,6 +164,7 @@ class Workers:
             If a process is ended from outside.
         """
         import joblib
+        from joblib.externals.loky import get_reusable_executor
 
         if self.scheduler:
             yield from self._on_cluster(joblib.delayed(function)(*task) for task in tasks)
@@ -183,6 +184,8 @@ class Workers:
                 yield from joblib.Parallel(return_as="generator")(calls)
             except BrokenProcessPool as error:
                 raise WorkerError(ENDED) from error
+        # Ended from outside, they would leave semaphores behind.
+        get_reusable_executor().shutdown(wait=True)
 
     def _on_cluster(self, calls: Iterable) -> Iterator:
         import joblib
