@@ -194,8 +194,10 @@ class MelStatistics(FeatureSet):
     """A feature table that a log-mel spectrogram gives."""
 
     def _from_audio(self, y: np.ndarray, sr: int, seconds: float, change: str) -> SegmentFeatures:
-        log_mel, frame_rate = track_log_mel(y, sr=sr), sr / HOP_LENGTH
-        return self.from_log_mel(log_mel, frame_rate=frame_rate, segment_seconds=seconds)
+        log_mel, seed = track_log_mel(y, sr=sr), zlib.crc32(y.tobytes() + change.encode())
+        return self.from_log_mel(
+            log_mel, frame_rate=sr / HOP_LENGTH, segment_seconds=seconds, change=change, seed=seed
+        )
 
     def _of_log_mel(self, log_mel: np.ndarray, frame_rate: float) -> np.ndarray:
         return tables.row(MelAnalysis(log_mel, frame_rate=frame_rate), self.name, self.columns)
@@ -206,12 +208,6 @@ class Blocks(MelStatistics):
 
     only_segment_seconds = 0.0
     copies = changes.RECORDINGS
-
-    def _from_audio(self, y: np.ndarray, sr: int, seconds: float, change: str) -> SegmentFeatures:
-        log_mel, seed = track_log_mel(y, sr=sr), zlib.crc32(y.tobytes() + change.encode())
-        return self.from_log_mel(
-            log_mel, frame_rate=sr / HOP_LENGTH, segment_seconds=0, change=change, seed=seed
-        )
 
     def _of_log_mel(self, log_mel: np.ndarray, frame_rate: float) -> np.ndarray:
         # The frame in the middle of each period, as packs have it.

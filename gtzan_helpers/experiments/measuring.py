@@ -55,6 +55,11 @@ class Measurement:
         tracks = self.source.tracks
         return self.protocol in splits.HONEST and self.protocol == splits.honest(tracks)
 
+    @property
+    def artists(self) -> pd.Series:
+        """Who plays, by the ids of the source's tracks."""
+        return self.source.tracks.set_index("track_id").artist_group
+
     @cached_property
     def tuned(self) -> bool:
         """Whether settings are searched: in `full`, under the source's honest protocol."""
@@ -164,7 +169,6 @@ class Measurement:
             text = pd.concat(histories).to_csv(index=False, lineterminator="\n")
             files.write_text(self.folder / "histories" / f"{self.stem}.csv", text)
         valid, test = (np.concatenate([getattr(f, p) for f in folds]) for p in ("valid", "test"))
-        artists = data.features.tracks.set_index("track_id").artist_group
         predictions = Predictions(
             np.array(data.inputs.labels),
             *self._part(data, "valid", valid),
@@ -182,7 +186,7 @@ class Measurement:
             n_test=len(np.unique(predictions.test_id)),
             train_accuracy=float(np.concatenate([fold.hits for fold in folds]).mean()),
             # Scored as stored, so that a row and its predictions never differ.
-            **predictions.figures(artists),
+            **predictions.figures(self.artists),
             fit_seconds=round(sum(fold.seconds for fold in folds), 3),
             n_parameters=folds[0].n_parameters,
             pretrained=self.system.pretrained,
@@ -211,10 +215,9 @@ class Measurement:
             for name in ("valid_probs", "test_probs")
         }
         predictions, first = replace(members[0], **probs), measured[0][0]
-        artists = self.source.tracks.set_index("track_id").artist_group
         changes: dict[str, Any] = {"system_id": self.system.system_id, "features": "probabilities"}
         changes |= {"train_accuracy": None, "fit_seconds": None}
-        changes |= {"pretrained": self.system.pretrained, **predictions.figures(artists)}
+        changes |= {"pretrained": self.system.pretrained, **predictions.figures(self.artists)}
         return replace(first, **changes), predictions
 
     def fold(self, data: Data, number: int) -> kept.Fold:
@@ -246,9 +249,8 @@ class Measurement:
     def folds(self) -> list[int]:
         """The folds that are fitted on their own; none where the row is there, or impossible."""
         row = results.read_row(self.folder / "results", self.stem, key=self.key)
-        if self.system.learner.base or self.system.averages:
-            return []
-        if row is not None and row.status != "not_measured":
+        measured = row is not None and row.status != "not_measured"
+        if measured or self.system.learner.base or self.system.averages:
             return []
         try:
             return list(range(len(self.data().splits)))

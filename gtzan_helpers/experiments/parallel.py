@@ -40,9 +40,8 @@ def measure(measurements: Iterable[Measurement], workers: Workers) -> Iterator[R
     for one, missing in zip(asked, folds, strict=True):
         for _ in missing:
             next(done)
-        if one is asked[-1]:
-            next(done, None)  # its processes end
         yield one.result()[0]
+    next(done, None)  # its processes end
 
 
 def _address(one: Measurement) -> tuple[Any, ...]:

@@ -103,10 +103,11 @@ def _tensor(stored: dict, place: tuple, first: int, shape: tuple, strides: tuple
 def _installed() -> Path:
     package = importlib.util.find_spec(PACKAGE)
     places = (package.submodule_search_locations if package else None) or ()
-    for path in (path for place in places for path in Path(place).glob("models/*.pth")):
-        return path
-    name = PACKAGE.replace("_", "-")
-    raise MissingWeightsError(f"the package {name} is not installed; `uv sync` installs it")
+    found = [path for place in places for path in Path(place).glob("models/*.pth")]
+    if not found:
+        name = PACKAGE.replace("_", "-")
+        raise MissingWeightsError(f"the package {name} is not installed; `uv sync` installs it")
+    return found[0]
 
 
 def build(weights: Mapping[str, np.ndarray] | None) -> keras.Model:
