@@ -190,7 +190,7 @@ class OverTime(layers.Layer):
 # Recurrent networks
 
 
-def crnn(x: Tensor, units: int = 128, dropout: float = 0.0) -> Tensor:
+def crnn(x: Tensor, units: int = 128, dropout: float = 0.0, over_time: str = "gru") -> Tensor:
     """Convolutions that pool away frequency, then a GRU over the remaining frames.
 
     Parameters
@@ -201,6 +201,8 @@ def crnn(x: Tensor, units: int = 128, dropout: float = 0.0) -> Tensor:
     dropout : float
         Share that each training step leaves out: of the GRU's output, and a third as
         much of the filters.
+    over_time : {"gru", "mean", "shuffled"}
+        What reads the frames: a GRU, their mean, or a GRU on frames in random order.
     """
     x = _image(x)
     x = _convolution(x, 16, (8, 3), strides=(4, 1), norm=True)
@@ -208,8 +210,28 @@ def crnn(x: Tensor, units: int = 128, dropout: float = 0.0) -> Tensor:
     x = _pool(_convolution(x, 64, norm=True, dropout=dropout / 3), (4, 2))
     x = layers.Permute((2, 1, 3))(x)
     x = layers.Reshape((x.shape[1], x.shape[2] * x.shape[3]))(x)
-    x = layers.GRU(units)(x)
+    if over_time == "mean":
+        x = layers.GlobalAveragePooling1D()(x)
+    else:
+        x = layers.GRU(units)(Shuffled()(x) if over_time == "shuffled" else x)
     return layers.Dropout(dropout)(x) if dropout else x
+
+
+@keras.saving.register_keras_serializable("gtzan_helpers")
+class Shuffled(layers.Layer):
+    """Time steps in random order, drawn anew for every example and training step.
+
+    When a network predicts, each place of a batch has an order of its own that stays the same.
+    """
+
+    def __init__(self, **settings: Any):
+        super().__init__(**settings)
+        self.seed = keras.random.SeedGenerator()
+
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
+        """Shuffle (n_examples, n_steps, n_columns)."""
+        keys = keras.random.uniform(ops.shape(x)[:2], seed=self.seed if training else 0)
+        return ops.take_along_axis(x, ops.argsort(keys, axis=1)[..., None], axis=1)
 
 
 # Models

@@ -137,6 +137,8 @@ _music = {"mean_pool": 0.5, "max_pool": 0.5}
 _photos = {f"{name}{block}": 0.125 for block in (5, 8) for name in ("mean", "deviation")}
 _THREE = ("ours_blocks", "ours_musicnn_pool", "ours_efficientnet_lite0")
 _lda = Calibrated({"shrinkage": 0.6})
+# Every epoch is run, so that all three take the same number of steps.
+_reader = partial(Network, "crnn", epochs=20, batch_size=64, patience=None, **_regularised)
 
 _OURS = [
     _segments("ours_svm_segments", "SVM on 3 s segments (ours)", _svm(), "00", "The leak alone"),
@@ -158,6 +160,22 @@ _OURS = [
         learner=_svm({"C": 10}),
         notebook="05",
         section="What the split is worth",
+    ),
+    *(
+        _segments(
+            f"ours_crnn_{reads}",
+            name=f"Convolutions, then {words} (ours)",
+            learner=_reader({"dropout": 0.3} | over_time),
+            notebook="",
+            section="",
+            features=("log_mel",),
+            family="crnn",
+        )
+        for reads, words, over_time in (
+            ("gru", "a GRU", {}),
+            ("mean", "the mean over time", {"over_time": "mean"}),
+            ("shuffled", "a GRU on shuffled time", {"over_time": "shuffled"}),
+        )
     ),
     _transfer(
         "ours_random_mobilenetv2",
