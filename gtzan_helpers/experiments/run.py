@@ -66,7 +66,7 @@ def start(
         Random seed of splits and models.
     run_dir : str or Path
         Folder for everything that is kept; empty for ``runs/<source>-<profile>``.
-    needs : iterable of {"audio", "log_mel", "features", "pictures"}
+    needs : iterable of {"audio", "log_mel", "features", "pretrained"}
         What the notebook needs of the source.
 
     Returns
@@ -250,7 +250,9 @@ class Run:
         """The most honest protocol that is possible on the source."""
         return splits.honest(self.tracks)
 
-    def features(self, feature_set: str = "", *, segment_seconds: float | None = None) -> Features:
+    def features(
+        self, feature_set: str = "", *, segment_seconds: float | None = None, change: str = ""
+    ) -> Features:
         """Features of the source, by default the table that it gives most directly.
 
         Parameters
@@ -259,6 +261,8 @@ class Run:
             A key of `audio.FEATURE_SETS`; empty for the source's default.
         segment_seconds : float or None
             Length of a segment; 0 for whole tracks, None for the source's default.
+        change : str
+            Augmentation of which to give a copy, see `Source.features`; empty for none.
 
         Raises
         ------
@@ -268,7 +272,7 @@ class Run:
         if segment_seconds is None:
             segment_seconds = self.source.default_segment_seconds
         name = feature_set or self.source.default_features
-        return self.source.features(name, segment_seconds=segment_seconds)
+        return self.source.features(name, segment_seconds=segment_seconds, change=change)
 
     def having(self, what: str) -> Source:
         """The source if it has that, else the embedded dataset, which has everything.
@@ -351,7 +355,7 @@ class Run:
             return [p for p in splits.PROTOCOLS if p == own or p != "segment_random_augmented"]
         if words == "auto":
             return list(dict.fromkeys([own, self.honest]))
-        names = [word.strip() for word in words.split(",")]
+        names = list(dict.fromkeys(word.strip() for word in words.split(",")))
         for name in names:
             choose({"auto": (), "all": (), **splits.PROTOCOLS}, name, "protocol")
         return names

@@ -123,10 +123,11 @@ _transfer = partial(
     System, notebook="06", family="transfer", run_protocol="track_random", test_size=0.1
 )
 _musicnn = partial(
-    _transfer, section="A teacher that knows music", features=("patches",), unit="segment"
+    _transfer, section="The layers of MusiCNN", features=("patches",), unit="segment"
 )
 _honest = partial(
-    System, notebook="", section="", family="classical", run_protocol="fault_filtered"
+    System, notebook="08", section="When averaging helps", family="classical",
+    run_protocol="fault_filtered",
 )
 # Half of the weight is that of the two blocks that are best alone.
 _blocks: dict[str, float] = {
@@ -146,12 +147,16 @@ _OURS = [
         "ours_blocks",
         "Kernel ridge on blocks (ours)",
         Calibrated({}, weights=_blocks),
+        notebook="07",
+        section="Order without recurrence",
         features=("blocks",),
     ),
     _honest(
         "ours_blocks_lda",
         "Shrinkage LDA on blocks (ours)",
         Calibrated({"shrinkage": 0.3}, copies=tuple(f"recording {n}" for n in (1, 2, 3))),
+        notebook="07",
+        section="Order without recurrence",
         features=("blocks_fast",),
     ),
     _segments(
@@ -159,15 +164,15 @@ _OURS = [
         name="SVM with C = 10 on 3 s segments (ours)",
         learner=_svm({"C": 10}),
         notebook="05",
-        section="What the split is worth",
+        section="Nine systems of four studies",
     ),
     *(
         _segments(
             f"ours_crnn_{reads}",
             name=f"Convolutions, then {words} (ours)",
             learner=_reader({"dropout": 0.3} | over_time),
-            notebook="",
-            section="",
+            notebook="07",
+            section="Order, or only a vote?",
             features=("log_mel",),
             family="crnn",
         )
@@ -176,14 +181,6 @@ _OURS = [
             ("mean", "the mean over time", {"over_time": "mean"}),
             ("shuffled", "a GRU on shuffled time", {"over_time": "shuffled"}),
         )
-    ),
-    _transfer(
-        "ours_random_mobilenetv2",
-        name="MobileNetV2 with random weights (ours)",
-        # Small pictures, because nothing is to be expected of it.
-        learner=Transfer("mobilenetv2", weights="random", size=96),
-        section="Frozen, then fine-tuned",
-        features=("pictures", "log_mel"),
     ),
     _musicnn("ours_musicnn_svm", "SVM on MusiCNN embeddings (ours)", OnMusicnn(_svm())),
     _musicnn(
@@ -198,6 +195,8 @@ _OURS = [
         "ours_musicnn_pool",
         "LDA on MusiCNN's pooled layers (ours)",
         OnMusicnn(_lda, pooled=("mean_pool", "max_pool")),
+        notebook="06",
+        section="The layers of MusiCNN",
         features=("patches",),
         family="transfer",
     ),
@@ -205,6 +204,8 @@ _OURS = [
         "ours_efficientnet_lite0",
         "LDA on EfficientNet-Lite0 (ours)",
         OnLite0(_lda),
+        notebook="06",
+        section="The layers of a network for photographs",
         features=("log_mel",),
         family="transfer",
     ),
@@ -212,6 +213,8 @@ _OURS = [
         "ours_random_efficientnet_lite0",
         "LDA on EfficientNet-Lite0 with random weights (ours)",
         OnLite0(_lda, weights="random"),
+        notebook="06",
+        section="The layers of a network for photographs",
         features=("log_mel",),
         family="transfer",
     ),
@@ -235,8 +238,6 @@ _OURS = [
         "ours_ensemble",
         name="Average of three systems (ours)",
         learner=learners.Average(),
-        notebook="08",
-        section="Ensembles",
         features=(),
         family="ensemble",
         joins=_THREE,

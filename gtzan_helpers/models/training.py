@@ -347,20 +347,29 @@ def in_batches(
     return np.concatenate(outputs)
 
 
-def occlusion(fitted: Fitted, example: np.ndarray, *, size: tuple[int, int]) -> np.ndarray:
-    """How far the confidence of a prediction falls when a patch of its input is hidden.
+def occlusion(
+    predict: Callable[[np.ndarray], np.ndarray],
+    example: np.ndarray,
+    label: int,
+    *,
+    size: tuple[int, int],
+) -> np.ndarray:
+    """How far the probability of a label falls when a patch of a network's input is hidden.
 
     Parameters
     ----------
-    fitted : Fitted
+    predict : callable
+        From examples, shape (n, n_rows, n_frames), to probabilities, shape (n, n_labels).
     example : ndarray, shape (n_rows, n_frames)
+    label : int
+        Index of the label.
     size : tuple of int
         Rows and frames of the patch, which is set to the example's mean row by row.
 
     Returns
     -------
     ndarray, shape (n_rows, n_frames)
-        By how much the probability of the predicted label falls; negative where it rises.
+        By how much the probability falls; negative where it rises.
 
     Notes
     -----
@@ -371,7 +380,6 @@ def occlusion(fitted: Fitted, example: np.ndarray, *, size: tuple[int, int]) -> 
     n_across = math.ceil(example.shape[1] / size[1])
     patches = row // size[0] * n_across + frame // size[1]
     means = example.mean(axis=1, keepdims=True)
-    occluded = [np.where(patches == n, means, example) for n in range(patches.max() + 1)]
-    confidence = fitted.probabilities(example[None])[0]
-    remaining = fitted.probabilities(np.stack(occluded))[:, confidence.argmax()]
-    return confidence.max() - remaining[patches]
+    hidden = [np.where(patches == number, means, example) for number in range(patches.max() + 1)]
+    whole, *remaining = predict(np.stack([example, *hidden]))[:, label]
+    return whole - np.array(remaining)[patches]

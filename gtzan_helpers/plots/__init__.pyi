@@ -6,7 +6,7 @@ from .networks import costs as costs
 from .networks import filters as filters
 from .networks import histories as histories
 from .networks import history as history
-from .networks import relevance as relevance
+from .networks import occlusions as occlusions
 from .networks import seen as seen
 from .networks import unrolled as unrolled
 from .notebook import banner as banner

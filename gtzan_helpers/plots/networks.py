@@ -21,7 +21,7 @@ from gtzan_helpers.plots import sound, style
 COLOURS = {"Conv": style.BLUE, "GRU": style.PURPLE, "Dense": style.VERMILLION, "Pool": style.GREEN}
 
 # Names of layers that go by a shorter one.
-BOXES = {"MaxPooling2D": "Pool", "MaxPooling3D": "Pool", "AveragePooling2D": "Pool\n(mean)"}
+BOXES = {"InputLayer": "input", "MaxPooling2D": "Pool", "MaxPooling3D": "Pool", "AveragePooling2D": "Pool\n(mean)"}
 
 # Layers that leave the shape as it is: named with the one before.
 PASSING = {
@@ -41,36 +41,52 @@ def architecture(model: Any, *, title: str = "", ax: Axes | None = None) -> Axes
     model : keras.Model
     title : str
     """
-    steps = _steps(model)
-    ax = ax or plt.subplots(figsize=(max(6.0, 1.25 * len(steps)), 2.3))[1]
-    for place, (name, shape, *extras) in enumerate(steps):
+    boxes = _boxes(model)
+    columns, rows = (1 + max(box[part] for box in boxes) for part in ("column", "row"))
+    ax = ax or plt.subplots(figsize=(max(6.0, 1.25 * columns), 2.3 + 1.9 * (rows - 1)))[1]
+    for box in boxes:
+        x, y, name = box["column"], -1.7 * box["row"], box["name"]
         colour = next((c for word, c in COLOURS.items() if word in name), style.GREY)
-        ax.add_patch(FancyBboxPatch((place - 0.42, 0.2), 0.84, 0.6, "round,pad=0.02", color=colour))
-        ax.text(place, 0.5, name, color="white", ha="center", va="center", fontsize=8.5)
-        ax.text(place, 0.08, "×".join(map(str, shape[1:])), ha="center", va="top", fontsize=8)
-        ax.text(place, 0.92, "\n".join(extras), ha="center", fontsize=7.5, color=style.GREY)
-    ax.set(xlim=(-0.6, len(steps) - 0.4), ylim=(-0.25, 1.45))
+        ax.add_patch(FancyBboxPatch((x - 0.42, y + 0.2), 0.84, 0.6, "round,pad=0.02", color=colour))
+        ax.text(x, y + 0.5, name, color="white", ha="center", va="center", fontsize=8.5)
+        shape = "×".join(map(str, box["shape"][1:]))
+        ax.text(x, y + 0.08, shape, ha="center", va="top", fontsize=8)
+        words = "\n".join(box["extras"])
+        ax.text(x, y + 0.92, words, ha="center", fontsize=7.5, color=style.GREY)
+        for before in (boxes[number] for number in box["inputs"]):
+            ends = [before["column"] + 0.44, x - 0.44], [0.5 - 1.7 * before["row"], y + 0.5]
+            ax.plot(*ends, color=style.GREY, linewidth=1.5, zorder=0)
+    ax.set(xlim=(-0.6, columns - 0.4), ylim=(-0.25 - 1.7 * (rows - 1), 1.45))
     n_trained = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
-    branches = any(isinstance(layer.input, list) and layer.input for layer in model.layers)
-    words = " (branches one after the other)" * branches
-    ax.set_title(f"{style.name_of(title)}: {n_trained:,} trainable weights{words}", loc="left")
+    ax.set_title(f"{style.name_of(title)}: {n_trained:,} trainable weights", loc="left")
     ax.axis("off")
     return ax
 
 
-def _steps(model: Any) -> list[list]:
-    """Name, shape of the output, and what goes with it, of each layer worth a box."""
-    steps: list[list] = [["input", model.input_shape]]
+def _boxes(model: Any) -> list[dict[str, Any]]:
+    """Each layer worth a box: what to write, where it stands, and the boxes before it."""
+    boxes: list[dict[str, Any]] = []
+    box_of: dict[int, int] = {}  # by the tensor that leaves it
     for layer in model.layers:
         kind = type(layer).__name__
-        if kind in PASSING:
-            steps[-1].append(PASSING[kind].format(layer))
-        elif kind not in ("InputLayer", "Reshape"):
-            sizes = [getattr(layer, size) for size in ("filters", "units") if hasattr(layer, size)]
-            kernel = "×".join(map(str, getattr(layer, "kernel_size", ())))
-            lines = filter(None, (BOXES.get(kind, kind), *map(str, sizes), kernel))
-            steps.append(["\n".join(lines), layer.output.shape])
-    return steps
+        given = layer.input if isinstance(layer.input, list) else [layer.input]
+        inputs = list(dict.fromkeys(box_of[id(x)] for x in given if id(x) in box_of))
+        if kind in PASSING or (kind == "Reshape" and inputs):
+            box_of[id(layer.output)] = inputs[0]
+            boxes[inputs[0]]["extras"] += [PASSING.get(kind, "").format(layer)]
+            continue
+        sizes = [getattr(layer, size) for size in ("filters", "units") if hasattr(layer, size)]
+        kernel = "×".join(map(str, getattr(layer, "kernel_size", ())))
+        name = "\n".join(filter(None, (BOXES.get(kind, kind), *map(str, sizes), kernel)))
+        column = 1 + max((boxes[number]["column"] for number in inputs), default=-1)
+        taken = {box["row"] for box in boxes if box["column"] == column}
+        row = min((boxes[number]["row"] for number in inputs), default=0)
+        while row in taken:
+            row += 1
+        box_of[id(layer.output)] = len(boxes)
+        place = {"name": name, "shape": layer.output.shape, "column": column, "row": row}
+        boxes.append(place | {"extras": [], "inputs": inputs})
+    return boxes
 
 
 @style.picture("no network was trained", width=7, height=3.2)
@@ -183,26 +199,32 @@ def seen(ax: Axes, image: np.ndarray, *, frame_period: float = 1.0) -> None:
         ax.axis("off")
 
 
-@style.picture("no picture", width=4, height=3)
-def relevance(ax: Axes, log_mel: np.ndarray, drops: np.ndarray, *, frame_period: float) -> None:
-    """A log-mel spectrogram, and where hiding it lowers the probability most.
+def occlusions(
+    songs: Mapping[str, tuple[np.ndarray, np.ndarray]], *, frame_period: float
+) -> Figure:
+    """Log-mel spectrograms, and where hiding them changes the probability of a label.
 
     Parameters
     ----------
-    log_mel : ndarray, shape (n_bands, n_frames)
-    drops : ndarray, shape (n_bands, n_frames)
-        See `training.occlusion`. Red is the largest drop, yellow a quarter of it; smaller
-        ones are not shown.
+    songs : mapping
+        By title, a log-mel spectrogram, shape (n_bands, n_frames), and by how much the
+        probability falls where it is hidden, of the same shape; see `training.occlusion`.
     frame_period : float
-        As for `seen`.
+        Seconds from one frame to the next.
     """
-    seen(log_mel, frame_period=frame_period, ax=ax)
-    image: Any = ax.collections[0]
-    image.set_cmap("gray")
-    most = max(1e-6, float(drops.max()))
-    shown = np.ma.masked_less(drops, 0.25 * most)
-    ax.pcolormesh(*np.moveaxis(image.get_coordinates(), -1, 0), shown, vmin=0, vmax=most,
-                  cmap="autumn_r", alpha=0.55, rasterized=True)  # fmt: skip
+    figure, axes = style.grid(len(songs), 5, 2.3, 2.3)
+    most = max((float(np.abs(drops).max()) for _, drops in songs.values()), default=0) or 1.0
+    for ax, (title, (log_mel, drops)) in zip(axes, songs.items(), strict=True):
+        seen(log_mel, frame_period=frame_period, title=title, ax=ax)
+        image: Any = ax.collections[0]
+        image.set_cmap("gray")
+        grid = np.moveaxis(image.get_coordinates(), -1, 0)
+        shown = ax.pcolormesh(*grid, drops, vmin=-most, vmax=most, cmap="RdBu_r", alpha=0.55,
+                              rasterized=True)  # fmt: skip
+        ax.label_outer()
+    if axes:
+        figure.colorbar(shown, ax=axes, label="fall of the probability")
+    return figure
 
 
 @style.picture(height=2.6)

@@ -201,7 +201,7 @@ def given(source):
 def test_audio_gives_everything_but_pictures(tmp_path):
     source = open_source(write_tracks(tmp_path, "a/x.wav"))
     assert given(source) == [name for name in FEATURE_SETS if name != "pictures"]
-    assert source.has_audio and source.lacks(["audio", "log_mel", "features", "pictures"]) == ""
+    assert source.has_audio and source.lacks(["audio", "log_mel", "features", "pretrained"]) == ""
     assert (source.default_features, source.default_segment_seconds) == ("kaggle", 3.0)
     with pytest.raises(NotPossibleError, match="'pictures' needs a folder of ready-made pictures"):
         source.features("pictures", segment_seconds=0)
@@ -214,7 +214,7 @@ def test_a_pack_gives_what_a_log_mel_allows(tmp_path):
     blocks = ["blocks", "blocks_fast"]
     assert given(source) == ["logmel", "log_mel", "mfcc", *blocks, "stacked", "patches"]
     assert (source.default_features, source.default_segment_seconds) == ("logmel", 3.0)
-    assert source.lacks(["log_mel", "features", "pictures", "rows"]) == ""
+    assert source.lacks(["log_mel", "features", "pretrained", "rows"]) == ""
     assert source.lacks(["audio", "log_mel"]) == "needs audio; p (pack) does not give that"
     [one, two] = source.log_mels()
     assert one[0] == "a.1" and one[1].shape == (128, 100) and two[2] == pytest.approx(12.5)
@@ -268,8 +268,8 @@ def test_pictures_give_themselves_at_one_size(tmp_path):
     assert features.feature_set == "pictures" and features.frame_period is None
     assert features.failures.track_id.tolist() == ["bad", "huge"]
     assert "6000 x 6000 pixels" in features.failures.reason[1]
-    assert source.lacks(["pictures"]) == ""
-    with pytest.raises(NotPossibleError, match="holds pictures, for notebook 06 alone"):
+    assert source.lacks(["log_mel"]).startswith("needs log-mel spectrograms")
+    with pytest.raises(NotPossibleError, match="holds pictures, for `gtzan measure`"):
         _ = source.default_features
 
 

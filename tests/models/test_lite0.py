@@ -82,8 +82,9 @@ class InNumpy:
             heard += [x] if number in (5, 8) else []
             x = self.norm(self.conv(x, f"{name}_project_conv"), f"{name}_bn2")
             x = x + before if x.shape == before.shape and stride == 1 else x
-        x = self.active(self.conv(x, "_conv_head"), "_bn1").mean(axis=(0, 1))
-        return [x @ self.w["_fc.weight"].T + self.w["_fc.bias"], *heard]
+        last = self.active(self.conv(x, "_conv_head"), "_bn1")
+        scores = last.mean(axis=(0, 1)) @ self.w["_fc.weight"].T + self.w["_fc.bias"]
+        return [scores, *heard, last]
 
 
 def test_the_rebuild_computes_what_numpy_computes(model, weights, rng):
@@ -107,6 +108,8 @@ def test_songs_get_the_means_and_deviations_of_two_layers(rng):
     assert pretrained.columns[:240] == tuple(f"mean5_{k}" for k in range(240))
     assert pretrained.columns[-1] == "deviation8_479"
     assert (pretrained.values >= 0).all() and pretrained.values[:, :240].max() <= 6
+    last = lite0.embed_features(features, layers=["last"])
+    assert last.values.shape == (3, 1280) and last.columns[0] == "last_0"
     random = lite0.embed_features(features, "random")
     again = lite0.embed_features(features, "random")
     assert np.array_equal(random.values, again.values) and random.values.std() > 0.1

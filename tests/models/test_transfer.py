@@ -18,10 +18,9 @@ from gtzan_helpers.models.fitted import Inputs
 from gtzan_helpers.models.learners import Transfer
 from gtzan_helpers.models.systems import SYSTEMS
 
-SMALL = replace(
-    systems.get("ours_random_mobilenetv2").learner,
-    epochs=12, tuning_epochs=2, batch_size=8, units=16,
-)  # fmt: skip
+SMALL = Transfer(
+    "mobilenetv2", weights="random", size=96, epochs=12, tuning_epochs=2, batch_size=8, units=16
+)
 
 PRETRAINED = [
     system.learner

@@ -7,7 +7,7 @@ Its weights, trained on ImageNet, come with the package `efficientnet-lite0-pyto
 import importlib.util
 import pickle
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,12 @@ GROUPS = (
     (3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320),
 )  # fmt: skip
 
-#: Blocks whose depthwise convolutions an embedding is made of, counted from 0, and their channels.
-BLOCKS = {5: 240, 8: 480}
+#: Blocks whose depthwise convolutions an embedding is made of, counted from 0.
+BLOCKS = (5, 8)
+
+#: What an embedding can be made of, and how many numbers each gives: means and standard
+#: deviations over the picture of the channels of `BLOCKS`, and means of the last convolution's.
+LAYERS = {"mean5": 240, "deviation5": 240, "mean8": 480, "deviation8": 480, "last": 1280}
 
 #: Height of pictures in pixels, and by how much they are wider than a spectrogram has frames.
 HEIGHT, STRETCH = 224, 1.75
@@ -122,7 +126,7 @@ def build(weights: Mapping[str, np.ndarray] | None) -> keras.Model:
     -------
     keras.Model
         From RGB pictures of any size, 0 to 255, to the scores of 1000 classes of photographs,
-        and the outputs of the depthwise convolutions of `BLOCKS`.
+        and the outputs of the depthwise convolutions of `BLOCKS` and of the last convolution.
 
     Raises
     ------
@@ -141,7 +145,7 @@ def build(weights: Mapping[str, np.ndarray] | None) -> keras.Model:
         heard += [depthwise] if number in BLOCKS else []
     x = _normed(_convolution(x, "_conv_head", 1280, 1), "_bn1")
     scores = layers.Dense(1000, name="_fc")(layers.GlobalAveragePooling2D()(x))
-    model = keras.Model(inputs, [scores, *heard])
+    model = keras.Model(inputs, [scores, *heard, x])
     if weights is None:
         settle(model, (HEIGHT, HEIGHT, 3))
         return model
@@ -190,7 +194,9 @@ def _normed(x: Tensor, name: str, *, active: bool = True) -> Tensor:
     return layers.ReLU(6.0)(x) if active else x
 
 
-def embed_features(features: Features, weights: str = "imagenet") -> Features:
+def embed_features(
+    features: Features, weights: str = "imagenet", *, layers: Sequence[str] = tuple(LAYERS)[:4]
+) -> Features:
     """Embed a picture of each track's spectrogram.
 
     Parameters
@@ -198,11 +204,13 @@ def embed_features(features: Features, weights: str = "imagenet") -> Features:
     features : Features
         Of the feature set "log_mel", in whole tracks.
     weights : {"imagenet", "random"}
+    layers : sequence of str
+        Of `LAYERS`; all but the last one by default.
 
     Returns
     -------
     Features
-        For each of `BLOCKS` the mean and the standard deviation of each channel over the picture.
+        A table, each column named by its layer and a number.
 
     Raises
     ------
@@ -219,17 +227,14 @@ def embed_features(features: Features, weights: str = "imagenet") -> Features:
         pictures = np.stack(list(coloured(log_mels.astype(np.uint8), "viridis")))
         size = (HEIGHT, round(STRETCH * log_mels.shape[-1]))
         _, *outputs = model(ops.image.resize(pictures.astype(np.float32), size), training=False)
-        parts = [f(x, axis=(1, 2)) for x in outputs for f in (ops.mean, ops.std)]
+        parts = [f(x, axis=(1, 2)) for x in outputs for f in (ops.mean, ops.std)][:-1]
         return np.asarray(ops.concatenate(parts, axis=-1))
 
-    values = embed(heard, features.values, name=f"efficientnet-lite0 {known} {BLOCKS}")
-    columns = [
-        f"{name}{block}_{number}"
-        for block, channels in BLOCKS.items()
-        for name in ("mean", "deviation")
-        for number in range(channels)
-    ]
+    values = embed(heard, features.values, name=f"efficientnet-lite0 {known} {LAYERS}")
+    columns = [(layer, f"{layer}_{k}") for layer, n in LAYERS.items() for k in range(n)]
+    chosen = [number for number, (layer, _) in enumerate(columns) if layer in layers]
     return replace(
-        features, values=values.astype(np.float32), columns=tuple(columns), frame_period=None,
+        features, values=values[:, chosen].astype(np.float32),
+        columns=tuple(columns[number][1] for number in chosen), frame_period=None,
         feature_set=f"efficientnet-lite0, {weights}",
     )  # fmt: skip
