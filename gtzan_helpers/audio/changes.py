@@ -38,22 +38,22 @@ AUGMENTATIONS: Mapping[str, tuple[str, tuple[Any, ...]]] = {
     "stretch": ("TimeStretch", (*RATES, False)),
 }
 
-#: Severities: noise in dB below the music; gain in dB, clipped at 1; pitch in semitones; speed as
+#: Severities, from mild to strong: noise in dB below the music; gain in dB, clipped at 1; pitch in semitones; speed as
 #: a factor; the cutoff frequency in Hz; clipping at a share of the peak.
 CORRUPTIONS: Mapping[str, tuple[float, ...]] = {
     "noise": (30.0, 20.0, 10.0),
-    "gain": (-20.0, 12.0),
-    "pitch": (-2.0, -1.0, 1.0, 2.0),
-    "speed": (0.8, 0.9, 1.1, 1.25),
+    "gain": (6.0, 12.0, 20.0),
+    "pitch": (1.0, 2.0, 4.0),
+    "speed": (1.1, 1.25, 1.5),
     "low-pass": (8000.0, 4000.0, 1000.0),
-    "clipping": (0.5, 0.1),
+    "clipping": (0.5, 0.1, 0.03),
 }
 
-#: Severities: a noise floor in dB below the maximum; gain in dB; a shift in mel bands.
+#: Severities, from mild to strong: a noise floor in dB below the maximum; gain in dB; a shift in mel bands.
 LOG_MEL_CORRUPTIONS: Mapping[str, tuple[float, ...]] = {
     "noise": (60.0, 40.0, 20.0),
-    "gain": (-20.0, -10.0),
-    "shift": (-4.0, -2.0, 2.0, 4.0),
+    "gain": (-5.0, -10.0, -20.0),
+    "shift": (2.0, 4.0, 8.0),
 }
 
 #: Unit of each corruption's severity.

@@ -1,8 +1,11 @@
 from . import mistakes as mistakes
 from . import neighbours as neighbours
 from .calibration import calibration_error as calibration_error
+from .calibration import error_of_calibrated as error_of_calibrated
 from .calibration import log_loss as log_loss
+from .calibration import prediction_sets as prediction_sets
 from .calibration import reliability as reliability
+from .calibration import set_threshold as set_threshold
 from .calibration import temperature as temperature
 from .calibration import tempered as tempered
 from .clusters import cluster_accuracy as cluster_accuracy
@@ -12,11 +15,9 @@ from .scores import Scores as Scores
 from .scores import accuracy_interval as accuracy_interval
 from .scores import artist_interval as artist_interval
 from .scores import by_track as by_track
-from .scores import confused_pairs as confused_pairs
 from .scores import confusion as confusion
 from .scores import mean_interval as mean_interval
 from .scores import paired_tests as paired_tests
 from .scores import report as report
 from .scores import score as score
-from .scores import top_k_accuracy as top_k_accuracy
 from .truth import coverage as coverage

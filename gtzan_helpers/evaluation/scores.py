@@ -208,25 +208,6 @@ def _counts(y_true: np.ndarray, y_pred: np.ndarray, n_labels: int) -> np.ndarray
     return np.bincount(cells, minlength=n_labels**2).reshape(n_labels, n_labels)
 
 
-def confused_pairs(matrix: pd.DataFrame, n: int = 5) -> pd.DataFrame:
-    """List the `n` pairs of labels that are confused most often.
-
-    Parameters
-    ----------
-    matrix : DataFrame
-        See `confusion`.
-    n : int
-
-    Returns
-    -------
-    DataFrame
-        `label`, `predicted`, `share` of the label's tracks; the largest first.
-    """
-    wrong = matrix.where(~np.eye(len(matrix), dtype=bool), 0.0).rename_axis("label").reset_index()
-    pairs = wrong.melt("label", var_name="predicted", value_name="share").query("share > 0")
-    return pairs.sort_values("share", ascending=False, kind="stable", ignore_index=True).head(n)
-
-
 def report(y_true: np.ndarray, y_pred: np.ndarray, labels: list[str]) -> pd.DataFrame:
     """Precision, recall and F1 of each label with their intervals, and its number of examples.
 
@@ -273,22 +254,6 @@ def _rates(counts: np.ndarray) -> dict[str, np.ndarray]:
 
 
 # Comparisons
-
-
-def top_k_accuracy(probs: np.ndarray, y_true: np.ndarray, k: int = 2) -> float:
-    """Share of examples whose label is among the `k` most probable.
-
-    Of labels with the same probability the first counts, as in `argmax`.
-
-    Parameters
-    ----------
-    probs : ndarray, shape (n_examples, n_labels)
-    y_true : ndarray of int, shape (n_examples,)
-        Indices of the true labels.
-    k : int
-    """
-    top = np.argsort(-probs, axis=1, kind="stable")[:, :k]
-    return float(pd.Series((top == np.asarray(y_true)[:, None]).any(axis=1)).mean())
 
 
 def paired_tests(

@@ -5,12 +5,9 @@ from .kept import Predictions as Predictions
 from .parallel import measure as measure
 from .questions import Evaluation as Evaluation
 from .questions import accuracy_by_seconds as accuracy_by_seconds
-from .questions import costs as costs
-from .questions import embed as embed
 from .questions import evaluate_model as evaluate_model
 from .questions import on_new_songs as on_new_songs
 from .questions import robustness as robustness
-from .questions import test_embeddings as test_embeddings
 from .results import COLUMNS as COLUMNS
 from .results import Row as Row
 from .results import Rows as Rows
@@ -22,8 +19,5 @@ from .run import refuse_other as refuse_other
 from .run import resume as resume
 from .run import start as start
 from .scoreboard import real as real
+from .scoreboard import real_hits as real_hits
 from .scoreboard import real_rows as real_rows
-from .trials import ablate as ablate
-from .trials import best_of_each_kind as best_of_each_kind
-from .trials import compare as compare
-from .trials import readable_rows as readable_rows

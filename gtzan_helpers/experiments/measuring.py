@@ -295,23 +295,6 @@ class Measurement:
         self._keep(model, fold)
         return model
 
-    def models(self, data: Data) -> list[Fitted]:
-        """Load the networks that were trained for this row, one a fold.
-
-        Raises
-        ------
-        SourceError
-            If the row was not measured with these settings, or a model is missing or damaged.
-        """
-        if results.read_row(self.folder / "results", self.stem, key=self.key) is None:
-            raise SourceError(
-                f"{self.system.system_id} was not trained on this split yet; `run.measure` does it"
-            )
-        networks = [fitted.load(self.model_path(fold)) for fold in range(len(data.splits))]
-        for network in networks:
-            network.inputs.refuse_other(data.inputs)
-        return networks
-
     def _part(self, data: Data, part: str, probs: np.ndarray) -> tuple[Any, ...]:
         indices = np.concatenate([getattr(split, part) for split in data.splits])
         segments = data.features.segments.iloc[indices]

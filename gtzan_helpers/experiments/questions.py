@@ -1,13 +1,10 @@
-"""Questions to trained models: less of a song, corrupted songs, other music, their costs.
+"""Questions to trained models: less of a song, corrupted songs, other music.
 
-The songs that they are asked about took no part in their training. Taught in notebooks 06 to 08.
+The songs that they are asked about took no part in their training. Taught in notebooks 07 and 08.
 """
 
 import math
-import timeit
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +12,16 @@ import numpy as np
 import pandas as pd
 
 from gtzan_helpers import config
-from gtzan_helpers.audio import FEATURE_SETS, changes, reading, segments, spectra
+from gtzan_helpers.audio import FEATURE_SETS, changes, reading, segments
 from gtzan_helpers.config import SEGMENT_SECONDS
-from gtzan_helpers.datasets import Features, Source, Split, open_source
+from gtzan_helpers.datasets import Source, Split, open_source
 from gtzan_helpers.datasets.embedded import dataset as embedded
-from gtzan_helpers.errors import GtzanError, NotPossibleError, SettingError, SourceError
+from gtzan_helpers.errors import GtzanError, NotPossibleError, SettingError
 from gtzan_helpers.evaluation import Scores, by_track, confusion, score
 from gtzan_helpers.experiments.data import Data
 from gtzan_helpers.experiments.kept import rounded
 from gtzan_helpers.experiments.run import Run, leave_out
-from gtzan_helpers.models import Transfer, fitted, systems
+from gtzan_helpers.models import fitted
 from gtzan_helpers.workers import progress_bar
 
 #: How much of a song `accuracy_by_seconds` gives a network, in seconds.
@@ -59,8 +56,6 @@ def accuracy_by_seconds(run: Run, system_id: str) -> pd.DataFrame:
     ------
     SettingError
         If the system is given whole tracks.
-    SourceError
-        If the network was not trained on this split.
 
     Notes
     -----
@@ -70,7 +65,7 @@ def accuracy_by_seconds(run: Run, system_id: str) -> pd.DataFrame:
     if not measurement.system.segment_seconds:
         raise SettingError(f"{system_id} does not hear tracks piece by piece")
     data = measurement.data()
-    networks = measurement.models(data)
+    networks = [measurement.model(fold) for fold in range(len(data.splits))]
     numbers, values = data.features.segments.segment.to_numpy(), data.features.values
     ids, n_frames = data.features.segments.track_id.to_numpy(str), values.shape[-1]
     whole = SEGMENT_SECONDS * (numbers.max() + 1)
@@ -88,136 +83,83 @@ def accuracy_by_seconds(run: Run, system_id: str) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def embed(run: Run, system_id: str) -> Features:
-    """Embeddings of a source's segments in the penultimate layer of a trained network.
-
-    Parameters
-    ----------
-    run : Run
-    system_id : str
-        A trained network; with a k-fold, the first one is used.
-
-    Returns
-    -------
-    Features
-        Values of shape (n_segments, n_units), for all segments but augmented copies.
-
-    Raises
-    ------
-    SourceError
-        If the network was not trained on this split.
-    """
-    return _embedded(run, system_id)[0]
-
-
-def _embedded(run: Run, system_id: str) -> tuple[Features, np.ndarray]:
-    """Embeddings, and the ids of the tracks that took no part in the network's training."""
-    measurement = run.measurement(system_id)
-    data = measurement.data()
-    network, table = measurement.models(data)[0], data.features.segments
-    originals = np.flatnonzero(~table.duplicated(["track_id", "segment"]))
-    penultimate = network.model.layers[-2].name
-    features = replace(
-        data.features,
-        segments=table.iloc[originals].reset_index(drop=True),
-        values=network.hidden(data.features.values[originals], penultimate),
-        columns=(),
-        feature_set=system_id,
-        frame_period=None,
-    )
-    return features, np.unique(table.track_id.iloc[data.splits[0].test].to_numpy(str))
-
-
-def test_embeddings(run: Run, system_id: str) -> Features:
-    """Embeddings of the test songs' segments in a trained network; see `embed`.
-
-    Parameters
-    ----------
-    run : Run
-    system_id : str
-        A trained network.
-    """
-    if not system_id:
-        raise NotPossibleError("no network was trained")
-    features, test = _embedded(run, system_id)
-    rows = np.flatnonzero(features.segments.track_id.isin(test))
-    segments = features.segments.iloc[rows].reset_index(drop=True)
-    return replace(features, segments=segments, values=features.values[rows])
-
-
-def robustness(
-    run: Run, system_id: str, *, severities: Mapping[str, Sequence[float]] | None = None
-) -> pd.DataFrame:
-    """Accuracy of a trained network on corrupted test tracks.
+def robustness(run: Run, *system_ids: str) -> pd.DataFrame:
+    """Accuracy of trained networks on corrupted test tracks.
 
     Parameters
     ----------
     run : Run
         Its honest protocol is the split.
-    system_id : str
-        A trained network over `log_mel`.
-    severities : mapping or None
-        For each kind of corruption; None for those of `audio.CORRUPTIONS`, without audio of
-        `audio.LOG_MEL_CORRUPTIONS`, of which only `full` takes all.
+    *system_ids : str
+        Networks over the same features, made of a log-mel.
 
     Returns
     -------
     DataFrame
-        `kind`, `severity`, and the fields of `evaluation.Scores`; the first line is "none". With
-        a k-fold, each network is given its own test tracks only. Empty, with a notice, where the
-        source or the network has no log-mel spectrograms, or the network was not trained.
+        For each kind of corruption (`audio.CORRUPTIONS`, without audio
+        `audio.LOG_MEL_CORRUPTIONS`), severity and system: `kind`, `severity`, `system_id`, and the
+        fields of `evaluation.Scores`; severity 0 is without corruption. With a k-fold, each
+        network is given its own test tracks only. Empty, with a notice, where that is not
+        possible on the source.
     """
-    source, measurement = run.source, run.measurement(system_id)
+    source, measurements = run.source, [run.measurement(name) for name in system_ids]
     try:
-        if not source.gives("log_mel") or "log_mel" not in measurement.system.features:
-            raise NotPossibleError(
-                f"{system_id} on {source.name}: audio and log-mel spectrograms can be corrupted"
-            )
-        data = measurement.data()
-        networks = measurement.models(data)
-    except (NotPossibleError, SourceError) as error:
+        data = measurements[0].data()
+        networks = [[m.model(fold) for fold in range(len(data.splits))] for m in measurements]
+    except NotPossibleError as error:
         leave_out(error)
         return pd.DataFrame()
-    if severities is None:
-        every = changes.CORRUPTIONS if source.has_audio else changes.LOG_MEL_CORRUPTIONS
-        first = 0 if source.profile.steps_limit is None else -1  # else the strongest only
-        severities = {kind: amounts[first:] for kind, amounts in every.items()}
-    trials = [(kind, amount) for kind, amounts in severities.items() for amount in amounts]
-    trials = [("none", 0.0), *trials]
+    every = changes.CORRUPTIONS if source.has_audio else changes.LOG_MEL_CORRUPTIONS
+    trials = [(kind, amount) for kind, amounts in every.items() for amount in (0.0, *amounts)]
     tested = np.concatenate([part.test for part in data.splits])
     ids = data.features.segments.track_id.to_numpy(str)[tested]
-    lines = []
+    lines, whole = [], [data.features.values[part.test] for part in data.splits]
     for kind, severity in progress_bar(
         trials, total=len(trials), description="corruption", unit="severity"
     ):
-        probs = [
-            network.probabilities(_corrupted(source, data, part, kind, severity))
-            for network, part in zip(networks, data.splits, strict=True)
-        ]
-        scores = _scores(ids, probs, data.labels[tested])
-        lines.append({"kind": kind, "severity": severity, **scores})
+        values = whole
+        if severity:
+            corrupted = _corrupted(source, data, set(ids), kind, severity)
+            values = [_rows(corrupted, data, part) for part in data.splits]
+        for system_id, of_folds in zip(system_ids, networks, strict=True):
+            pairs = zip(of_folds, values, strict=True)
+            probs = [network.probabilities(of_fold) for network, of_fold in pairs]
+            scores = _scores(ids, probs, data.labels[tested])
+            lines.append({"kind": kind, "severity": severity, "system_id": system_id, **scores})
     return pd.DataFrame(lines)
 
 
-def _corrupted(source: Source, data: Data, part: Split, kind: str, severity: float) -> np.ndarray:
-    """Features of a fold's test segments when the sound, or else the log-mel, is corrupted."""
-    features, seconds = data.features, data.inputs.segment_seconds
-    values, table = features.values[part.test], features.segments.iloc[part.test]
-    if kind == "none":
-        return values
+def _corrupted(
+    source: Source, data: Data, ids: set[str], kind: str, severity: float
+) -> dict[str, np.ndarray]:
+    """Features of tracks, by their ids, when the sound, or else the log-mel, is corrupted."""
+    seconds: Any = {"segment_seconds": data.inputs.segment_seconds}
+    feature_set, tracks = FEATURE_SETS[data.features.feature_set], {}
     if not source.has_audio:
-        log_mel = changes.corrupt_log_mel(spectra.decode(values), kind=kind, severity=severity)
-        return spectra.encode(log_mel)
-    feature_set = FEATURE_SETS[features.feature_set]
-    paths, tracks = source.tracks.set_index("track_id").path, {}
-    for track_id in table.track_id.unique():
+        for track_id, log_mel, rate in source.log_mels():
+            if track_id in ids:
+                changed = changes.corrupt_log_mel(log_mel, kind=kind, severity=severity)
+                part = feature_set.from_log_mel(changed, frame_rate=rate, **seconds)
+                tracks[track_id] = part.values
+        return tracks
+    paths = source.tracks.set_index("track_id").path
+    for track_id in ids:
         y, sr = reading.read(paths[track_id], sr=config.SR)
         if source.profile.seconds_limit:
             y = y[: round(source.profile.seconds_limit * sr)]
         y = changes.corrupt(y, sr=sr, kind=kind, severity=severity)
-        corrupted = feature_set.from_audio(y, sr=sr, segment_seconds=seconds).values
-        tracks[track_id] = segments.repeat_or_cut(corrupted, values.shape[-1])
-    return np.stack([tracks[row.track_id][row.segment] for row in table.itertuples()])
+        tracks[track_id] = feature_set.from_audio(y, sr=sr, **seconds).values
+    return tracks
+
+
+def _rows(tracks: dict[str, np.ndarray], data: Data, part: Split) -> np.ndarray:
+    """A fold's test segments; of what has become shorter, the last segment stands again."""
+    rows, n_frames = [], data.features.values.shape[-1]
+    for row in data.features.segments.iloc[part.test].itertuples():
+        values = tracks[row.track_id]
+        segment = values[min(row.segment, len(values) - 1)]
+        rows.append(segments.repeat_or_cut(segment[None], n_frames)[0])
+    return np.stack(rows)
 
 
 @dataclass(frozen=True)
@@ -325,52 +267,3 @@ def on_new_songs(run: Run, system_id: str) -> Evaluation:
         none, nobody = pd.DataFrame(), np.zeros(0, int)
         matrix = confusion(nobody, nobody, run.labels)
         return Evaluation(Scores(*[math.nan] * 7), matrix, 0, none, none)
-
-
-def costs(run: Run, system_ids: Iterable[str], *, quick: int | None = None) -> pd.DataFrame:
-    """Size, time per song and accuracy of systems on pretrained networks.
-
-    Parameters
-    ----------
-    run : Run
-    system_ids : iterable of str
-    quick : int or None
-        How many of them are timed outside of `full`; None for all.
-
-    Returns
-    -------
-    DataFrame
-        `system_id`, `n_parameters`, `megabytes`, `ms a song` (on this computer, without reading
-        the file), and `accuracy` under the honest protocol; where it was not `measured`, the
-        published one. Systems that have neither are left out.
-    """
-    rows = run.results().table.dropna(subset=["track_accuracy"])
-    rows = rows[(rows.protocol == run.honest) & (rows.seed == run.seed)]
-    reached = rows.set_index("system_id").track_accuracy
-    lines = []
-    for system_id in list(system_ids)[: None if run.profile.tuned else quick]:
-        try:
-            model = _pretrained_network(system_id)
-        except NotPossibleError as error:
-            leave_out(error)
-            continue
-        n_segments = 1 + max(run.predictions(system_id).test_segment, default=0)
-        values = np.zeros((n_segments, *model.input_shape[1:]), np.float32)
-        predict = partial(model.predict_on_batch, values)
-        predict()  # the first pass compiles
-        seconds = min(timeit.repeat(predict, number=1, repeat=3))
-        accuracy = reached.get(system_id, systems.get(system_id).published.test)
-        size, measured = model.count_params(), system_id in reached
-        lines.append((system_id, size, 4e-6 * size, 1000 * seconds, accuracy, measured))
-    names = ["system_id", "n_parameters", "megabytes", "ms a song", "accuracy", "measured"]
-    table = pd.DataFrame(lines, columns=names).astype({"accuracy": float})
-    return table.dropna(subset=["accuracy"])
-
-
-def _pretrained_network(system_id: str) -> Any:
-    from gtzan_helpers.models import musicnn, transfer
-
-    learner = systems.get(system_id).learner
-    if isinstance(learner, Transfer):  # as fast with any weights
-        return transfer.build(replace(learner, weights="random"))
-    return musicnn.build(musicnn.read_weights())

@@ -292,6 +292,29 @@ class Run:
         small = "smoke" if self.profile.name == "smoke" else "quick"
         return self.source if has[what] else open_source("synthetic", profile=small)
 
+    @cached_property
+    def pooled(self) -> str:
+        """The most honest protocol that tests every track once, in folds."""
+        refused = splits.refusal("artist_grouped", self.tracks)
+        return "track_random" if refused else "artist_grouped"
+
+    def listen(self, table: pd.DataFrame) -> Any:
+        """Show tracks with a player and a spectrogram each, as far as the source gives them.
+
+        Parameters
+        ----------
+        table : DataFrame
+            The track in its column `track`.
+        """
+        from gtzan_helpers.plots import notebook
+
+        tracks, log_mels = self.tracks.set_index("track_id"), {}
+        if self.source.gives("log_mel"):
+            whole = self.features("log_mel", segment_seconds=0)
+            log_mels = dict(zip(whole.segments.track_id, whole.values, strict=True))
+        paths = tracks.path if self.source.has_audio else tracks.path.mask(tracks.path.notna())
+        return notebook.playlist(table, paths, log_mels)
+
     @property
     def test_sets(self) -> int:
         """Test sets that are composed to check an interval."""

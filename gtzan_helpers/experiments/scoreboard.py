@@ -12,7 +12,7 @@ from gtzan_helpers import config
 from gtzan_helpers.datasets import splits
 from gtzan_helpers.errors import SourceError
 from gtzan_helpers.experiments import kept
-from gtzan_helpers.experiments.results import from_table, read_run, table
+from gtzan_helpers.experiments.results import from_table, read_run, stem, table
 from gtzan_helpers.experiments.run import leave_out
 from gtzan_helpers.models import systems
 
@@ -99,6 +99,28 @@ def real(name: str, source: str = "gtzan_log_mel") -> Any:
     with Image.open(path) as picture:
         words, width = picture.text.get("Description", ""), picture.width  # type: ignore[attr-defined]
     return Shown(str(path), width=width // 2, alt=words)  # saved at twice a page's resolution
+
+
+def real_hits(*system_ids: str, of: str = "gtzan_log_mel") -> pd.DataFrame:
+    """Which test songs systems classify correctly, of real songs under `fault_filtered`.
+
+    Parameters
+    ----------
+    *system_ids : str
+    of : str
+        Name of the source.
+
+    Returns
+    -------
+    DataFrame of bool, indexed by track
+        A column for each system whose predictions come with the project.
+    """
+    hits, folder = {}, (config.checkout() or Path()) / "figures"
+    for system_id in system_ids:
+        if predictions := kept.read_predictions(folder, stem(system_id, of, "fault_filtered", 0)):
+            ids, probs, y_true = predictions.tracks()
+            hits[system_id] = pd.Series(probs.argmax(axis=1) == y_true, index=ids)
+    return pd.DataFrame(hits)
 
 
 def honest_protocol(rows: pd.DataFrame) -> str:

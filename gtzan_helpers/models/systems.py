@@ -126,7 +126,10 @@ _musicnn = partial(
     _transfer, section="The layers of MusiCNN", features=("patches",), unit="segment"
 )
 _honest = partial(
-    System, notebook="08", section="When averaging helps", family="classical",
+    System,
+    notebook="08",
+    section="When averaging helps",
+    family="classical",
     run_protocol="fault_filtered",
 )
 # Half of the weight is that of the two blocks that are best alone.
@@ -139,7 +142,7 @@ _photos = {f"{name}{block}": 0.125 for block in (5, 8) for name in ("mean", "dev
 _THREE = ("ours_blocks", "ours_musicnn_pool", "ours_efficientnet_lite0")
 _lda = Calibrated({"shrinkage": 0.6})
 # Every epoch is run, so that all three take the same number of steps.
-_reader = partial(Network, "crnn", epochs=20, batch_size=64, patience=None, **_regularised)
+_reader: Any = partial(Network, "crnn", epochs=20, batch_size=64, patience=None, **_regularised)
 
 _OURS = [
     _segments("ours_svm_segments", "SVM on 3 s segments (ours)", _svm(), "00", "The leak alone"),

@@ -2,13 +2,11 @@ from .collection import artist_shares as artist_shares
 from .collection import regions as regions
 from .collection import scatter as scatter
 from .networks import architecture as architecture
-from .networks import costs as costs
 from .networks import filters as filters
 from .networks import histories as histories
 from .networks import history as history
 from .networks import occlusions as occlusions
 from .networks import seen as seen
-from .networks import unrolled as unrolled
 from .notebook import banner as banner
 from .notebook import bounded as bounded
 from .notebook import notice as notice
@@ -17,7 +15,6 @@ from .notebook import playlist as playlist
 from .notebook import show_source as show_source
 from .notebook import unfold as unfold
 from .scores import accuracies as accuracies
-from .scores import by_label as by_label
 from .scores import by_seconds as by_seconds
 from .scores import confusion as confusion
 from .scores import coverage as coverage

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
-from matplotlib.ticker import LogFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from gtzan_helpers.audio import MelAnalysis
 from gtzan_helpers.plots import sound, style
@@ -21,7 +21,12 @@ from gtzan_helpers.plots import sound, style
 COLOURS = {"Conv": style.BLUE, "GRU": style.PURPLE, "Dense": style.VERMILLION, "Pool": style.GREEN}
 
 # Names of layers that go by a shorter one.
-BOXES = {"InputLayer": "input", "MaxPooling2D": "Pool", "MaxPooling3D": "Pool", "AveragePooling2D": "Pool\n(mean)"}
+BOXES = {
+    "InputLayer": "input",
+    "MaxPooling2D": "Pool",
+    "MaxPooling3D": "Pool",
+    "AveragePooling2D": "Pool\n(mean)",
+}
 
 # Layers that leave the shape as it is: named with the one before.
 PASSING = {
@@ -141,30 +146,6 @@ def histories(tables: Mapping[str, pd.DataFrame], *, chance: float = 0.1) -> Fig
     return figure
 
 
-@style.picture("no network was timed", height=4.5)
-def costs(ax: Axes, table: pd.DataFrame) -> None:
-    """Networks by time per song and accuracy; the larger a circle, the more weights.
-
-    Parameters
-    ----------
-    table : DataFrame
-        `system_id`, `n_parameters`, `ms a song`, `accuracy`, `measured` (else hollow: the
-        accuracy was published).
-    """
-    ms, millions = table["ms a song"], table.n_parameters / 1e6
-    faces = np.where(table.measured.astype(bool), style.ORANGE, "none")
-    ax.scatter(ms, table.accuracy, s=40 + 60 * millions, facecolor=faces, edgecolor=style.INK)
-    for x, y, n, name in zip(ms, table.accuracy, millions, table.system_id, strict=True):
-        ax.annotate(f"{style.name_of(name, 20)}\n{n:.1f} M weights", (x, y),
-                    (0, np.sqrt(40 + 60 * n) / 2 + 4), textcoords="offset points",
-                    ha="center", fontsize=8)  # fmt: skip
-    limits = (ms.min() / 2.5, ms.max() * 2.5)
-    ax.set(xscale="log", xlabel="time per song (ms)", xlim=limits, ylim=(0, 1))
-    ax.xaxis.set_major_formatter(LogFormatter())
-    ax.xaxis.set_minor_formatter(LogFormatter())
-    style.per_cent(ax.yaxis, "accuracy by track (%)")
-
-
 def filters(kernels: np.ndarray) -> Figure:
     """The filters of a first convolution: red weights respond to energy, blue to its absence.
 
@@ -225,21 +206,3 @@ def occlusions(
     if axes:
         figure.colorbar(shown, ax=axes, label="fall of the probability")
     return figure
-
-
-@style.picture(height=2.6)
-def unrolled(ax: Axes) -> None:
-    """A recurrent layer drawn once per step: each reads a frame and the last step's state."""
-    box = {"boxstyle": "round,pad=0.6", "color": COLOURS["GRU"]}
-    look: dict[str, Any] = {"ha": "center", "va": "center"}
-    arrow = {"arrowstyle": "-|>", "color": style.GREY}
-    for step, name in enumerate("1234T"):
-        ax.annotate(f"frame {name}", (step, 0.36), (step, 0), arrowprops=arrow, **look)
-        ax.text(step, 0.5, "GRU", color="white", bbox=box, **look)
-        if name != "T":
-            line = "--" if name == "4" else "-"  # steps are left out
-            ax.annotate("", (step + 0.8, 0.5), (step + 0.2, 0.5), arrowprops={**arrow, "ls": line})
-            ax.text(step + 0.5, 0.58, f"$h_{{{name}}}$", **look)
-    ax.annotate("genre", (4, 0.64), (4, 1), arrowprops={**arrow, "arrowstyle": "<|-"}, **look)
-    ax.set(xlim=(-0.5, 4.5), ylim=(-0.1, 1.1))
-    ax.axis("off")

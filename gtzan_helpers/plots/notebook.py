@@ -102,8 +102,10 @@ def _address(kind: str, data: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def playlist(table: pd.DataFrame, paths: pd.Series) -> Any:
-    """A table of tracks with a player in each line.
+def playlist(
+    table: pd.DataFrame, paths: pd.Series, log_mels: Mapping[str, np.ndarray] | None = None
+) -> Any:
+    """A table of tracks with a player and a spectrogram in each line.
 
     Parameters
     ----------
@@ -111,6 +113,8 @@ def playlist(table: pd.DataFrame, paths: pd.Series) -> Any:
         The track in its column `track`.
     paths : Series
         Path of the audio of each, by track; where one is NA there are no players.
+    log_mels : mapping or None
+        Log-mel spectrogram of each, by track, as bytes; where one is missing there are none.
 
     Returns
     -------
@@ -119,7 +123,17 @@ def playlist(table: pd.DataFrame, paths: pd.Series) -> Any:
     if paths[table.track].notna().all():
         sounds = [_sound(*read(paths[track], sr=config.SR), track, 5) for track in table.track]
         table = table.assign(listen=sounds)
+    if log_mels and set(table.track) <= set(log_mels):
+        table = table.assign(spectrogram=[_thumbnail(log_mels[track]) for track in table.track])
     return table.style.hide(axis="index").format({"distance": "{:.2f}"}, na_rep="not known")
+
+
+def _thumbnail(log_mel: np.ndarray) -> str:
+    picture = Image.fromarray(plt.get_cmap("magma")(log_mel[::-1], bytes=True)).convert("RGB")
+    file = io.BytesIO()
+    picture.resize((240, 80)).quantize(64).save(file, "PNG", optimize=True)
+    about = "alt='mel spectrogram, time to the right' width='240' height='80'"
+    return f"<img {about} src='{_address('image/png', file.getvalue())}'>"
 
 
 def unfold(pictures: Mapping[str, Figure], first: str = "") -> HTML:

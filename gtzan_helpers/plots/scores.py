@@ -21,10 +21,9 @@ from gtzan_helpers.plots import style
 CEILING = 0.945
 
 ACCURACY = ["track_accuracy", "track_ci_low", "track_ci_high"]
-VALIDATION = ["valid_accuracy", "valid_low", "valid_high"]
 
 
-@style.picture("no accuracy was measured", height=lambda rows: 0.5 * len(_shown(rows)) + 1.2)
+@style.picture("no accuracy was measured", height=lambda rows: 0.5 * len(rows) + 1.2)
 def accuracies(
     ax: Axes, rows: pd.DataFrame, *, names: str = "system_id", chance: float = 0.1
 ) -> None:
@@ -33,22 +32,18 @@ def accuracies(
     Parameters
     ----------
     rows : DataFrame
-        `track_accuracy`, `track_ci_low`, `track_ci_high`, and the column `names`; or variants
-        compared on the validation set, of which the best epochs are shown; see
-        `experiments.compare`. The bars are in the colours of the protocols, else blue, or as the
-        column `colour` says.
+        `track_accuracy`, `track_ci_low`, `track_ci_high`, and the column `names`. The bars are in
+        the colours of the protocols, else blue.
     names : str
         Column that names the bars.
     chance : float
         Chance level.
     """
-    validation, rows = "valid_low" in rows, _shown(rows)
-    shares = rows[VALIDATION if validation else ACCURACY]
-    title = "validation " * validation + "accuracy by track (%), with 95 % interval"
+    shares, title = rows[ACCURACY], "accuracy by track (%), with 95 % interval"
     colours = [style.PROTOCOL_COLOURS.get(name, style.BLUE) for name in rows[names]]
     labels = rows[names] + np.where(rows.get("status") == "control", "\n(control)", "")
     ax.axvline(chance, **style.CHANCE)
-    _bars(ax, labels, {"": shares}, [rows.get("colour", colours)], title)
+    _bars(ax, labels, {"": shares}, [colours], title)
     for place, (share, _, high) in enumerate(shares.to_numpy()):
         ax.text(max(share, high) + 0.015, place, f"{100 * share:.0f}", va="center",
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
@@ -86,26 +81,28 @@ def _bars(
     style.legend_beside(ax)
 
 
-def _shown(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[rows.best.astype(bool)] if "valid_low" in rows else rows
-
-
-@style.picture("no corrupted songs were measured", height=lambda table: 0.5 * len(table) + 1.2)
+@style.picture("no corrupted songs were measured", width=6, height=3.2)
 def robustness(ax: Axes, table: pd.DataFrame, *, chance: float = 0.1) -> None:
-    """Accuracy on corrupted songs.
+    """Accuracy of systems on songs that are corrupted more and more, with 95 % intervals.
 
     Parameters
     ----------
     table : DataFrame
-        `kind`, `severity`, `track_accuracy`, `track_ci_low`, `track_ci_high`; the first row
-        without corruption, which the line repeats. See `experiments.robustness`.
+        Of one kind of corruption; see `experiments.robustness`.
     chance : float
         Chance level.
     """
-    severities = [f"{row.severity:g} {UNITS.get(row.kind, '')}" for row in table.itertuples()]
-    labels = table.kind.where(table.kind == "none", table.kind + " " + severities)
-    accuracies(table.assign(label=labels), names="label", chance=chance, ax=ax)
-    ax.axvline(table.track_accuracy.iloc[0], color=style.ORANGE)
+    for name, rows in table.groupby("system_id", sort=False):
+        places = np.arange(len(rows))
+        (line,) = ax.plot(places, rows.track_accuracy, "o-", label=style.name_of(name, 30))
+        bounds = rows.track_ci_low, rows.track_ci_high
+        ax.fill_between(places, *bounds, alpha=0.15, color=line.get_color())
+    ax.set_xticks(places, ["none", *(f"{severity:g}" for severity in rows.severity[1:])])
+    kind = rows.kind.iloc[-1]
+    ax.axhline(chance, **style.CHANCE)
+    ax.set(xlabel=f"{kind} ({UNITS.get(kind, '')})", ylim=(0, 1))
+    style.per_cent(ax.yaxis, "accuracy by track (%)")
+    style.legend_beside(ax)
 
 
 @style.picture("no accuracy was measured", height=lambda rows: 0.55 * len(rows) + 1.4)
@@ -225,38 +222,23 @@ def confusion(ax: Axes, matrix: pd.DataFrame) -> None:
     ax.tick_params(axis="y", labelrotation=0)
 
 
-@style.picture("no predictions", height=lambda tables: 0.12 * sum(map(len, tables.values())) + 1.4)
-def by_label(ax: Axes, reports: Mapping[str, pd.DataFrame]) -> None:
-    """F1 of each label with its interval, by several systems.
-
-    Parameters
-    ----------
-    reports : mapping
-        For each system its `evaluation.report`.
-    """
-    # The last line is the mean of the labels.
-    parts = {style.name_of(name, 30): rows.filter(like="f1")[:-1] for name, rows in reports.items()}
-    *_, labels = (rows.index for rows in parts.values())
-    _bars(ax, labels, parts, style.PALETTE, "F1 (%), with 95 % interval")
-
-
 @style.picture("no predictions", width=4, height=4)
 def reliability(ax: Axes, bins: pd.DataFrame) -> None:
-    """Accuracy by confidence; on the diagonal, probabilities are calibrated.
+    """Accuracy by confidence, and where a calibrated model's would lie; on average the diagonal.
 
     Parameters
     ----------
     bins : DataFrame
-        See `evaluation.reliability`; the more tracks in a bin, the larger its point.
+        See `evaluation.reliability`.
     """
     ax.plot([0, 1], [0, 1], color=style.GREY, linestyle=":")
-    ax.text(0.05, 0.08, "calibrated", rotation=45, rotation_mode="anchor", color=style.GREY)
-    ax.plot(bins.confidence, bins.accuracy, color=style.BLUE)
-    sizes = 10 + 200 * bins.n / bins.n.sum()
-    ax.scatter(bins.confidence, bins.accuracy, s=sizes, color=style.ORANGE, zorder=3, clip_on=False)
+    ax.fill_between(bins.confidence, bins.low, bins.high, color=style.LIGHT,
+                    label="95 % of calibrated models")  # fmt: skip
+    ax.plot(bins.confidence, bins.accuracy, "o-", color=style.BLUE, label="this model")
     ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     style.per_cent(ax.xaxis, "confidence (%)")
     style.per_cent(ax.yaxis, "accuracy (%)")
+    ax.legend(loc="upper left", fontsize=9)
 
 
 @style.picture("no predictions", height=2.5)
