@@ -38,8 +38,8 @@ AUGMENTATIONS: Mapping[str, tuple[str, tuple[Any, ...]]] = {
     "stretch": ("TimeStretch", (*RATES, False)),
 }
 
-#: Severities, from mild to strong: noise in dB below the music; gain in dB, clipped at 1; pitch in semitones; speed as
-#: a factor; the cutoff frequency in Hz; clipping at a share of the peak.
+#: Severities, from mild to strong: noise in dB below the music; gain in dB, clipped at 1; pitch in
+#: semitones; speed as a factor; the cutoff frequency in Hz; clipping at a share of the peak.
 CORRUPTIONS: Mapping[str, tuple[float, ...]] = {
     "noise": (30.0, 20.0, 10.0),
     "gain": (6.0, 12.0, 20.0),
@@ -49,7 +49,8 @@ CORRUPTIONS: Mapping[str, tuple[float, ...]] = {
     "clipping": (0.5, 0.1, 0.03),
 }
 
-#: Severities, from mild to strong: a noise floor in dB below the maximum; gain in dB; a shift in mel bands.
+#: Severities, from mild to strong: a noise floor in dB below the maximum; gain in dB; a shift in
+#: mel bands.
 LOG_MEL_CORRUPTIONS: Mapping[str, tuple[float, ...]] = {
     "noise": (60.0, 40.0, 20.0),
     "gain": (-5.0, -10.0, -20.0),

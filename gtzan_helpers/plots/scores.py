@@ -292,7 +292,8 @@ def prices(ax: Axes, compared: pd.DataFrame, *, chance: float = 0.1) -> None:
         ax.xaxis, "accuracy (%); lines: 95 % interval, over artists where they are known"
     )
     ax.axvline(chance, **style.CHANCE)
-    ax.axvline(CEILING, color=style.GREY, linestyle="--", label="ceiling")
+    if rows.published.notna().any():
+        ax.axvline(CEILING, color=style.GREY, linestyle="--", label="ceiling of GTZAN")
     style.legend_beside(ax)
 
 

@@ -128,8 +128,32 @@ def _copy_run(run: Path, figures: Path) -> None:
         if kept.read_predictions(run, row.stem) is None:  # which refuses what is damaged
             raise SourceError(f"{run}: {row.stem} has no predictions; measure it again")
         _copy(run / "predictions", f"{row.stem}.npz", figures / "predictions")
-    for pattern in ("*.png", "*.csv"):
-        _copy(run / "figures", pattern, figures / rows.source.iloc[0])
+    name = rows.source.iloc[0]
+    for ending in (".png", ".csv"):
+        for shown in sorted(shown_figures(figures.parent)):
+            if Path(shown).parent.name == name:
+                _copy(run / "figures", Path(shown).name + ending, figures / name)
+
+
+def shown_figures(root: Path) -> set[str]:
+    """Names of the pictures and tables of real songs that a notebook or page shows.
+
+    Parameters
+    ----------
+    root : Path
+        Of a checkout.
+
+    Returns
+    -------
+    set of str
+        ``gtzan_log_mel/03_ledger``, without endings.
+    """
+    pages = [*root.glob("*.md"), *root.glob("docs/*.md"), *root.glob("notebooks/*.ipynb")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in pages).replace("\\", "")
+    names = set(re.findall(r"figures/(\w+/\d\d_\w+)\.", text))
+    for name, source in re.findall(r'real\("(\w+)"(?:, "(\w+)")?\)', text):
+        names.add(f"{source or 'gtzan_log_mel'}/{name}")
+    return names
 
 
 def _copy(folder: Path, pattern: str, target: Path) -> None:

@@ -12,7 +12,7 @@ from keras.src.legacy.saving import legacy_h5_format
 from gtzan_helpers.datasets.extraction import Features
 from gtzan_helpers.datasets.splits import Split
 from gtzan_helpers.errors import MissingWeightsError, SettingError, SourceError
-from gtzan_helpers.models import fitted, systems, transfer
+from gtzan_helpers.models import fitted, transfer
 from gtzan_helpers.models.backend import keras
 from gtzan_helpers.models.fitted import Inputs
 from gtzan_helpers.models.learners import Transfer

@@ -111,7 +111,7 @@ class PictureFolder(LabelledFolder):
         """Pictures give nothing but themselves."""
         if feature_set == "pictures":
             return ""
-        return f"{feature_set!r} needs audio; {self.name} holds pictures, for `gtzan measure` of images_vgg19 and its like"
+        return f"{feature_set!r} needs audio; {self.name} holds pictures, for `gtzan measure`"
 
     def compute(self, feature_set: FeatureSet, settings: Settings, workers: Workers) -> Features:
         """Read every picture, brought to `PICTURE_SIZE`: values of shape (n, size, size, 3)."""
