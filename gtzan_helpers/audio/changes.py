@@ -166,16 +166,6 @@ def _equalize(log_mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return log_mel + curve[:, None]
 
 
-def _mask(log_mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Hide a group of bands and a stretch of time (SpecAugment; Park et al. 2019)."""
-    masked = log_mel.copy()
-    for axis, mean in ((0, log_mel.mean()), (1, log_mel.mean(axis=1))):
-        width = int(rng.integers(0, max(2, log_mel.shape[axis] // 6)))
-        start = int(rng.integers(0, log_mel.shape[axis] - width + 1))
-        np.moveaxis(masked, axis, 0)[start : start + width] = mean
-    return masked
-
-
 def _recording(log_mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Another recording of the same music: an equalizer, maybe a low-pass filter, maybe noise."""
     import librosa
@@ -196,8 +186,7 @@ def _recording(log_mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 #: Copies of a log-mel as another recording of the same music might have it.
 RECORDINGS = {f"recording {number}": _recording for number in (1, 2, 3)}
 
-#: Augmentations of a log-mel spectrogram: pitch, gain, noise, stretch, mask, equalizer, and those
-#: of `RECORDINGS`.
+#: Augmentations of a log-mel spectrogram: pitch, gain, noise, stretch, and those of `RECORDINGS`.
 #:
 #: :meta hide-value:
 LOG_MEL_AUGMENTATIONS: Mapping[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
@@ -205,41 +194,8 @@ LOG_MEL_AUGMENTATIONS: Mapping[str, Callable[[np.ndarray, np.random.Generator], 
     "gain": lambda log_mel, rng: log_mel + rng.uniform(-GAIN_DB, GAIN_DB),
     "noise": _noise,
     "stretch": _stretch,
-    "mask": _mask,
-    "equalizer": _equalize,
     **RECORDINGS,
 }
-
-
-def mixup(
-    x: np.ndarray, targets: np.ndarray, *, alpha: float, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Blend each example of a batch with another one, and their targets alike.
-
-    Parameters
-    ----------
-    x : ndarray, shape (n_examples, ...)
-    targets : ndarray, shape (n_examples, n_labels)
-        One-hot, or already mixed.
-    alpha : float
-        Shares are Beta(alpha, alpha): the larger `alpha`, the more equal both parts.
-    rng : numpy Generator
-
-    Returns
-    -------
-    x, targets : ndarray
-        Of the same shapes.
-
-    Notes
-    -----
-    Zhang et al. 2018, "mixup: Beyond empirical risk minimization".
-    """
-    shares = rng.beta(alpha, alpha, len(x)).astype(np.float32)
-    shares = np.maximum(shares, 1 - shares)  # each example stays the larger part of its blend
-    others = rng.permutation(len(x))
-    own = shares.reshape(-1, *[1] * (x.ndim - 1))
-    share = shares[:, None]
-    return own * x + (1 - own) * x[others], share * targets + (1 - share) * targets[others]
 
 
 # Corruption

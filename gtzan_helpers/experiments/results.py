@@ -318,32 +318,3 @@ def _read_csv(path: Path) -> pd.DataFrame:
     except DAMAGED_FILE as error:
         raise SourceError(f"{path}: not a scoreboard of this version ({reason(error)})") from error
     return frame
-
-
-def read_history(path: Path, *more: str) -> pd.DataFrame:
-    """Read how a network was trained, one line per epoch.
-
-    Parameters
-    ----------
-    path : Path
-        In a run's `histories/` or `trials/`.
-    *more : str
-        Columns of numbers that it has besides those of every history.
-
-    Raises
-    ------
-    SourceError
-        If the file is damaged.
-    """
-    try:
-        files.regular(path, files.SMALL)
-        names = ["loss", "accuracy", "val_loss", "val_accuracy", *more]
-        shares = dict.fromkeys(names, float)
-        history = pd.read_csv(path).astype({"epoch": int, "best": bool, **shares})
-        if history.empty:
-            raise ValueError("it holds no epoch")
-    except DAMAGED_FILE as error:
-        raise SourceError(
-            f"{path}: damaged ({reason(error)}); remove it and the row of that name, run again"
-        ) from error
-    return history

@@ -43,8 +43,6 @@ from gtzan_helpers.experiments.results import Rows
 from gtzan_helpers.models import Fitted, Learner, systems
 from gtzan_helpers.workers import Workers, progress_bar
 
-HISTORY = "epoch loss accuracy val_loss val_accuracy seconds best fold stage".split()  # noqa: SIM905
-
 
 def start(
     source: str | Path | Source = "synthetic",
@@ -274,6 +272,16 @@ class Run:
         name = feature_set or self.source.default_features
         return self.source.features(name, segment_seconds=segment_seconds, change=change)
 
+    def split(self, features: Features) -> splits.Split:
+        """Rows of features for training, validation and test, under the honest protocol.
+
+        Parameters
+        ----------
+        features : Features
+            With a k-fold, the first fold is given.
+        """
+        return splits.make(self.honest, features.segments, features.tracks, seed=self.seed)[0]
+
     def having(self, what: str) -> Source:
         """The source if it has that, else the embedded dataset, which has everything.
 
@@ -437,24 +445,6 @@ class Run:
             leave_out(error)
             predictions = None
         return predictions or kept.none_of(self.labels)
-
-    def history(self, system_id: str, protocol: str = "") -> pd.DataFrame:
-        """How a network was trained, one line per epoch and `fold`; empty if it was not.
-
-        Parameters
-        ----------
-        system_id : str
-            A key of `models.SYSTEMS`.
-        protocol : str
-            One of `splits.PROTOCOLS`; empty for the source's honest one.
-        """
-        path = self.folder / "histories" / f"{self.measurement(system_id, protocol).stem}.csv"
-        return results.read_history(path) if path.exists() else pd.DataFrame(columns=HISTORY)
-
-    def histories(self, *system_ids: str) -> dict[str, pd.DataFrame]:
-        """Histories of those systems that have one, by the systems' ids."""
-        tables = {name: self.history(name) for name in system_ids}
-        return {name: table for name, table in tables.items() if len(table)}
 
     def model(self, system_id: str, protocol: str = "") -> Fitted:
         """Load the model of a row; it is fitted again if its file is gone.

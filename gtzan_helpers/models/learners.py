@@ -245,11 +245,6 @@ class Network(Learner):
     patience : int or None
         Epochs without a better validation accuracy before training stops; the weights of the
         best epoch are restored. None: all epochs are run and the last weights stay.
-    mixup : float
-        How strongly examples are blended (`changes.mixup`); 0 for not at all.
-    changes : tuple of str
-        Augmentations of the training examples, drawn anew in every epoch
-        (`changes.LOG_MEL_AUGMENTATIONS`); for log-mel spectrograms only.
     copies : tuple of str
         Augmentations of which each gives a copy of the training set (`changes.AUGMENTATIONS`).
     components : bool
@@ -265,8 +260,6 @@ class Network(Learner):
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     patience: int | None = 12
-    mixup: float = 0.0
-    changes: tuple[str, ...] = ()
     copies: tuple[str, ...] = ()
     components: bool = False
     version: int = 1

@@ -18,8 +18,6 @@ import pandas as pd
 from sklearn.decomposition import PCA
 
 from gtzan_helpers import files
-from gtzan_helpers.audio.changes import augment_log_mel, mixup
-from gtzan_helpers.audio.spectra import DB_RANGE
 from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
 from gtzan_helpers.models import classical, networks
 from gtzan_helpers.models.backend import keras
@@ -134,14 +132,10 @@ def fit(network: Network, task: Task, *, model: keras.Model | None = None) -> Fi
     ------
     NotPossibleError
         If a label is missing from the training set, or examples are too small.
-    SettingError
-        If log-mel augmentations are asked for, but not for log-mel spectrograms.
     SourceError
         If values are not finite.
     """
     values, inputs = task.values, task.inputs
-    if network.changes and inputs.features != "log_mel":
-        raise SettingError(f"changes are made to log_mel, not to {inputs.features!r}")
     _checked(values, inputs.shape)
     targets = np.eye(len(inputs.labels), dtype=np.float32)[task.labels]
     present = targets[task.split.train].any(axis=0)
@@ -241,27 +235,11 @@ class Batches(keras.utils.PyDataset):
         size = self.network.batch_size
         # Sorted, because neighbouring rows of a file are read faster.
         rows = np.sort(self.rows[index * size : (index + 1) * size])
-        x = self.values[rows].astype(np.float32)
-        if self.rng is not None and self.network.changes:
-            x = np.stack([_change(log_mel, self.network.changes, self.rng) for log_mel in x])
-        targets = self.targets[rows]
-        if self.rng is not None and self.network.mixup:
-            x, targets = mixup(x, targets, alpha=self.network.mixup, rng=self.rng)
-        return x, targets
+        return self.values[rows].astype(np.float32), self.targets[rows]
 
     def on_epoch_end(self) -> None:
         if self.rng is not None:
             self.rng.shuffle(self.rows)
-
-
-def _change(codes: np.ndarray, changes: Sequence[str], rng: np.random.Generator) -> np.ndarray:
-    """Augment a log-mel stored as bytes; each change is applied with probability 1/2."""
-    low, high = DB_RANGE
-    values = low + codes * (high - low) / 255
-    for change in changes:
-        if rng.random() < 0.5:
-            values = augment_log_mel(values, change=change, rng=rng)
-    return (values - low) * 255 / (high - low)
 
 
 class _Watch(keras.callbacks.Callback):

@@ -3,16 +3,12 @@ from .collection import regions as regions
 from .collection import scatter as scatter
 from .networks import architecture as architecture
 from .networks import filters as filters
-from .networks import histories as histories
-from .networks import history as history
 from .networks import occlusions as occlusions
-from .networks import seen as seen
 from .notebook import banner as banner
 from .notebook import bounded as bounded
 from .notebook import notice as notice
 from .notebook import player as player
 from .notebook import playlist as playlist
-from .notebook import show_source as show_source
 from .notebook import unfold as unfold
 from .scores import accuracies as accuracies
 from .scores import by_seconds as by_seconds

@@ -8,11 +8,9 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
-from matplotlib.ticker import MaxNLocator
 
 from gtzan_helpers.audio import MelAnalysis
 from gtzan_helpers.plots import sound, style
@@ -94,58 +92,6 @@ def _boxes(model: Any) -> list[dict[str, Any]]:
     return boxes
 
 
-@style.picture("no network was trained", width=7, height=3.2)
-def history(ax: Axes, table: pd.DataFrame, *, chance: float = 0.1) -> None:
-    """Training and validation accuracy by epoch; the epoch that was kept is marked.
-
-    Parameters
-    ----------
-    table : DataFrame
-        See `Run.history`. Several folds are drawn over one another; a dashed line marks where
-        fine-tuning begins, if it does.
-    chance : float
-        Chance level.
-    """
-    names = ["training set", "validation set", "epoch kept"]
-    for _, rows in table.groupby("fold") if "fold" in table else [(0, table)]:
-        best = rows[rows.best.astype(bool)]
-        ax.plot(rows.epoch, rows.accuracy, color=style.SKY, label=names[0])
-        ax.plot(rows.epoch, rows.val_accuracy, color=style.BLUE, label=names[1])
-        ax.plot(best.epoch, best.val_accuracy, "o", color=style.ORANGE, label=names[2])
-        names = ["_"] * 3  # in the legend, one fold stands for all
-    ax.axhline(chance, **style.CHANCE)
-    if "stage" in table and "tuned" in set(table.stage):
-        begins = table.epoch[table.stage == "tuned"].min() - 0.5
-        ax.axvline(begins, color=style.INK, linestyle="--", label="fine-tuning begins")
-    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
-    ax.set(xlabel="epoch", ylim=(0, 1.02))
-    style.per_cent(ax.yaxis, "accuracy (%)")
-    style.legend_beside(ax)
-
-
-def histories(tables: Mapping[str, pd.DataFrame], *, chance: float = 0.1) -> Figure:
-    """One small picture like `history` for each name.
-
-    Parameters
-    ----------
-    tables : mapping
-        A history by name; see `Run.histories`.
-    chance : float
-        Chance level.
-    """
-    figure, axes = style.grid(len(tables), 3, 3.3, 2.6)
-    legend: dict[str, Any] = {}
-    for place, (ax, (name, table)) in enumerate(zip(axes, tables.items(), strict=True)):
-        history(table, chance=chance, ax=ax)
-        ax.set_title(style.name_of(name, 36), fontsize=10)
-        handles, names = ax.get_legend_handles_labels()
-        legend |= dict(zip(names, handles, strict=True))
-        ax.legend_ = None  # one for all
-        ax.set_ylabel("" if place % 3 else "accuracy (%)")
-    figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=5, fontsize=9)
-    return figure
-
-
 def filters(kernels: np.ndarray) -> Figure:
     """The filters of a first convolution: red weights respond to energy, blue to its absence.
 
@@ -161,23 +107,6 @@ def filters(kernels: np.ndarray) -> Figure:
         ax.axis("off")
     figure.colorbar(image, ax=axes, label="weight")
     return figure
-
-
-@style.picture("no picture", width=4, height=3)
-def seen(ax: Axes, image: np.ndarray, *, frame_period: float = 1.0) -> None:
-    """What a network is given: a log-mel spectrogram, or a picture.
-
-    Parameters
-    ----------
-    image : ndarray, shape (n_bands, n_frames) or (height, width, 3)
-    frame_period : float
-        Seconds from one frame of a spectrogram to the next.
-    """
-    if image.ndim == 2:
-        sound.mel_spectrogram(MelAnalysis(image, frame_rate=1 / frame_period), ax=ax)
-    else:
-        ax.imshow(image)
-        ax.axis("off")
 
 
 def occlusions(
@@ -196,7 +125,8 @@ def occlusions(
     figure, axes = style.grid(len(songs), 5, 2.3, 2.3)
     most = max((float(np.abs(drops).max()) for _, drops in songs.values()), default=0) or 1.0
     for ax, (title, (log_mel, drops)) in zip(axes, songs.items(), strict=True):
-        seen(log_mel, frame_period=frame_period, title=title, ax=ax)
+        sound.mel_spectrogram(MelAnalysis(log_mel, frame_rate=1 / frame_period), ax=ax)
+        ax.set_title(style.name_of(title))
         image: Any = ax.collections[0]
         image.set_cmap("gray")
         grid = np.moveaxis(image.get_coordinates(), -1, 0)

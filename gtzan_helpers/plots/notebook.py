@@ -1,19 +1,16 @@
 """What a notebook needs beside pictures: a banner, notices, players, tables to look through."""
 
-import ast
 import base64
-import inspect
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from html import escape
-from textwrap import dedent
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import soundfile
-from IPython.display import HTML, Markdown
+from IPython.display import HTML
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -164,22 +161,3 @@ def _image(figure: Figure) -> str:
     width = Image.open(io.BytesIO(data)).width // SHARPNESS
     about = f"alt='{escape(describe(figure))}' width='{width}'"
     return f"<img {about} src='{_address('image/png', data)}'>"
-
-
-def show_source(function: Callable | type) -> Markdown:
-    """The code of a helper that matters, without its docstrings, shown in the notebook.
-
-    Parameters
-    ----------
-    function : function or class
-    """
-    code = dedent(inspect.getsource(function))
-    lines = code.splitlines()
-    defined = [
-        n for n in ast.walk(ast.parse(code)) if isinstance(n, ast.FunctionDef | ast.ClassDef)
-    ]
-    words = [node.body[0] for node in defined if ast.get_docstring(node)]
-    for node in sorted(words, key=lambda node: -node.lineno):
-        after = lines[node.end_lineno :]
-        lines[node.lineno - 1 :] = after[after[:1] == [""] :]  # without the empty line of a class
-    return Markdown("\n".join(["```python", *lines, "```"]))

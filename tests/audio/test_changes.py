@@ -73,7 +73,7 @@ def test_the_global_generators_are_left_alone():
 def test_an_unknown_change_is_refused_with_those_that_exist(log_mel, rng):
     with pytest.raises(SettingError, match="'reverb' does not exist; choose from pitch, gain"):
         changed("reverb")
-    with pytest.raises(SettingError, match=r"'reverb' .* pitch.*equalizer"):
+    with pytest.raises(SettingError, match=r"'reverb' .* pitch.*stretch"):
         changes.augment_log_mel(log_mel, change="reverb", rng=rng)
 
 
@@ -104,11 +104,9 @@ def test_shifting_moves_the_loud_band_by_at_most_the_bound(log_mel):
     assert places == set(range(20 - changes.BANDS, 20 + changes.BANDS + 1))
 
 
-def test_gain_adds_the_same_everywhere_and_an_equalizer_the_same_in_time(log_mel, rng):
+def test_gain_adds_the_same_everywhere(log_mel, rng):
     louder = changes.augment_log_mel(log_mel, change="gain", rng=rng) - log_mel
     assert np.ptp(louder) < 1e-4 and 0 < abs(louder.mean()) <= changes.GAIN_DB
-    coloured = changes.augment_log_mel(log_mel, change="equalizer", rng=rng) - log_mel
-    assert np.ptp(coloured, axis=1).max() < 1e-4 and np.ptp(coloured[:, 0]) > 1
 
 
 def test_noise_fills_the_quiet_and_leaves_the_loud(log_mel, rng):
@@ -118,27 +116,7 @@ def test_noise_fills_the_quiet_and_leaves_the_loud(log_mel, rng):
     assert (noisy - log_mel)[log_mel < -55].mean() > 5
 
 
-def test_a_mask_hides_whole_bands_and_whole_frames(rng):
-    log_mel = rng.uniform(-60, -20, (64, 40)).astype(np.float32)
-    hidden = (
-        changes.augment_log_mel(log_mel, change="mask", rng=np.random.default_rng(4)) != log_mel
-    )
-    bands, frames = hidden.all(axis=1), hidden.all(axis=0)
-    assert bands.any() or frames.any()
-    assert not hidden[np.ix_(~bands, ~frames)].any()
-
-
 # Mixup
-
-
-def test_mixup_blends_examples_and_labels_alike(rng):
-    targets = np.eye(4, dtype=np.float32)
-    x = targets[:, :, None] * np.ones((4, 4, 3), np.float32)
-    mixed, labels = changes.mixup(x, targets, alpha=0.4, rng=rng)
-    assert mixed.shape == x.shape and np.allclose(labels.sum(axis=1), 1)
-    assert np.allclose(mixed[:, :, 0], labels, atol=1e-6)
-    assert (labels.argmax(axis=1) == np.arange(4)).all() or (labels.max(axis=1) == 0.5).any()
-    assert (labels.max(axis=1) < 1).any()
 
 
 # Corrupted audio

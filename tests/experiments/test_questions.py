@@ -1,10 +1,11 @@
 """Trained models asked about less of a song, corrupted songs and other music."""
 
-import numpy as np
 import pytest
 from test_run import a_run, result
 
-from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
+from gtzan_helpers import datasets
+from gtzan_helpers.audio import changes
+from gtzan_helpers.errors import NotPossibleError, SettingError
 from gtzan_helpers.experiments import questions
 
 
@@ -17,33 +18,26 @@ def test_all_seconds_give_the_accuracy_of_the_row(tmp_path):
         questions.accuracy_by_seconds(a_run(tmp_path), "images_ann")
 
 
-def test_an_embedding_is_what_the_last_layer_reads_and_leaves_copies_out(tmp_path):
-    run = a_run(tmp_path)
-    with pytest.raises(SourceError, match="slices_cnn_augmented was not trained on this split"):
-        questions.embed(run, "slices_cnn_augmented")
-    _, predictions = result(tmp_path, "slices_cnn_augmented", "fault_filtered")
-    features = questions.embed(run, "slices_cnn_augmented")
-    plain = run.features("mfcc", segment_seconds=3)
-    assert features.segments.equals(plain.segments) and features.values.shape[1] == 256
-    of_test = questions.test_embeddings(run, "slices_cnn_augmented").segments.track_id
-    assert sorted(set(of_test)) == sorted(set(predictions.test_id))
-    trained = run.model("slices_cnn_augmented")
-    weights, bias = trained.model.layers[-1].get_weights()
-    scores = np.exp(features.values @ weights + bias)
-    probs = scores / scores.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(probs, trained.probabilities(plain.values), atol=1e-4)
-
-
-def test_uncorrupted_songs_give_the_accuracy_of_the_row(tmp_path):
-    row, predictions = result(tmp_path, "capstone_cnn", "fault_filtered")
-    severities = {"gain": (-20.0,), "low-pass": (500.0,)}
-    table = questions.robustness(a_run(tmp_path), "capstone_cnn", severities=severities)
-    assert list(table.kind) == ["none", "gain", "low-pass"]
-    assert table.track_accuracy[0] == row.track_accuracy
+def test_networks_are_asked_about_the_same_songs_corrupted_more_and_more(tmp_path, monkeypatch):
+    row, predictions = result(tmp_path, "slices_cnn", "fault_filtered")
+    monkeypatch.setattr(changes, "CORRUPTIONS", {"gain": (-20.0,), "low-pass": (8000.0, 500.0)})
+    names = ("slices_cnn", "slices_cnn_augmented")
+    table = questions.robustness(a_run(tmp_path), *names)
+    lines = [("gain", 0.0), ("gain", -20.0), *(("low-pass", s) for s in (0.0, 8000.0, 500.0))]
+    assert list(zip(table.kind, table.severity, strict=True))[::2] == lines
+    assert list(table.system_id[:2]) == list(names)
+    of_first = table[table.system_id == names[0]].track_accuracy.to_numpy()
+    assert of_first[0] == of_first[2] == row.track_accuracy
     # Levels are relative to a song's loudest point: gain alone changes nothing.
-    difference = abs(table.track_accuracy[1] - row.track_accuracy)
-    assert difference <= 1.01 / len(set(predictions.test_id))
-    assert questions.robustness(a_run(tmp_path), "images_ann").empty  # of no log-mel
+    assert abs(of_first[1] - row.track_accuracy) <= 1.01 / len(set(predictions.test_id))
+
+
+def test_spectrograms_are_corrupted_where_there_is_no_sound(tmp_path):
+    path = tmp_path / "p.npz"
+    datasets.write_pack(path, "synthetic", profile="smoke")
+    run = a_run(tmp_path / "run", path)
+    table = questions.robustness(run, "capstone_cnn")
+    assert set(table.kind) == set(changes.LOG_MEL_CORRUPTIONS)
 
 
 def test_a_saved_network_is_evaluated_on_other_music(tmp_path, labelled_folder):

@@ -1,6 +1,5 @@
 """A run: what it measures, refuses, chooses on the validation set, and reads back."""
 
-import dataclasses
 import os
 from pathlib import Path
 
@@ -9,11 +8,9 @@ import pandas as pd
 import pytest
 
 from gtzan_helpers import experiments
-from gtzan_helpers.datasets import splits
 from gtzan_helpers.datasets.kinds.tables import write_csv
 from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
 from gtzan_helpers.experiments import results
-from gtzan_helpers.models import systems
 
 
 def a_run(folder, source="synthetic", seed=0, profile="smoke"):
@@ -145,23 +142,10 @@ def test_of_a_lost_source_a_damaged_table_of_tracks_is_none(tmp_path, labelled_f
 
 def test_without_results_helpers_give_what_is_empty(tmp_path):
     run = a_run(tmp_path)
-    assert run.results().table.empty and run.history("images_ann").empty
-    assert run.histories("images_ann") == {}
+    assert run.results().table.empty
     for system_id in ("images_ann", run.results().best(run.honest)):  # the latter is empty
         y_true, y_pred = run.predictions(system_id).classes()
         assert len(y_true) == len(y_pred) == 0
-
-
-def test_an_ablation_looks_at_the_validation_set_only(tmp_path):
-    run = a_run(tmp_path)
-    features = run.features("kaggle", segment_seconds=0)
-    groups = {"few": list(features.columns[:5]), "all": list(features.columns)}
-    table = experiments.ablate(run, features, groups, "capstone_svm")
-    part = splits.make("fault_filtered", features.segments, features.tracks, seed=0)[0]
-    _, predictions = result(tmp_path / "run", "images_ann", "fault_filtered")
-    assert table.n_columns.tolist() == [5, 57]
-    assert table.track_accuracy.between(0, 1).all()
-    assert len(set(predictions.valid_id)) == len(part.valid)
 
 
 @pytest.mark.parametrize(
@@ -186,34 +170,6 @@ def test_rows_of_a_run_are_read_back_together(tmp_path):
     result(tmp_path)
     result(tmp_path, "capstone_knn")
     assert set(a_run(tmp_path).results().table.system_id) == {"capstone_svm", "capstone_knn"}
-
-
-def test_variants_are_compared_on_the_validation_set_and_read_back(tmp_path):
-    learner = systems.get("images_ann").learner
-    variants = {"plain": learner, "wide": dataclasses.replace(learner, options={"units": (64,)})}
-    run = a_run(tmp_path)
-    first = experiments.compare(run, variants, "images_ann")
-    assert list(first.variant) == ["plain", "wide"] and first.valid_accuracy.between(0, 1).all()
-
-    def written():
-        return {path: path.stat().st_mtime_ns for path in (tmp_path / "trials").iterdir()}
-
-    before = written()
-    assert first.equals(experiments.compare(run, variants, "images_ann"))
-    assert written() == before and len(before) == 2
-    assert not (tmp_path / "results").exists()  # the test set was not touched
-
-
-@pytest.mark.parametrize("value", ["<b>x", ""])
-def test_a_damaged_comparison_is_named(tmp_path, value):
-    variants = {"plain": systems.get("images_ann").learner}
-    experiments.compare(a_run(tmp_path), variants, "images_ann")
-    (path,) = (tmp_path / "trials").glob("*.csv")
-    table = pd.read_csv(path, dtype=str).assign(valid_low=value)
-    table = table if value else table.drop(columns="valid_low")
-    table.to_csv(path, index=False)
-    with pytest.raises(SourceError, match=rf"{path.name}: damaged"):
-        experiments.compare(a_run(tmp_path), variants, "images_ann")
 
 
 def test_pictures_are_saved_beside_the_results(tmp_path):

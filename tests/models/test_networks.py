@@ -29,6 +29,9 @@ SIZES = {
     "ours_musicnn_dense": (1, (1756,), 113098),
     "capstone_crnn": (2, (128, 39), 124234),
     "capstone_crnn_dropout": (2, (128, 39), 124234),
+    "ours_crnn_gru": (2, (128, 39), 124234),
+    "ours_crnn_mean": (2, (128, 39), 25162),
+    "ours_crnn_shuffled": (2, (128, 39), 124234),
 }
 """Version, shape of an example, and number of weights for ten labels."""
 
@@ -69,3 +72,14 @@ def test_small_inputs_are_built_or_refused_in_one_line(shape, refused):
         else:
             model = NETWORKS[system_id].build(shape, 3)
             assert model(np.zeros((2, *shape))).shape == (2, 3)
+
+
+def test_shuffled_steps_are_the_same_steps_in_another_order_for_every_example(rng):
+    layer, x = networks.Shuffled(), rng.normal(size=(3, 12, 2)).astype(np.float32)
+    twice = [np.asarray(layer(x, training=False)) for _ in range(2)]
+    assert np.array_equal(*twice)  # predictions stay the same
+    assert np.array_equal(np.sort(twice[0], axis=1), np.sort(x, axis=1))
+    orders = [[np.flatnonzero((song == step).all(axis=1))[0] for step in mixed]
+              for song, mixed in zip(x, twice[0], strict=True)]  # fmt: skip
+    assert len({tuple(order) for order in orders}) == 3
+    assert not np.array_equal(*(np.asarray(layer(x, training=True)) for _ in range(2)))

@@ -84,24 +84,10 @@ def test_the_same_seed_gives_the_same_network_and_another_one_another(small):
     assert not np.array_equal(first.probabilities(x), other.probabilities(x))
 
 
-def test_a_convolutional_network_with_augmentation_repeats_too():
-    network = dataclasses.replace(
-        systems.get("capstone_cnn_regularized").learner,
-        epochs=2,
-        mixup=0.3,
-        changes=("noise", "mask"),
-    )
+def test_a_convolutional_network_repeats_too():
+    network = dataclasses.replace(systems.get("capstone_cnn_regularized").learner, epochs=2)
     (x, _, first), (_, _, second) = (train(network, (128, 39), dtype=np.uint8) for _ in range(2))
     assert np.allclose(first.probabilities(x), second.probabilities(x), atol=1e-5)
-
-
-def test_only_log_mel_spectrograms_are_augmented_while_training():
-    x, labels = examples((12,))
-    network = dataclasses.replace(SMALL, changes=("noise",))
-    mfcc = dataclasses.replace(inputs((12,)), features="mfcc")
-    split = Split(np.arange(20), np.arange(20, 30), np.arange(0))
-    with pytest.raises(SettingError, match="changes are made to log_mel, not to 'mfcc'"):
-        network.fit(x, labels, split, inputs=mfcc, seed=0)
 
 
 # The epoch
@@ -254,7 +240,7 @@ def test_occlusion_shows_what_a_prediction_rests_on():
     model = classical.FittedClassical(pipeline, inputs((12, 10)))
     example = np.full((12, 10), 100, np.float32)
     example[0::3, :5] = 180
-    drops = training.occlusion(model, example, size=(1, 5))
+    drops = training.occlusion(model.probabilities, example, 0, size=(1, 5))
     assert drops.shape == (12, 10)
     assert model.probabilities(example[None]).argmax() == 0
     assert drops[0::3, :5].mean() > drops[1::3].mean()

@@ -79,23 +79,3 @@ def test_shares_are_shown_with_their_bounds_and_a_dash_without():
     table = pd.DataFrame({"f1": [0.5, 0], "f1_low": [0.4, np.nan], "f1_high": [0.62, np.nan]})
     shown = plots.bounded(table.assign(examples=[10, 0]))
     assert shown.f1.tolist() == ["50% (40% to 62%)", "–"] and shown.examples.tolist() == [10, 0]
-
-
-def test_code_is_shown_without_its_docstrings():
-    class Shown:
-        """Not shown."""
-
-        def method(self):
-            """Nor is this,
-
-            with all its lines.
-            """
-            return "text"  # a comment
-
-    assert plots.show_source(Shown).data.splitlines() == [
-        "```python",
-        "class Shown:",
-        "    def method(self):",
-        '        return "text"  # a comment',
-        "```",
-    ]

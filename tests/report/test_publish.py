@@ -85,6 +85,7 @@ def test_what_a_run_links_to_is_not_brought_into_figures(tmp_path, monkeypatch):
     (tmp_path / "secret").write_text("SECRET")
     (tmp_path / "run" / "figures").mkdir()
     (tmp_path / "run" / "figures" / "00_x.png").symlink_to(tmp_path / "secret")
+    (tmp_path / "README.md").write_text("![a picture](figures/mine/00_x.png)")
     with pytest.raises(SettingError, match=r"00_x\.png: a link"):
         publish.write([tmp_path / "run"])
     assert not (tmp_path / "figures").exists()
@@ -130,3 +131,10 @@ def test_text_between_markers_is_replaced_and_nothing_else():
 def test_missing_markers_are_an_error():
     with pytest.raises(SourceError, match="put them back"):
         publish.replace_between("nothing here", "m", "new")
+
+
+def test_every_picture_and_table_of_real_songs_is_shown_somewhere():
+    root = config.checkout()
+    paths = [path for path in root.glob("figures/*/*_*.*") if path.stem[:2].isdigit()]
+    kept = {f"{path.parent.name}/{path.stem}" for path in paths}
+    assert kept == publish.shown_figures(root)
