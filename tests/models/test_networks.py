@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gtzan_helpers.errors import NotPossibleError
+from gtzan_helpers.models import networks
 from gtzan_helpers.models.learners import Network
 from gtzan_helpers.models.systems import SYSTEMS
 

@@ -22,13 +22,11 @@ def test_bars_are_described_by_the_longest_and_the_shortest():
 
 
 def test_lines_are_described_by_where_they_begin_and_end():
-    rows = {"epoch": [1, 2, 3], "accuracy": [0.2, 0.7, 0.9], "val_accuracy": [0.1, 0.6, 0.5]}
-    ax = plots.history(pd.DataFrame(rows).assign(best=[False, True, False]))
-    text = describe(ax.figure)
-    assert text.startswith(
-        "Lines, points; training set from 20 to 90; validation set from 10 to 50."
-    )
-    assert "X axis: epoch, from 1 to 3. Y axis: accuracy (%)" in text and "epoch kept" in text
+    rows = pd.DataFrame({"seconds": [1, 3, 30], "track_accuracy": [0.2, 0.7, 0.9]})
+    rows = rows.assign(system_id="x", track_ci_low=0.1, track_ci_high=0.95)
+    text = describe(plots.by_seconds(rows).figure)
+    assert text.startswith("Areas, lines; x from 20 to 90.")
+    assert "X axis: seconds of each song, from 1 to 30. Y axis: accuracy" in text
 
 
 def test_an_image_is_described_by_its_axes_and_its_colours(rng):
