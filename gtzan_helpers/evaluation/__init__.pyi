@@ -8,9 +8,7 @@ from .calibration import reliability as reliability
 from .calibration import set_threshold as set_threshold
 from .calibration import temperature as temperature
 from .calibration import tempered as tempered
-from .clusters import cluster_accuracy as cluster_accuracy
 from .clusters import confusion_clusters as confusion_clusters
-from .clusters import tree as tree
 from .scores import Scores as Scores
 from .scores import accuracy_interval as accuracy_interval
 from .scores import artist_interval as artist_interval

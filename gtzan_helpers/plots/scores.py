@@ -304,7 +304,7 @@ def dendrogram(ax: Axes, linkage: np.ndarray, labels: Sequence[str]) -> None:
     Parameters
     ----------
     linkage : ndarray, shape (n_labels - 1, 4)
-        See `evaluation.confusion_clusters` and `evaluation.tree`.
+        See `evaluation.confusion_clusters`.
     labels : sequence of str
     """
     hierarchy.dendrogram(linkage, labels=[style.plain(label) for label in labels], ax=ax,
