@@ -1,8 +1,8 @@
 """The notebooks of the series, executed by papermill, and a book of what came out.
 
 A run leaves in its folder `notebooks/` (executed, and as pages of the book that `index.html`
-opens), `figures/`, `results/`, `predictions/`, of networks also `models/`, `histories/` and
-`trials/` (variants compared on the validation set), and `run.json`.
+opens), `figures/`, `results/`, `predictions/`, of networks also `models/` and `histories/`, and
+`run.json`.
 """
 
 import contextlib
