@@ -113,19 +113,27 @@ def robustness(run: Run, *system_ids: str) -> pd.DataFrame:
     trials = [(kind, amount) for kind, amounts in every.items() for amount in (0.0, *amounts)]
     tested = np.concatenate([part.test for part in data.splits])
     ids = data.features.segments.track_id.to_numpy(str)[tested]
-    lines, whole = [], [data.features.values[part.test] for part in data.splits]
+
+    def scored(values: list[np.ndarray]) -> list[dict[str, float]]:
+        return [
+            _scores(
+                ids,
+                [network.probabilities(v) for network, v in zip(of_folds, values, strict=True)],
+                data.labels[tested],
+            )
+            for of_folds in networks
+        ]
+
+    lines, uncorrupted = [], scored([data.features.values[part.test] for part in data.splits])
     for kind, severity in progress_bar(
         trials, total=len(trials), description="corruption", unit="severity"
     ):
-        values = whole
+        scores = uncorrupted
         if severity:
             corrupted = _corrupted(source, data, set(ids), kind, severity)
-            values = [_rows(corrupted, data, part) for part in data.splits]
-        for system_id, of_folds in zip(system_ids, networks, strict=True):
-            pairs = zip(of_folds, values, strict=True)
-            probs = [network.probabilities(of_fold) for network, of_fold in pairs]
-            scores = _scores(ids, probs, data.labels[tested])
-            lines.append({"kind": kind, "severity": severity, "system_id": system_id, **scores})
+            scores = scored([_rows(corrupted, data, part) for part in data.splits])
+        for system_id, of_system in zip(system_ids, scores, strict=True):
+            lines.append({"kind": kind, "severity": severity, "system_id": system_id, **of_system})
     return pd.DataFrame(lines)
 
 
