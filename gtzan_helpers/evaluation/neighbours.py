@@ -3,32 +3,12 @@
 Taught in notebook 10.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from sklearn.neighbors import NearestNeighbors
-from sklearn.preprocessing import StandardScaler
 
 from gtzan_helpers.errors import NotPossibleError
 from gtzan_helpers.evaluation.scores import mean_interval
-
-
-def vectors(track_ids: Sequence[str] | np.ndarray, values: np.ndarray) -> pd.DataFrame:
-    """Describe each song by one vector: the mean of its segments, all columns on one scale.
-
-    Parameters
-    ----------
-    track_ids : sequence of str, shape (n_segments,)
-    values : ndarray, shape (n_segments, n_columns)
-
-    Returns
-    -------
-    DataFrame, shape (n_songs, n_columns), indexed by track, sorted
-        Over the songs each column has mean 0 and standard deviation 1. Labels are not used.
-    """
-    means = pd.DataFrame(values.astype(float)).groupby(np.asarray(track_ids)).mean()
-    return StandardScaler().set_output(transform="pandas").fit_transform(means)
 
 
 def candidates(tracks: pd.DataFrame, *, artist_filter: bool) -> np.ndarray:
@@ -72,7 +52,7 @@ def similar(
     Parameters
     ----------
     X : DataFrame or ndarray, shape (n_songs, n_columns)
-        See `vectors`.
+        A vector for each song, all columns on one scale.
     allowed : ndarray of bool, shape (n_songs, n_songs)
         See `candidates`.
     k : int
@@ -155,20 +135,3 @@ def averaged(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
         lines.append((*names, group.precision.mean(), low, high, *means, len(group)))
     columns = [*by, "precision", "low", "high", "chance", "possible", "n"]
     return pd.DataFrame(lines, columns=columns)
-
-
-def occurrences(rows: np.ndarray) -> np.ndarray:
-    """Count how often each song is retrieved as a neighbour.
-
-    Parameters
-    ----------
-    rows : ndarray of int, shape (n_songs, k)
-        See `similar`.
-
-    Returns
-    -------
-    ndarray of int, shape (n_songs,)
-        Their mean is `k`. Songs far above it are hubs (Radovanovic, Nanopoulos & Ivanovic
-        2010, "Hubs in space", JMLR 11).
-    """
-    return np.bincount(rows.ravel(), minlength=len(rows))

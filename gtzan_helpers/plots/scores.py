@@ -339,7 +339,7 @@ def hubs(ax: Axes, counts: np.ndarray) -> None:
     Parameters
     ----------
     counts : ndarray of int, shape (n_songs,)
-        See `neighbours.occurrences`.
+        How often each was retrieved.
     """
     times = np.arange(counts.max() + 1)
     others = len(counts) - 1
