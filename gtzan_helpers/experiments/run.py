@@ -429,7 +429,7 @@ class Run:
             return Rows(results.table([]))
 
     def predictions(self, system_id: str, protocol: str = "") -> Predictions:
-        """Predictions of a system; for no track if there are none that can be read.
+        """Predictions of a system, which is measured if it was not; of no track if it cannot be.
 
         Parameters
         ----------
@@ -438,12 +438,7 @@ class Run:
         protocol : str
             One of `splits.PROTOCOLS`; empty for the source's honest one.
         """
-        stem = results.stem(system_id, self.source.name, protocol or self.honest, self.seed)
-        try:
-            predictions = kept.read_predictions(self.folder, stem)
-        except SourceError as error:
-            leave_out(error)
-            predictions = None
+        _, predictions = self.measurement(system_id, protocol).result()
         return predictions or kept.none_of(self.labels)
 
     def model(self, system_id: str, protocol: str = "") -> Fitted:

@@ -142,10 +142,12 @@ def test_of_a_lost_source_a_damaged_table_of_tracks_is_none(tmp_path, labelled_f
 
 def test_without_results_helpers_give_what_is_empty(tmp_path):
     run = a_run(tmp_path)
-    assert run.results().table.empty
-    for system_id in ("images_ann", run.results().best(run.honest)):  # the latter is empty
-        y_true, y_pred = run.predictions(system_id).classes()
-        assert len(y_true) == len(y_pred) == 0
+    assert run.results().table.empty and run.results().best(run.honest) == ""
+
+
+def test_predictions_of_what_is_not_possible_are_of_no_track(tmp_path):
+    y_true, y_pred = a_run(tmp_path).predictions("images_vgg19").classes()
+    assert len(y_true) == len(y_pred) == 0
 
 
 @pytest.mark.parametrize(
