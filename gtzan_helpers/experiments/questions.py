@@ -97,10 +97,10 @@ def robustness(run: Run, *system_ids: str) -> pd.DataFrame:
     -------
     DataFrame
         For each kind of corruption (`audio.CORRUPTIONS`, without audio
-        `audio.LOG_MEL_CORRUPTIONS`), severity and system: `kind`, `severity`, `system_id`, and the
-        fields of `evaluation.Scores`; severity 0 is without corruption. With a k-fold, each
-        network is given its own test tracks only. Empty, with a notice, where that is not
-        possible on the source.
+        `audio.LOG_MEL_CORRUPTIONS`), severity and system: `kind` with its unit, `severity` as text
+        ("none" is without corruption), `system_id`, and the fields of `evaluation.Scores`. With a
+        k-fold, each network is given its own test tracks only. Empty, with a notice, where that is
+        not possible on the source.
     """
     source, measurements = run.source, [run.measurement(name) for name in system_ids]
     try:
@@ -133,7 +133,8 @@ def robustness(run: Run, *system_ids: str) -> pd.DataFrame:
             corrupted = _corrupted(source, data, set(ids), kind, severity)
             scores = scored([_rows(corrupted, data, part) for part in data.splits])
         for system_id, of_system in zip(system_ids, scores, strict=True):
-            lines.append({"kind": kind, "severity": severity, "system_id": system_id, **of_system})
+            what = {"kind": f"{kind} ({changes.UNITS[kind]})", "system_id": system_id}
+            lines.append(what | {"severity": f"{severity:g}" if severity else "none"} | of_system)
     return pd.DataFrame(lines)
 
 

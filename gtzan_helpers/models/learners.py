@@ -282,14 +282,8 @@ class Transfer(Learner):
     ----------
     backbone : str
         See `transfer.BACKBONES`.
-    weights : str
-        ``imagenet`` or ``random``.
     size : int
         Height and width of the pictures, in pixels.
-    colours : str
-        Matplotlib's name of the colour map that a spectrogram is drawn with.
-    depth : int
-        Blocks that are fine-tuned after the head was trained; 0 leaves all frozen.
     units : int
         Of the head's hidden layer.
     dropout : float
@@ -300,10 +294,7 @@ class Transfer(Learner):
     """
 
     backbone: str
-    weights: str = "imagenet"
     size: int = 224
-    colours: str = "viridis"
-    depth: int = 1
     units: int = 128
     dropout: float = 0.3
     learning_rate: float = 1e-3
@@ -313,10 +304,7 @@ class Transfer(Learner):
     batch_size: int = 32
 
     trains_epochs = True
-
-    @property
-    def pretrained(self) -> str:
-        return self.weights
+    pretrained = "imagenet"
 
     def head(self) -> Network:
         """The network that is trained on the frozen backbone."""

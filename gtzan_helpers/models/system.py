@@ -87,13 +87,6 @@ class System:
         return f"#{self.section.replace(' ', '-')}"
 
     @property
-    def kind(self) -> str:
-        """What a run compares it as; empty for averages, and classifiers on a trained network."""
-        if self.family in ("classical", "transfer"):
-            return {"classical": "classical model", "transfer": "pretrained network"}[self.family]
-        return "network" if self.learner.trains_epochs and not self.learner.base else ""
-
-    @property
     def averages(self) -> bool:
         """Whether its predictions are the mean of those of the systems that it joins."""
         return isinstance(self.learner, Average)

@@ -11,16 +11,15 @@ from .notebook import player as player
 from .notebook import playlist as playlist
 from .notebook import unfold as unfold
 from .scores import accuracies as accuracies
-from .scores import by_seconds as by_seconds
 from .scores import confusion as confusion
 from .scores import coverage as coverage
+from .scores import curves as curves
 from .scores import dendrogram as dendrogram
 from .scores import hubs as hubs
 from .scores import mistakes as mistakes
 from .scores import precisions as precisions
 from .scores import prices as prices
 from .scores import reliability as reliability
-from .scores import robustness as robustness
 from .scores import timeline as timeline
 from .scores import train_and_test as train_and_test
 from .sound import fingerprint as fingerprint

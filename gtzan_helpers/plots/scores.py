@@ -14,7 +14,6 @@ from matplotlib.ticker import MaxNLocator
 from scipy.cluster import hierarchy
 from scipy.stats import binom
 
-from gtzan_helpers.audio.changes import UNITS
 from gtzan_helpers.plots import style
 
 # What a perfect listener would score, given GTZAN's wrong labels (Sturm 2013).
@@ -81,27 +80,31 @@ def _bars(
     style.legend_beside(ax)
 
 
-@style.picture("no corrupted songs were measured", width=6, height=3.2)
-def robustness(ax: Axes, table: pd.DataFrame, *, chance: float = 0.1) -> None:
-    """Accuracy of systems on songs that are corrupted more and more, with 95 % intervals.
+@style.picture("no accuracy was measured", height=3.6)
+def curves(
+    ax: Axes, table: pd.DataFrame, *, over: str, label: str = "", chance: float = 0.1
+) -> None:
+    """Accuracy by track of systems as something changes, with 95 % intervals.
 
     Parameters
     ----------
     table : DataFrame
-        Of one kind of corruption; see `experiments.robustness`.
+        `system_id`, `track_accuracy`, `track_ci_low`, `track_ci_high`, and the column `over`.
+    over : str
+        Column of numbers, or of words, which stand in their order at equal distances.
+    label : str
+        What the column means, with its unit.
     chance : float
         Chance level.
     """
     for name, rows in table.groupby("system_id", sort=False):
-        places = np.arange(len(rows))
+        places = rows[over].to_numpy()
         (line,) = ax.plot(places, rows.track_accuracy, "o-", label=style.name_of(name, 30))
         bounds = rows.track_ci_low, rows.track_ci_high
         ax.fill_between(places, *bounds, alpha=0.15, color=line.get_color())
-    ax.set_xticks(places, ["none", *(f"{severity:g}" for severity in rows.severity[1:])])
-    kind = rows.kind.iloc[-1]
     ax.axhline(chance, **style.CHANCE)
-    ax.set(xlabel=f"{kind} ({UNITS.get(kind, '')})", ylim=(0, 1))
-    style.per_cent(ax.yaxis, "accuracy by track (%)")
+    ax.set(xlabel=label or over, ylim=(0, 1))
+    style.per_cent(ax.yaxis, "accuracy by track (%),\nwith 95 % interval")
     style.legend_beside(ax)
 
 
@@ -177,27 +180,6 @@ def coverage(ax: Axes, table: pd.DataFrame) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     style.per_cent(ax.yaxis, "accuracy (%), with 95 % interval")
     style.legend_beside(ax, title="intervals that hold it")
-
-
-@style.picture("no network was tested on parts of songs", height=3.6)
-def by_seconds(ax: Axes, table: pd.DataFrame, *, chance: float = 0.1) -> None:
-    """Accuracy by track against the seconds of each song that are used, with its interval.
-
-    Parameters
-    ----------
-    table : DataFrame
-        `system_id`, `seconds`, `track_accuracy`, `track_ci_low`, `track_ci_high`.
-    chance : float
-        Chance level.
-    """
-    for name, rows in table.groupby("system_id", sort=False):
-        (line,) = ax.plot(rows.seconds, rows.track_accuracy, "o-", label=style.name_of(name, 30))
-        bounds = rows.track_ci_low, rows.track_ci_high
-        ax.fill_between(rows.seconds, *bounds, alpha=0.15, color=line.get_color())
-    ax.axhline(chance, **style.CHANCE)
-    ax.set(xlabel="seconds of each song", ylim=(0, 1))
-    style.per_cent(ax.yaxis, "accuracy by track (%),\nwith 95 % interval")
-    style.legend_beside(ax)
 
 
 @style.picture(width=6.5, height=5.5)

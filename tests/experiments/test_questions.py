@@ -23,7 +23,8 @@ def test_networks_are_asked_about_the_same_songs_corrupted_more_and_more(tmp_pat
     monkeypatch.setattr(changes, "CORRUPTIONS", {"gain": (-20.0,), "low-pass": (8000.0, 500.0)})
     names = ("slices_cnn", "slices_cnn_augmented")
     table = questions.robustness(a_run(tmp_path), *names)
-    lines = [("gain", 0.0), ("gain", -20.0), *(("low-pass", s) for s in (0.0, 8000.0, 500.0))]
+    lines = [("gain (dB)", "none"), ("gain (dB)", "-20")]
+    lines += [("low-pass (Hz)", severity) for severity in ("none", "8000", "500")]
     assert list(zip(table.kind, table.severity, strict=True))[::2] == lines
     assert list(table.system_id[:2]) == list(names)
     of_first = table[table.system_id == names[0]].track_accuracy.to_numpy()
@@ -37,7 +38,7 @@ def test_spectrograms_are_corrupted_where_there_is_no_sound(tmp_path):
     datasets.write_pack(path, "synthetic", profile="smoke")
     run = a_run(tmp_path / "run", path)
     table = questions.robustness(run, "capstone_cnn")
-    assert set(table.kind) == set(changes.LOG_MEL_CORRUPTIONS)
+    assert {kind.partition(" ")[0] for kind in table.kind} == set(changes.LOG_MEL_CORRUPTIONS)
 
 
 def test_a_saved_network_is_evaluated_on_other_music(tmp_path, labelled_folder):

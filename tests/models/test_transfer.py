@@ -1,7 +1,6 @@
 """Backbones: their weights, their halves, what is cached, and how they are fine-tuned."""
 
 import zipfile
-from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -11,22 +10,16 @@ from keras.src.legacy.saving import legacy_h5_format
 
 from gtzan_helpers.datasets.extraction import Features
 from gtzan_helpers.datasets.splits import Split
-from gtzan_helpers.errors import MissingWeightsError, SettingError, SourceError
-from gtzan_helpers.models import fitted, transfer
+from gtzan_helpers.errors import MissingWeightsError, SourceError
+from gtzan_helpers.models import fitted, lite0, transfer
 from gtzan_helpers.models.backend import keras
 from gtzan_helpers.models.fitted import Inputs
 from gtzan_helpers.models.learners import Transfer
 from gtzan_helpers.models.systems import SYSTEMS
 
-SMALL = Transfer(
-    "mobilenetv2", weights="random", size=96, epochs=12, tuning_epochs=2, batch_size=8, units=16
-)
+SMALL = Transfer("mobilenetv2", size=96, epochs=12, tuning_epochs=2, batch_size=8, units=16)
 
-PRETRAINED = [
-    system.learner
-    for system in SYSTEMS.values()
-    if isinstance(system.learner, Transfer) and system.learner.weights == "imagenet"
-]
+PRETRAINED = [s.learner for s in SYSTEMS.values() if isinstance(s.learner, Transfer)]
 
 
 @pytest.fixture
@@ -40,19 +33,24 @@ def keras_home(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def weight_file(tmp_path_factory):
-    """Weights of a MobileNetV2 for small pictures, made here."""
-    model = transfer.build(replace(SMALL, depth=1))
-    model.get_layer("Conv1").set_weights([np.full((3, 3, 3, 32), 0.25, np.float32)])
+    """Weights of a MobileNetV2 for small pictures, made here: random, but alive."""
+    keras.utils.set_random_seed(0)
+    model = keras.applications.MobileNetV2((96, 96, 3), weights=None, include_top=False)
+    (kernel,) = model.get_layer("Conv1").get_weights()
+    kernel[..., 0] = 0.25
+    model.get_layer("Conv1").set_weights([kernel])
+    lite0.settle(model, (96, 96, 3))
     path = tmp_path_factory.mktemp("weights") / "made.h5"
     with h5py.File(path, "w") as file:  # the format of Keras's own files
         legacy_h5_format.save_weights_to_hdf5_group(file, model)
-    transfer.build.cache_clear()
     return path
 
 
-def placed(weight_file, folder):
-    folder.mkdir(parents=True)
-    target = folder / "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_96_no_top.h5"
+@pytest.fixture
+def weights(weight_file, keras_home):
+    """The place at which weights for `SMALL` lie."""
+    keras_home.mkdir(parents=True)
+    target = keras_home / "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_96_no_top.h5"
     target.write_bytes(weight_file.read_bytes())
     return target
 
@@ -60,26 +58,18 @@ def placed(weight_file, folder):
 # Weights
 
 
-def test_weights_under_keras_home_are_used(weight_file, keras_home):
-    learner = replace(SMALL, weights="imagenet")
-    target = placed(weight_file, keras_home)
-    assert transfer.find_weights(learner) == target
-    kernel = transfer.build(learner).get_layer("Conv1").get_weights()[0]
-    assert (kernel == 0.25).all()
-
-
-def test_other_kinds_of_weights_are_refused():
-    with pytest.raises(SettingError, match="weights 'mine' does not exist; choose from imagenet"):
-        transfer.build(replace(SMALL, weights="mine"))
+def test_weights_under_keras_home_are_used(weights):
+    assert transfer.find_weights(SMALL) == weights
+    kernel = transfer.build(SMALL).get_layer("Conv1").get_weights()[0]
+    assert (kernel[..., 0] == 0.25).all()
 
 
 @pytest.mark.parametrize("size", [0, 200_000])
-def test_a_damaged_weight_file_is_named_in_one_line(weight_file, keras_home, size):
-    target = placed(weight_file, keras_home)
-    target.write_bytes(weight_file.read_bytes()[:size])
+def test_a_damaged_weight_file_is_named_in_one_line(weights, size):
+    weights.write_bytes(weights.read_bytes()[:size])
     with pytest.raises(SourceError, match="not the weights of mobilenetv2") as error:
-        transfer.build(replace(SMALL, weights="imagenet"))
-    assert str(target) in str(error.value) and "\n" not in str(error.value)
+        transfer.build(SMALL)
+    assert str(weights) in str(error.value) and "\n" not in str(error.value)
 
 
 @pytest.mark.slow
@@ -119,25 +109,20 @@ def test_keras_asks_for_the_very_files_that_are_looked_for(keras_home, monkeypat
 # Halves
 
 
-def test_trunk_and_tail_are_the_whole_backbone(rng):
-    learner = replace(SMALL, depth=2)
-    whole = transfer.build(learner)
-    trunk, tail = transfer.halves(whole, transfer.cut(learner))
+def test_trunk_and_tail_are_the_whole_backbone(weights, rng):
     pictures = rng.uniform(-1, 1, (2, 96, 96, 3)).astype(np.float32)
-    expected = whole.predict_on_batch(pictures)
+    expected = transfer.build(SMALL).predict_on_batch(pictures)
+    trunk, tail = transfer.halves(SMALL)
     output = tail.predict_on_batch(trunk.predict_on_batch(pictures))
     np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-5)
-    assert expected.std() > 0.01  # random weights, but alive
+    assert expected.std() > 0.01
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", list(transfer.BACKBONES))
-def test_every_backbone_can_be_cut_at_its_layers(name):
-    for depth in (1, 2):
-        learner = Transfer(name, weights="random", size=96, depth=depth)
-        trunk, tail = transfer.halves(transfer.build(learner), transfer.cut(learner))
-        assert trunk.output_shape == tail.input_shape
-        assert tail.count_params() > 0
+@pytest.mark.parametrize("backbone", transfer.BACKBONES.values())
+def test_every_backbone_has_the_layer_that_it_is_cut_at(backbone):
+    model = getattr(keras.applications, backbone.application)(weights=None, include_top=False)
+    assert model.get_layer(backbone.cut) is not model.layers[-1]
 
 
 # Pictures
@@ -159,26 +144,25 @@ def test_a_picture_has_low_bands_at_the_bottom_and_the_colours_asked_for():
 
 def test_log_mel_spectrograms_are_drawn_in_the_size_asked_for(rng):
     log_mels = rng.integers(0, 255, (3, 128, 200), dtype=np.uint8)
-    features = transfer.draw(features_of(log_mels, "log_mel", 0.07), size=64, colours="viridis")
-    assert features.values.shape == (3, 64, 64, 3) and features.values.dtype == np.uint8
-    assert features.feature_set == "pictures" and features.frame_period is None
+    pictures = transfer.draw(features_of(log_mels, "log_mel", 0.07), 64)
+    assert pictures.shape == (3, 64, 64, 3) and pictures.dtype == np.uint8
 
 
 def test_ready_made_pictures_are_only_resized(rng):
     pictures = rng.integers(0, 255, (2, 224, 224, 3), dtype=np.uint8)
     ready = features_of(pictures, "pictures")
-    assert (transfer.draw(ready, size=224, colours="viridis").values == pictures).all()
-    small = transfer.draw(ready, size=112, colours="viridis").values
+    assert (transfer.draw(ready, 224) == pictures).all()
+    small = transfer.draw(ready, 112)
     expected = pictures.reshape(2, 112, 2, 112, 2, 3).mean(axis=(2, 4))
     assert small.shape == (2, 112, 112, 3)
     assert np.abs(small.mean(axis=(1, 2)) - expected.mean(axis=(1, 2))).max() < 1
 
 
-def test_activations_name_their_backbone(rng):
+def test_activations_name_their_backbone(weights, rng):
     ready = features_of(rng.integers(0, 255, (2, 224, 224, 3), dtype=np.uint8), "pictures")
     features = SMALL.prepare(ready, fetch=False)
-    assert features.feature_set == "pictures, mobilenetv2"
-    trunk, _ = transfer.halves(transfer.build(SMALL), transfer.cut(SMALL))
+    assert features.feature_set == "pictures, mobilenetv2" and features.frame_period is None
+    trunk, _ = transfer.halves(SMALL)
     assert features.values.shape == (2, *trunk.output_shape[1:])
     assert features.values.dtype == np.float16
 
@@ -208,7 +192,7 @@ def test_outputs_are_computed_once_and_cached(rng, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def colours(rng):
+def colours(weights, rng):
     """Activations of pictures that one can tell apart, with what belongs to them."""
     labels = np.arange(24) % 2
     pictures = rng.integers(0, 60, (24, 96, 96, 3), dtype=np.uint8)
@@ -235,10 +219,3 @@ def test_a_head_learns_on_a_frozen_backbone_and_then_both_are_tuned(colours, tmp
     with zipfile.ZipFile(tmp_path / "m.keras") as archive:  # the head inside has none, either
         assert b"AdamW" not in archive.read("config.json")
         assert b"optimizer" not in archive.read("model.weights.h5")
-
-
-def test_depth_0_trains_the_head_alone(colours):
-    values, labels, split, options = colours
-    model = replace(SMALL, depth=0, epochs=2).fit(values, labels, split, **options)
-    assert set(model.history.stage) == {"frozen"}
-    assert model.n_parameters < 30_000

@@ -24,7 +24,7 @@ def test_bars_are_described_by_the_longest_and_the_shortest():
 def test_lines_are_described_by_where_they_begin_and_end():
     rows = pd.DataFrame({"seconds": [1, 3, 30], "track_accuracy": [0.2, 0.7, 0.9]})
     rows = rows.assign(system_id="x", track_ci_low=0.1, track_ci_high=0.95)
-    text = describe(plots.by_seconds(rows).figure)
+    text = describe(plots.curves(rows, over="seconds", label="seconds of each song").figure)
     assert text.startswith("Areas, lines; x from 20 to 90.")
     assert "X axis: seconds of each song, from 1 to 30. Y axis: accuracy" in text
 

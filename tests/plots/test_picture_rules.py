@@ -30,13 +30,12 @@ EMPTY = {
     plots.regions: (ARRAY, [], len),
     plots.accuracies: (TABLE,),
     plots.train_and_test: (TABLE,),
-    plots.by_seconds: (TABLE,),
+    plots.curves: (TABLE,),
     plots.confusion: (pd.DataFrame(0.0, ["a", "b"], ["a", "b"]),),
     plots.mistakes: (TABLE,),
     plots.coverage: (TABLE,),
     plots.reliability: (TABLE,),
     plots.timeline: (ARRAY, np.zeros(0), list("abc")),
-    plots.robustness: (TABLE,),
     plots.prices: (TABLE,),
     plots.dendrogram: (np.empty((0, 4)), []),
     plots.precisions: (TABLE,),
@@ -57,6 +56,7 @@ def test_every_picture_takes_axes_and_returns_them_or_is_a_grid(picture):
 def test_a_picture_of_nothing_says_so(picture):
     axes = {"labels": ("x", "y")}
     more = {plots.scatter: axes, plots.regions: axes, plots.precisions: {"names": "genre"}}
+    more |= {plots.curves: {"over": "seconds"}}
     drawn = picture(*EMPTY[picture], **more.get(picture, {}))
     figure = drawn if isinstance(drawn, Figure) else drawn.figure
     (words,) = [text.get_text() for text in figure.axes[0].texts]

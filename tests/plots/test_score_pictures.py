@@ -69,14 +69,6 @@ def test_training_and_test_accuracy_stand_side_by_side(ax):
     assert words(ax.get_legend().get_texts()) == ["chance level", "training set", "test set"]
 
 
-def test_robustness_has_a_line_per_system_from_uncorrupted_to_its_worst(ax):
-    table = rows(kind="noise", severity=[0.0, 10.0], system_id="slices_cnn")
-    plots.robustness(table, ax=ax)
-    assert ax.lines[0].get_ydata().tolist() == [0.5, 0.6]
-    assert words(ax.get_xticklabels()) == ["none", "10"]
-    assert ax.get_xlabel() == "noise (dB below)"
-
-
 def test_a_confusion_matrix_is_written_in_per_cent(ax):
     matrix = pd.DataFrame([[0.75, 0.25], [0.0, 1.0]], index=["a", "b$"], columns=["a", "b$"])
     plots.confusion(matrix, ax=ax)
@@ -117,10 +109,14 @@ def test_prices_show_each_system_from_the_best_down_with_chance_and_ceiling(ax):
     assert {"chance level", "ceiling of GTZAN"} <= set(words(ax.get_legend().get_texts()))
 
 
-def test_accuracy_by_seconds_has_a_line_per_system(ax):
-    plots.by_seconds(rows(system_id=["x", "x"], seconds=[3, 30]), ax=ax)
+def test_curves_have_a_line_per_system_over_numbers_or_words(ax):
+    plots.curves(rows(system_id=["x", "x"], seconds=[3, 30]), over="seconds", ax=ax)
     assert ax.lines[0].get_xydata().tolist() == [[3, 0.5], [30, 0.6]]
     assert words(ax.get_legend().get_texts()) == ["x", "chance level"]
+    table = rows(severity=["none", "10"], system_id="slices_cnn")
+    ax = plots.curves(table, over="severity", label="noise (dB below)")
+    assert words(ax.get_xticklabels()) == ["none", "10"]
+    assert ax.get_xlabel() == "noise (dB below)"
 
 
 # Networks

