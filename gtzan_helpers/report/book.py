@@ -283,6 +283,8 @@ def setup(app: Any) -> dict[str, bool]:
             text = converter.convert(node.astext(), display=display)
         except Exception:  # it has many of its own for what is no formula
             text = f"<code>{html.escape(node.astext())}</code>"
+        if display == "block":  # a wide one scrolls, by keys as well
+            text = text.replace("<math", '<math tabindex="0"', 1)
         translator.body.append(text)
         raise nodes.SkipNode
 

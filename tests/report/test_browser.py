@@ -111,7 +111,7 @@ def page(browser, tmp_path):
 
 
 def write_run(folder):
-    """A run of two notebooks, as `gtzan run` leaves them: formula, picture, sound, solution."""
+    """A run of two notebooks, as `gtzan run` leaves them: formulas, picture, sound, solution."""
     import numpy as np
 
     from gtzan_helpers.plots import player
@@ -130,6 +130,7 @@ def write_run(folder):
         v4.new_code_cell("draw()", outputs=[drawn, heard]),
         v4.new_code_cell("table", outputs=[v4.new_output("display_data", {"text/html": wide})]),
         v4.new_markdown_cell("The state $h_t$, `gtzan run --only 00`, [above](#spectrograms)."),
+        v4.new_markdown_cell(f"$${' + '.join(['W_i x_i'] * 20)}$$"),
         v4.new_code_cell("solve()", metadata={"tags": ["solution"]}),
     ]
     state = {"source": "synthetic", "profile": "smoke", "n_tracks": 40, "n_labels": 10,
