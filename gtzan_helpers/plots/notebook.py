@@ -2,8 +2,9 @@
 
 import base64
 import io
+import re
 from collections.abc import Mapping
-from html import escape
+from html import escape, unescape
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -33,10 +34,17 @@ def banner(source: Source) -> HTML:
     lines = [
         f"Data: <b>{escape(source.name)}</b> ({source.kind}), {len(source.tracks)} tracks, "
         f"{len(source.labels)} labels, profile <b>{name}</b>{limits}",
-        *["<b>Synthetic music.</b> These are no results on GTZAN."][: source.synthetic],
+        *["<b>Synthetic music.</b> These are not results on GTZAN."][: source.synthetic],
         *map(escape, source.remarks),
     ]
     return notice("<br>".join(lines), colour=ORANGE if source.synthetic else BLUE)
+
+
+class Notice(HTML):
+    """A line of HTML, which in a terminal is words alone."""
+
+    def __repr__(self) -> str:
+        return " ".join(unescape(re.sub("<[^>]+>", " ", self.data)).split())
 
 
 def notice(text: str, *, colour: str = "#999999") -> HTML:
@@ -49,7 +57,7 @@ def notice(text: str, *, colour: str = "#999999") -> HTML:
     colour : str
         Of the bar at its left.
     """
-    return HTML(f"<div style='border-left:6px solid {colour};padding:.5em 1em'>{text}</div>")
+    return Notice(f"<div style='border-left:6px solid {colour};padding:.5em 1em'>{text}</div>")
 
 
 def bounded(table: pd.DataFrame) -> pd.DataFrame:

@@ -18,7 +18,7 @@ numbers.](pictures/09_scoreboard.png)"""
 
 SYNTHETIC = """\
 ```{admonition} Synthetic music
-The embedded dataset is synthetic: these figures show how the protocols behave. They are no results
+The embedded dataset is synthetic: these figures show how the protocols behave. They are not results
 on GTZAN, and published figures stand beside them for orientation only.
 ```"""
 

@@ -58,7 +58,7 @@ def write(runs: Iterable[str]) -> pd.DataFrame:
     Raises
     ------
     SourceError
-        If a row is synthetic: those are no results on music.
+        If a row is synthetic: those are not results on music.
     """
     figures = _figures()
     board = figures / "scoreboard.csv"

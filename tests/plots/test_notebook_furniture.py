@@ -27,8 +27,10 @@ def test_a_banner_names_the_data(labelled_folder):
     assert "Synthetic music" not in page
 
 
-def test_a_banner_says_that_music_is_synthetic():
-    assert "<b>Synthetic music.</b>" in plots.banner(open_source("synthetic", profile="smoke")).data
+def test_a_banner_says_that_music_is_synthetic_in_a_terminal_too():
+    banner = plots.banner(open_source("synthetic", profile="smoke"))
+    assert "<b>Synthetic music.</b>" in banner.data
+    assert repr(banner).endswith("Synthetic music. These are not results on GTZAN.")
 
 
 @pytest.mark.parametrize("sr", [SR, 96_000])
