@@ -216,7 +216,8 @@ def reliability(ax: Axes, bins: pd.DataFrame) -> None:
     ax.plot([0, 1], [0, 1], color=style.GREY, linestyle=":")
     ax.fill_between(bins.confidence, bins.low, bins.high, color=style.LIGHT,
                     label="95 % of calibrated models")  # fmt: skip
-    ax.plot(bins.confidence, bins.accuracy, "o-", color=style.BLUE, label="this model")
+    ax.plot(bins.confidence, bins.accuracy, "o-", color=style.BLUE, label="this model",
+            clip_on=False)  # fmt: skip
     ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     style.per_cent(ax.xaxis, "confidence (%)")
     style.per_cent(ax.yaxis, "accuracy (%)")
@@ -326,7 +327,8 @@ def hubs(ax: Axes, counts: np.ndarray) -> None:
     times = np.arange(counts.max() + 1)
     others = len(counts) - 1
     by_chance = binom.pmf(times, others, counts.mean() / others)
-    ax.bar(times, np.bincount(counts), color=style.BLUE, label="songs")
+    ax.bar(times, np.bincount(counts), color=style.BLUE, label="these neighbours")
     ax.plot(times, len(counts) * by_chance, color=style.ORANGE, label="random neighbours")
-    ax.set(xlabel="times retrieved as a neighbour", ylabel="songs")
+    ax.set(xlabel="times retrieved as a neighbour", ylabel="how many")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(fontsize=9)

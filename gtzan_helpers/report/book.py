@@ -53,6 +53,7 @@ SETTINGS: dict[str, Any] = {
     "nb_merge_streams": True,
     "nb_ipywidgets_js": {},
     "nb_render_markdown_format": "myst",
+    "suppress_warnings": ["misc.highlighting_failure"],  # of the traceback of what stopped
 }
 
 
