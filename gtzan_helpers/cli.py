@@ -189,11 +189,7 @@ def evaluate(model: str, source: str, profile: str, jobs: int | None) -> int:
     """Evaluate a model of a run (.keras, .skops) on another labelled source; 1 on failures."""
     opened = open_named(source, profile=profile, jobs=jobs)
     evaluation = experiments.evaluate_model(model, opened, profile=profile, jobs=jobs)
-    scores = evaluation.scores
-    click.echo(
-        f"{evaluation.n_tracks} tracks: {100 * scores.track_accuracy:.1f} % classified correctly "
-        f"(95 % interval {100 * scores.track_ci_low:.1f} to {100 * scores.track_ci_high:.1f})"
-    )
+    click.echo(evaluation)
     for genre, shares in evaluation.confusion.iterrows():
         predicted = shares[shares > 0].sort_values(ascending=False)
         parts = ", ".join(f"{100 * share:.0f} % {label}" for label, share in predicted.items())

@@ -4,7 +4,7 @@ The songs that they are asked about took no part in their training. Taught in no
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,7 @@ def robustness(run: Run, *system_ids: str) -> pd.DataFrame:
         networks = [[m.model(fold) for fold in range(len(data.splits))] for m in measurements]
     except NotPossibleError as error:
         leave_out(error)
-        return pd.DataFrame()
+        return pd.DataFrame(columns=["kind", "system_id", "severity", "track_accuracy"])
     every = changes.CORRUPTIONS if source.has_audio else changes.LOG_MEL_CORRUPTIONS
     trials = [(kind, amount) for kind, amounts in every.items() for amount in (0.0, *amounts)]
     tested = np.concatenate([part.test for part in data.splits])
@@ -195,6 +195,15 @@ class Evaluation:
     unknown: pd.DataFrame
     failures: pd.DataFrame
 
+    def __str__(self) -> str:
+        if not self.n_tracks:
+            return "no track could be used"
+        accuracy, low, high = (100 * share for share in astuple(self.scores)[1:4])
+        return (
+            f"{self.n_tracks} tracks: {accuracy:.1f} % classified correctly "
+            f"(95 % interval {low:.1f} to {high:.1f})"
+        )
+
 
 def evaluate_model(
     path: str | Path,
@@ -270,6 +279,7 @@ def on_new_songs(run: Run, system_id: str) -> Evaluation:
     folder = config.cache_dir() / "synthetic" / f"new-v{embedded.VERSION}"
     embedded.make(folder, n_tracks=40, seconds=5.0, seed=99)
     try:
+        run.model(system_id)
         return evaluate_model(run.measurement(system_id).model_path(), folder)
     except GtzanError as error:
         leave_out(error)

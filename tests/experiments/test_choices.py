@@ -22,7 +22,7 @@ def test_features_that_are_not_possible_are_those_of_no_track(run):
 
 
 def test_a_run_without_the_network_names_no_new_song(run):
-    answer = experiments.on_new_songs(run, "ours_blocks")
+    answer = experiments.on_new_songs(run, "images_vgg19")
     assert answer.n_tracks == 0 and not answer.confusion.to_numpy().any()
 
 
