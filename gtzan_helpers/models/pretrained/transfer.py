@@ -127,6 +127,7 @@ def build(transfer: Transfer, *, fetch: bool = False) -> keras.Model:
         missing = MissingWeightsError(f"{_file(transfer)} was not fetched: {remedy}")
         if not fetch:
             raise missing
+        keras.config.disable_interactive_logging()  # clearing a session forgets it
         try:
             return application(weights="imagenet", **settings)
         except Exception as error:  # whatever Keras's downloader raises
