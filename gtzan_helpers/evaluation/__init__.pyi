@@ -8,12 +8,12 @@ from .calibration import reliability as reliability
 from .calibration import set_threshold as set_threshold
 from .calibration import temperature as temperature
 from .calibration import tempered as tempered
-from .clusters import confusion_clusters as confusion_clusters
 from .scores import Scores as Scores
 from .scores import accuracy_interval as accuracy_interval
 from .scores import artist_interval as artist_interval
 from .scores import by_track as by_track
 from .scores import confusion as confusion
+from .scores import confusion_clusters as confusion_clusters
 from .scores import mean_interval as mean_interval
 from .scores import paired_tests as paired_tests
 from .scores import report as report

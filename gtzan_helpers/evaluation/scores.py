@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from sklearn import metrics
+from sklearn.cluster import AgglomerativeClustering
 
 #: Number of bootstrap resamples.
 N_BOOTSTRAP = 2000
@@ -206,6 +207,32 @@ def _counts(y_true: np.ndarray, y_pred: np.ndarray, n_labels: int) -> np.ndarray
     # By hand, because scikit-learn refuses to count nothing.
     cells = np.asarray(y_true, dtype=int) * n_labels + np.asarray(y_pred, dtype=int)
     return np.bincount(cells, minlength=n_labels**2).reshape(n_labels, n_labels)
+
+
+def confusion_clusters(matrix: pd.DataFrame) -> dict[str, int]:
+    """Group labels that are confused with one another, into four clusters at most.
+
+    Parameters
+    ----------
+    matrix : DataFrame
+        See `confusion`.
+
+    Returns
+    -------
+    dict
+        Number of each label's cluster, from 0.
+
+    Notes
+    -----
+    Distance is one minus the mean share of confusions in both directions; average linkage.
+    """
+    if len(matrix) < 2:
+        return dict.fromkeys(matrix.index, 0)
+    distance = 1 - (matrix.to_numpy() + matrix.to_numpy().T) / 2
+    np.fill_diagonal(distance, 0)
+    n = min(4, len(matrix))
+    numbers = AgglomerativeClustering(n, metric="precomputed", linkage="average")
+    return dict(zip(matrix.index, numbers.fit_predict(distance).tolist(), strict=True))
 
 
 def report(y_true: np.ndarray, y_pred: np.ndarray, labels: list[str]) -> pd.DataFrame:

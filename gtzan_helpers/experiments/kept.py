@@ -69,16 +69,6 @@ class Predictions:
         right = self.valid_probs.argmax(axis=1) == self.valid_true
         return {"valid_accuracy": float(right.mean()), **asdict(self.scores(artists))}
 
-    def classes(self, part: str = "test") -> tuple[np.ndarray, np.ndarray]:
-        """True and predicted label of each track, as indices into `labels`.
-
-        Parameters
-        ----------
-        part : {"test", "valid"}
-        """
-        _, probs, y_true = self.tracks(part)
-        return y_true, probs.argmax(axis=1)
-
 
 def none_of(labels: Iterable[str]) -> Predictions:
     """Predictions for no track at all, so that a notebook needs no branch."""

@@ -14,7 +14,6 @@ from .scores import accuracies as accuracies
 from .scores import confusion as confusion
 from .scores import coverage as coverage
 from .scores import curves as curves
-from .scores import dendrogram as dendrogram
 from .scores import hubs as hubs
 from .scores import mistakes as mistakes
 from .scores import precisions as precisions

@@ -11,7 +11,6 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
-from scipy.cluster import hierarchy
 from scipy.stats import binom
 
 from gtzan_helpers.plots import style
@@ -278,23 +277,6 @@ def prices(ax: Axes, compared: pd.DataFrame, *, chance: float = 0.1) -> None:
     if rows.published.notna().any():
         ax.axvline(CEILING, color=style.GREY, linestyle="--", label="ceiling of GTZAN")
     style.legend_beside(ax)
-
-
-@style.picture("no classes to join", width=7, height=lambda linkage: 0.22 * len(linkage) + 1.4)
-def dendrogram(ax: Axes, linkage: np.ndarray, labels: Sequence[str]) -> None:
-    """A tree of classes, joined in order of their distance.
-
-    Parameters
-    ----------
-    linkage : ndarray, shape (n_labels - 1, 4)
-        See `evaluation.confusion_clusters`.
-    labels : sequence of str
-    """
-    hierarchy.dendrogram(linkage, labels=[style.plain(label) for label in labels], ax=ax,
-                         orientation="left", link_color_func=lambda _: style.BLUE)  # fmt: skip
-    ax.grid(visible=False)
-    ax.tick_params(labelsize=8)
-    ax.set(xlabel="distance")
 
 
 @style.picture("no neighbours", height=lambda table: 0.32 * len(table) + 1.4)

@@ -185,3 +185,18 @@ def test_songs_of_one_artist_count_together_and_comparisons_are_corrected():
     assert alone.p[0] < 0.01 and together.p.tolist() == [1, 1, 1]
     assert alone.corrected[0] == pytest.approx(3 * alone.p[0])
     assert alone.corrected.tolist()[1:] == [1, 1]
+
+
+def test_labels_that_are_confused_with_one_another_are_one_cluster():
+    matrix = pd.DataFrame(np.eye(4) * 0.5, list("abcd"), list("abcd"))
+    matrix.loc["a", "b"] = matrix.loc["b", "a"] = 0.5
+    matrix.loc["c", "d"] = matrix.loc["d", "c"] = 0.5
+    matrix.loc["e", "e"] = matrix.loc["f", "f"] = 1.0
+    matrix = matrix.fillna(0)[list("abcdef")]
+    cluster_of = scores.confusion_clusters(matrix)
+    assert cluster_of["a"] == cluster_of["b"] != cluster_of["c"] == cluster_of["d"]
+    assert len(set(cluster_of.values())) == 4
+
+
+def test_one_label_is_a_cluster():
+    assert scores.confusion_clusters(pd.DataFrame([[1.0]], ["a"], ["a"])) == {"a": 0}

@@ -146,8 +146,8 @@ def test_without_results_helpers_give_what_is_empty(tmp_path):
 
 
 def test_predictions_of_what_is_not_possible_are_of_no_track(tmp_path):
-    y_true, y_pred = a_run(tmp_path).predictions("images_vgg19").classes()
-    assert len(y_true) == len(y_pred) == 0
+    ids, probs, y_true = a_run(tmp_path).predictions("images_vgg19").tracks()
+    assert len(ids) == len(probs) == len(y_true) == 0
 
 
 @pytest.mark.parametrize(

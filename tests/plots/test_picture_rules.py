@@ -37,7 +37,6 @@ EMPTY = {
     plots.reliability: (TABLE,),
     plots.timeline: (ARRAY, np.zeros(0), list("abc")),
     plots.prices: (TABLE,),
-    plots.dendrogram: (np.empty((0, 4)), []),
     plots.precisions: (TABLE,),
     plots.hubs: (np.zeros(0, int),),
 }

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.cluster import hierarchy
 
 from gtzan_helpers import evaluation, plots
 
@@ -164,12 +163,6 @@ def test_occlusions_share_one_colour_scale(rng):
 
 
 # Similarity
-
-
-def test_a_dendrogram_names_its_leaves(ax, rng):
-    tree = hierarchy.linkage(rng.normal(size=(4, 2)), "average")
-    plots.dendrogram(tree, list("abcd"), title="t", ax=ax)
-    assert sorted(words(ax.get_yticklabels())) == list("abcd")
 
 
 def test_precisions_have_a_bar_for_each_name_and_choice_and_a_line_for_chance(ax):
