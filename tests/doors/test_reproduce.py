@@ -118,7 +118,7 @@ def test_the_series_runs_on_two_labels_and_on_a_pack(tmp_path, request, source):
     state = json.loads((tmp_path / "run" / "run.json").read_text())
     assert {entry["error"] for entry in state["notebooks"].values()} == {""}
     assert len(state["notebooks"]) == len(reproduce.notebooks()) and not state["left_out"]
-    assert ("no results on GTZAN" in " ".join(page.split())) == (source == "pack")
+    assert ("not results on GTZAN" in " ".join(page.split())) == (source == "pack")
 
 
 # What a source lacks

@@ -40,7 +40,7 @@ def executed():
 def test_a_picture_carries_what_it_shows(executed, way):
     (output,) = (o for o in executed[1 + list(WAYS).index(way)] if "image/png" in o.data)
     kept = output.metadata["image/png"]
-    assert kept["alt"].startswith(f"{way}: bars; songs: longest 1 (2), shortest 0 (1)")
+    assert kept["alt"].startswith(f"{way}: bars; these neighbours: longest 1 (2), shortest 0 (1)")
     with Image.open(io.BytesIO(base64.b64decode(output.data["image/png"]))) as picture:
         assert picture.mode == "P"  # a third of the bytes
         assert picture.width // 2 == kept["width"] and picture.height // 2 == kept["height"]

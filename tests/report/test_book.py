@@ -120,7 +120,7 @@ def test_the_first_page_shows_published_and_honest_and_links_the_section(front):
 def test_what_is_synthetic_or_quick_says_so_beside_published_figures(front):
     text = main_part(front)
     assert "published (real GTZAN)" in text and "honest (synthetic, quick)" in text
-    assert "no results" in text and "for a few epochs" in text
+    assert "not results" in text and "for a few epochs" in text
 
 
 def test_what_stopped_and_what_was_left_out_is_said(front):
