@@ -55,7 +55,7 @@ class Source(ABC):
     address : str
         See `address`.
     synthetic : bool
-        Whether it is the embedded dataset, or features of it: no results on GTZAN.
+        Whether it is the embedded dataset, or features of it: not results on GTZAN.
     has_audio : bool
     suffixes : tuple of str
         Endings of its files.
