@@ -324,6 +324,11 @@ class Run:
         return notebook.playlist(table, paths, log_mels)
 
     @property
+    def test_sets(self) -> int:
+        """Test sets that are composed to check an interval."""
+        return self.profile.test_sets
+
+    @property
     def yardstick(self) -> str:
         """The system that shows what a split is worth: one of segments, where there are some."""
         return systems.YARDSTICK if self.source.default_segment_seconds else "capstone_svm"
