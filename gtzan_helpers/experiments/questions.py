@@ -21,7 +21,7 @@ from gtzan_helpers.evaluation import Scores, by_track, confusion, score
 from gtzan_helpers.experiments.data import Data
 from gtzan_helpers.experiments.kept import rounded
 from gtzan_helpers.experiments.run import Run, leave_out
-from gtzan_helpers.models import fitted
+from gtzan_helpers.models import Fitted, fitted
 from gtzan_helpers.workers import progress_bar
 
 #: How much of a song `accuracy_by_seconds` gives a network, in seconds.
@@ -206,7 +206,7 @@ class Evaluation:
 
 
 def evaluate_model(
-    path: str | Path,
+    model: str | Path | Fitted,
     source: str | Path | Source,
     *,
     profile: str = "quick",
@@ -216,8 +216,8 @@ def evaluate_model(
 
     Parameters
     ----------
-    path : str or Path
-        A file of a run's `models/`.
+    model : str, Path or Fitted
+        A model, or a file of a run's `models/`.
     source : str or Path
         See `datasets.open_source`; none of its tracks should have been in the model's training
         set.
@@ -235,11 +235,11 @@ def evaluate_model(
     NotPossibleError
         If the source does not give the model's features, or shares no label with it.
     """
-    model = fitted.load(path)
+    model = model if isinstance(model, Fitted) else fitted.load(model)
     inputs = model.inputs
     opened = open_source(source, profile=profile, jobs=jobs or 1)
     if inputs.features not in FEATURE_SETS:
-        raise NotPossibleError(f"{path}: it hears {inputs.features}, which only notebook 06 makes")
+        raise NotPossibleError(f"the model hears {inputs.features}, which only notebook 06 makes")
     features = opened.features(inputs.features, segment_seconds=inputs.segment_seconds, jobs=jobs)
     values = features.values
     if inputs.frame_period and inputs.segment_seconds == 0:  # whole tracks differ in length
@@ -279,8 +279,7 @@ def on_new_songs(run: Run, system_id: str) -> Evaluation:
     folder = config.cache_dir() / "synthetic" / f"new-v{embedded.VERSION}"
     embedded.make(folder, n_tracks=40, seconds=5.0, seed=99)
     try:
-        run.model(system_id)
-        return evaluate_model(run.measurement(system_id).model_path(), folder)
+        return evaluate_model(run.model(system_id), folder)
     except GtzanError as error:
         leave_out(error)
         none, nobody = pd.DataFrame(), np.zeros(0, int)

@@ -134,12 +134,12 @@ def features_of(values, feature_set, frame_period=None):
     return Features(segments, values, (), *tables, feature_set, frame_period)
 
 
-def test_a_picture_has_low_bands_at_the_bottom_and_the_colours_asked_for():
+def test_a_picture_has_low_bands_at_the_bottom_and_brighter_colours_for_more_energy():
     log_mel = np.zeros((1, 4, 6), np.uint8)
     log_mel[0, 0] = 255  # the lowest band is the loudest
-    (picture,) = transfer.coloured(log_mel, "gray")
+    (picture,) = transfer.coloured(log_mel)
     assert picture.shape == (4, 6, 3)
-    assert (picture[-1] == 255).all() and (picture[0] == 0).all()
+    assert (picture[-1] == (253, 231, 37)).all() and (picture[0] == (68, 1, 84)).all()  # viridis
 
 
 def test_log_mel_spectrograms_are_drawn_in_the_size_asked_for(rng):

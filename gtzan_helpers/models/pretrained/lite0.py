@@ -239,7 +239,7 @@ def embed_features(
     model = build(read_weights() if weights == "imagenet" else None)
 
     def heard(log_mels: np.ndarray) -> np.ndarray:
-        pictures = np.stack(list(coloured(log_mels.astype(np.uint8), "viridis")))
+        pictures = np.stack(list(coloured(log_mels.astype(np.uint8))))
         size = (HEIGHT, round(STRETCH * log_mels.shape[-1]))
         _, *outputs = model(ops.image.resize(pictures.astype(np.float32), size), training=False)
         parts = [f(x, axis=(1, 2)) for x in outputs for f in (ops.mean, ops.std)][:-1]

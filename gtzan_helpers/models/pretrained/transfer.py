@@ -166,15 +166,15 @@ def draw(features: Features, size: int) -> np.ndarray:
     ndarray, shape (n_tracks, size, size, 3), uint8
     """
     ready = features.feature_set == "pictures"
-    pictures = features.values if ready else coloured(features.values, "viridis")
+    pictures = features.values if ready else coloured(features.values)
     return np.stack([_resized(picture, size) for picture in pictures])
 
 
-def coloured(log_mels: np.ndarray, colours: str) -> Iterable[np.ndarray]:
+def coloured(log_mels: np.ndarray) -> Iterable[np.ndarray]:
     """Yield each log-mel, shape (n_bands, n_frames), as RGB with low bands at the bottom."""
     import matplotlib
 
-    table = (255 * matplotlib.colormaps[colours](np.arange(256))[:, :3]).round().astype(np.uint8)
+    table = (255 * matplotlib.colormaps["viridis"](np.arange(256))[:, :3]).round().astype(np.uint8)
     return (table[log_mel[::-1]] for log_mel in log_mels)
 
 
