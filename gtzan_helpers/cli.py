@@ -2,6 +2,7 @@
 
 import io
 import os
+import shlex
 import signal
 import sys
 import warnings
@@ -11,7 +12,7 @@ from typing import Any
 
 import click
 
-from gtzan_helpers import datasets, experiments, research, workers
+from gtzan_helpers import config, datasets, experiments, research, workers
 from gtzan_helpers.errors import AudioError, GtzanError, SettingError
 from gtzan_helpers.terminal import JOBS, PROFILE, SCHEDULER, open_named, say
 
@@ -21,8 +22,9 @@ from gtzan_helpers.terminal import JOBS, PROFILE, SCHEDULER, open_named, say
 def commands(context: click.Context) -> None:
     """Music genre classification on GTZAN: a notebook series, honestly measured.
 
-    SOURCE is synthetic (the embedded dataset), mini, gtzan, a folder of labelled folders of
-    audio, a feature pack (.npz) or a feature table (.csv).
+    SOURCE is synthetic (the embedded dataset), mini, gtzan, a folder of audio (labelled folders,
+    names that begin with labels, a metadata.csv, FMA's layout), Parquet files of audio, a feature
+    pack (.npz) or a feature table (.csv).
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
@@ -35,6 +37,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # a file's name need not be UTF-8
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    config.settle()
     try:
         sys.exit(commands.main(standalone_mode=False) or 0)
     except GtzanError as error:
@@ -103,15 +106,36 @@ def _list_failures(failures: Any) -> int:
     default=False,
     help="Keep notebooks that were executed before; results are kept in any case.",
 )
-def run(source: str, profile: str, only: str, out: str, jobs: int | None, resume: bool) -> None:
+@click.option(
+    "--label-column", "column", default="", help="Column of the labels in a table of tracks."
+)
+@click.option("--balanced", is_flag=True, help="Give every label the same weight in training.")
+def run(
+    source: str, profile: str, only: str, out: str, jobs: int | None, resume: bool, column: str,
+    balanced: bool,
+) -> None:  # fmt: skip
     """Execute the notebooks, and make a book of what came out."""
     from gtzan_helpers import reproduce
 
-    numbers = [word.strip() for word in only.split(",")] if only else []
     page = reproduce.run(
-        source, profile=profile, only=numbers, out=out, jobs=jobs, resume=resume, say=say
+        f"{source}#{column}" if column else source,
+        profile=f"{profile}{config.BALANCED}" if balanced else profile,
+        only=[word.strip() for word in only.split(",")] if only else [],
+        out=out,
+        jobs=jobs,
+        resume=resume,
+        say=say,
     )
     say(f"done: open {page}")
+
+
+@commands.command()
+@click.argument("folder", metavar="DIR", type=click.Path())
+def notebooks(folder: str) -> None:
+    """Copy the notebooks, and the pictures that they show, into a folder, to work in them."""
+    from gtzan_helpers.report import series
+
+    say(f"open JupyterLab there: jupyter lab {shlex.quote(str(series.copy(folder)))}")
 
 
 @commands.command()
@@ -127,18 +151,14 @@ def fetch(name: str, to: str) -> None:
 @JOBS
 def check(source: str, jobs: int | None) -> int:
     """Look for unreadable, odd, duplicate, missing and wrong tracks; exit code 1 if any."""
-    from gtzan_helpers.audio.reading import SUFFIXES
-
     audit = datasets.audit.check(open_named(source), jobs=jobs)
     for fault, track_id, words in audit.findings.itertuples(index=False):
         say(f"{fault:12} {track_id}: {words}")
     for path in audit.skipped:
-        is_audio = path.suffix.lower() in SUFFIXES
-        reason = "not directly in a label's folder" if is_audio else "no audio by its name"
-        say(f"{'skipped':12} {path}: {reason}")
+        say(f"{'skipped':12} {path}: no audio by its name, or not where the tracks are")
     if audit.left_out:
         say(f"{'left out':12} {audit.left_out}")
-    faults = audit.findings.fault.tolist()
+    faults = [fault for fault in audit.findings.fault if fault in datasets.audit.FAULTS]
     summary = ", ".join(f"{faults.count(fault)} {fault}" for fault in datasets.audit.FAULTS)
     click.echo(f"{audit.n_tracks} tracks: {summary}")
     return int(bool(faults))

@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ SEGMENT_SECONDS = 3.0
 
 #: Characters of a source's name, which is part of names of files.
 LONGEST_NAME = 40
+
+# Bytes: what libraries keep is less.
+LITTLE = 32 << 20
 
 # The random seed of the embedded dataset.
 SYNTHETIC_SEED = 20
@@ -53,6 +57,8 @@ class Profile:
         Test sets that are composed to check an interval.
     fetches : bool
         Whether missing weights of pretrained networks may be downloaded.
+    balanced : bool
+        Whether every label weighs the same in training, however many tracks it has.
     """
 
     name: str
@@ -65,12 +71,16 @@ class Profile:
     folds_limit: int | None = None
     test_sets: int = 50
     fetches: bool = False
+    balanced: bool = False
 
     def limits(self) -> dict[str, Any]:
         """The settings that change a result and differ from their defaults, by name."""
-        names = ("track_limit", "seconds_limit", "tuned", "steps_limit", "folds_limit")
+        names = ("track_limit", "seconds_limit", "tuned", "steps_limit", "folds_limit", "balanced")
         return {n: getattr(self, n) for n in names if getattr(self, n) != getattr(Profile, n)}
 
+
+#: What the names of profiles with balanced labels end in.
+BALANCED = "-balanced"
 
 #: The profiles by name.
 PROFILES = {
@@ -96,13 +106,15 @@ def profile(name: str) -> Profile:
     Parameters
     ----------
     name : {"smoke", "quick", "full"}
+        With `BALANCED` at its end, labels weigh the same in training.
 
     Raises
     ------
     SettingError
         If there is none.
     """
-    return choose(PROFILES, name, "profile")
+    chosen = choose(PROFILES, name.removesuffix(BALANCED), "profile")
+    return chosen if chosen.name == name else replace(chosen, name=name, balanced=True)
 
 
 def cache_dir() -> Path:
@@ -117,6 +129,30 @@ def data_dir() -> Path:
 
 def _folder(variable: str, default: str) -> Path:
     return expanded(os.environ.get(variable) or default)
+
+
+def settle() -> bool:
+    """Name places for what libraries keep, before they are imported; returns whether numba has one.
+
+    numba keeps compiled loops below `cache_dir`. Where nothing can be written in the user's folder,
+    matplotlib and IPython write there, too. Variables that are set stay as they are.
+    """
+    if not expanded("~").is_absolute():
+        os.environ["HOME"] = os.sep  # as in containers, of a user whom the system does not know
+    cache, names = cache_dir().absolute(), {"NUMBA_CACHE_DIR": "numba"}
+    if not _writable(expanded("~")) and _writable(cache):
+        names |= {"MPLCONFIGDIR": "matplotlib", "IPYTHONDIR": "ipython"}
+    for variable, name in names.items():
+        os.environ[variable] = os.environ.get(variable) or str(cache / name)
+    return _writable(Path(os.environ["NUMBA_CACHE_DIR"]).absolute())
+
+
+def _writable(folder: Path) -> bool:
+    """Whether a folder can be written, or made where it is missing, and has room for a little."""
+    # Path.exists raises in folders that cannot be read.
+    there = next(each for each in (folder, *folder.parents) if os.path.exists(each))  # noqa: PTH110
+    allowed = there.is_dir() and os.access(there, os.W_OK)
+    return allowed and shutil.disk_usage(there).free > LITTLE
 
 
 def expanded(path: str | Path) -> Path:
@@ -145,6 +181,11 @@ def checkout() -> Path | None:
     """Folder of the checkout that this package runs from; None for an installed package."""
     root = Path(__file__).resolve().parents[1]
     return root if (root / "notebooks").is_dir() and (root / "pyproject.toml").is_file() else None
+
+
+def series() -> Path:
+    """Folder of `notebooks/` and `figures/`: the checkout, or what an installed package carries."""
+    return checkout() or Path(__file__).parent / "series"
 
 
 def run_dir(address: str, profile_name: str) -> Path:

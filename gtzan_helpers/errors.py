@@ -107,6 +107,10 @@ class AudioError(GtzanError):
     """A file cannot be used as audio."""
 
 
+class AudioWarning(Warning):
+    """A recording is used, though it is not as it should be."""
+
+
 class NotPossibleError(GtzanError):
     """A source lacks what a protocol, a feature set or a system needs."""
 

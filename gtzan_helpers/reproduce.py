@@ -6,7 +6,6 @@ opens), `figures/`, `results/`, `predictions/`, of networks also `models/` and `
 """
 
 import contextlib
-import json
 import logging
 import os
 import subprocess
@@ -15,9 +14,9 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import psutil
 from tqdm import tqdm
@@ -32,81 +31,12 @@ from gtzan_helpers.errors import (
     SourceError,
 )
 from gtzan_helpers.experiments import results
-from gtzan_helpers.models import System, systems
 from gtzan_helpers.report import book
 from gtzan_helpers.report.record import Record, alone
+from gtzan_helpers.report.series import Notebook, notebooks
 
 # What runs took on two cores, extraction from audio included.
 SECONDS_PER_TRACK = {"smoke": 0.3, "quick": 0.15, "full": 2.0}
-
-
-@dataclass(frozen=True)
-class Notebook:
-    """A notebook of the series: ``03_classical_models.ipynb`` is number 03.
-
-    Attributes
-    ----------
-    path : Path
-    needs : tuple of str
-        What its source must give (see `Source.lacks`), and "rows" of other notebooks.
-    wave : int
-        Notebooks of a wave are executed together, when all of the wave before are done.
-    seconds : float
-        What it adds to a run of two notebooks at a time.
-    """
-
-    path: Path
-    needs: tuple[str, ...] = ()
-    wave: int = 99
-    seconds: float = 25
-
-    @classmethod
-    def read(cls, path: Path) -> "Notebook":
-        """Read what a notebook says of itself in its metadata."""
-        metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"].get("gtzan", {})
-        return cls(path, **metadata | {"needs": tuple(metadata.get("needs", ()))})
-
-    @property
-    def number(self) -> str:
-        """Its two digits."""
-        return self.path.stem[:2]
-
-    @property
-    def title(self) -> str:
-        """Its name for people: ``03 classical models``."""
-        return self.path.stem.replace("_", " ")
-
-    @property
-    def systems(self) -> list[System]:
-        """The systems that it measures."""
-        return systems.of_notebook(self.number)
-
-
-def notebooks(only: Iterable[str] = ()) -> list[Notebook]:
-    """Return the notebooks of the checkout in their order.
-
-    Parameters
-    ----------
-    only : iterable of str
-        Numbers to choose, ``("03", "05")``; empty for all.
-
-    Raises
-    ------
-    SettingError
-        If a number has no notebook.
-    SourceError
-        If the package runs outside a checkout.
-    """
-    root = config.checkout()
-    if root is None:
-        raise SourceError("the notebooks are not here; run `gtzan run` in a clone of the project")
-    paths = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-    by_number = {notebook.number: notebook for notebook in map(Notebook.read, paths)}
-    wanted = set(only) or set(by_number)
-    if unknown := [number for number in only if number not in by_number]:
-        names = ", ".join(map(repr, unknown))
-        raise SettingError(f"there is no notebook {names}; choose from {', '.join(by_number)}")
-    return [notebook for number, notebook in by_number.items() if number in wanted]
 
 
 def run(
@@ -157,14 +87,14 @@ def run(
         os.environ["LOKY_MAX_CPU_COUNT"] = str(jobs)  # what joblib takes for the cores there are
     if source == "synthetic":
         say("making the embedded dataset, where it is not there yet")
-    opened = open_source(source, profile=profile, jobs=jobs or os.cpu_count() or 1)
+    opened = open_source(source, profile=profile, jobs=jobs or os.cpu_count() or 1, learning=True)
+    for remark in opened.remarks:
+        say(f"note: {remark}")
     if len(opened.labels) < 2:
         raise SourceError(
-            f"{opened.name}: its only label is {opened.labels[0]!r}; classification needs two, "
-            "each a folder of its own"
+            f"{opened.name}: only {' '.join(map(repr, opened.labels)) or 'no label'} can be "
+            "learnt; classification needs two labels of three tracks each"
         )
-    for remark in opened.remarks:
-        say(f"warning: {remark}")
     folder = config.expanded(out or config.run_dir(opened.address, profile)).resolve()
     for place in (opened.address, str(folder)):
         if place != place.encode(errors="replace").decode():
@@ -230,7 +160,8 @@ def _has_rows(folder: Path, digest: str) -> bool:
 def _forecast(source: Source, chosen: list[Notebook]) -> str:
     """Say how long a run may take, going by what it took on two cores."""
     profile = source.profile
-    a_track = SECONDS_PER_TRACK[profile.name] if source.has_audio else 0.1
+    size = profile.name.removesuffix(config.BALANCED)
+    a_track = SECONDS_PER_TRACK[size] if source.has_audio else 0.1
     if profile.tuned:
         training = [any(system.learner.trains_epochs for system in one.systems) for one in chosen]
         a_track += 0.5 + 2.0 * sum(training)  # networks are trained to their end
@@ -319,14 +250,19 @@ def _waves(waiting: list[Notebook]) -> list[list[Notebook]]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Hide progress bars, which move in a terminal and fill a page with lines."""
-    hiding = {"TQDM_DISABLE": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    before = {name: os.environ[name] for name in hiding if name in os.environ}
-    os.environ.update(hiding)
+    """Hide progress bars, which move in a terminal and fill a page with lines.
+
+    Kernels work in another folder, so that they are told whole paths.
+    """
+    settings = {"TQDM_DISABLE": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    settings["GTZAN_CACHE"] = str(config.cache_dir().absolute())
+    settings["GTZAN_DATA"] = str(config.data_dir().absolute())
+    before = {name: os.environ[name] for name in settings if name in os.environ}
+    os.environ.update(settings)
     try:
         yield
     finally:
-        for name in hiding:
+        for name in settings:
             del os.environ[name]
         os.environ.update(before)
 
@@ -334,6 +270,21 @@ def _quiet() -> Iterator[None]:
 def _formatted(path: Path) -> str:
     """A path as papermill takes it, which fills in what stands in braces."""
     return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def _kernel_manager() -> type:
+    """What starts the kernels of this Python; a user's kernel called python3 may be of another."""
+    from ipykernel.kernelspec import get_kernel_dict
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+
+    class Kernels(AsyncKernelManager):
+        kernel_spec = KernelSpec(**get_kernel_dict())
+
+        def start_kernel(self, **settings: Any) -> Any:
+            return super().start_kernel(stderr=subprocess.DEVNULL, **settings)
+
+    return Kernels
 
 
 def _execute(notebook: Notebook, folder: Path, parameters: dict[str, str]) -> None:
@@ -352,6 +303,7 @@ def _execute(notebook: Notebook, folder: Path, parameters: dict[str, str]) -> No
             progress_bar=False,
             # The kernel warns of every local connection, and of being told to stop.
             extra_arguments=["--log-level=CRITICAL"],
+            kernel_manager_class=_kernel_manager(),
             cwd=str(notebook.path.parent),
         )
     except PapermillExecutionError as error:
@@ -362,15 +314,15 @@ def _execute(notebook: Notebook, folder: Path, parameters: dict[str, str]) -> No
             f"{notebook.path.name}, code cell {number}: {error.ename}: {reason}; "
             f"what was done is in {target}"
         ) from error
-    except RuntimeError as error:  # nbclient's, of a kernel that died
+    except RuntimeError as error:  # nbclient's, of a kernel that died, or never answered
         raise NotebookError(
-            f"{notebook.path.name}: its kernel ended, for lack of memory or by a signal; "
+            f"{notebook.path.name}: its kernel ended, for lack of memory or by a signal ({error}); "
             f"what was done is in {target}"
         ) from error
     except OSError as error:
         raise NotebookError(
-            f"{target}: cannot be written ({error.strerror or error}); make room, or choose "
-            "another folder (--out)"
+            f"{error.filename or target}: cannot be written ({error.strerror or error}); make "
+            "room, or choose another folder (--out)"
         ) from error
     finally:
         with contextlib.suppress(*DAMAGED_FILE):  # a full disk leaves half a notebook

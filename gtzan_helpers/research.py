@@ -36,7 +36,7 @@ def measure(
     What was measured before is read back, and folds that were fitted before are kept.
     """
     run = experiments.resume(
-        open_named(source, profile=profile, jobs=jobs), profile=profile, run_dir=out
+        open_named(source, profile=profile, jobs=jobs, learning=True), profile=profile, run_dir=out
     )
     names = systems or models.SYSTEMS
     asked = run.measurements(*names, protocols=",".join(protocols) or "auto", seeds=range(seeds))

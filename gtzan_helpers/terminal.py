@@ -30,10 +30,11 @@ def say(line: str, *, err: bool = False) -> None:
 
 
 def open_named(
-    source: str, *, profile: str = "quick", jobs: int | None = None
+    source: str, *, profile: str = "quick", jobs: int | None = None, learning: bool = False
 ) -> "datasets.Source":
-    """Open a source, and show its remarks."""
-    opened = datasets.open_source(source, profile=profile, jobs=jobs or os.cpu_count() or 1)
+    """Open a source, and show its remarks; see `datasets.open_source`."""
+    jobs = jobs or os.cpu_count() or 1
+    opened = datasets.open_source(source, profile=profile, jobs=jobs, learning=learning)
     for remark in opened.remarks:
-        say(f"warning: {remark}", err=True)
+        say(f"note: {remark}", err=True)
     return opened

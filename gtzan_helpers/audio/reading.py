@@ -1,11 +1,10 @@
-"""Reading and resampling audio. `y` is always mono, float32, nominally in [-1, 1]."""
+"""Reading and resampling audio. `y` is always mono, float32, nominally in [-1, 1].
+
+`decoders` decode; here is what is read of a recording, and what is refused.
+"""
 
 import contextlib
-import ctypes
-import os
-import struct
-import sys
-import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +12,19 @@ import numpy as np
 import soundfile
 import soxr
 
-from gtzan_helpers.errors import AudioError
+from gtzan_helpers.audio import decoders
+from gtzan_helpers.errors import AudioError, AudioWarning
 from gtzan_helpers.files import regular
 
-#: Endings of the files that are taken for audio.
-SUFFIXES = (".wav", ".au", ".flac", ".mp3", ".ogg")
+#: Endings of the files that are taken for audio. Of a video the first sound track is read.
+SUFFIXES = (
+    *(".wav", ".au", ".flac", ".mp3", ".ogg", ".m4a", ".aac", ".opus", ".wma", ".aif", ".aiff"),
+    *(".aifc", ".caf", ".mp4", ".webm", ".mka", ".mkv", ".mov", ".oga", ".spx", ".m4b", ".m4r"),
+    *(".m4v", ".3gp", ".3g2", ".weba", ".asf", ".avi", ".mp2", ".mpga", ".wave", ".bwf"),
+    *(".w64", ".rf64", ".snd", ".ac3", ".eac3", ".dts", ".amr", ".ape", ".wv", ".tta", ".tak"),
+    *(".mpc", ".dsf"),
+)
+
 MIN_RATE, MAX_RATE = 1_000, 768_000
 MAX_CHANNELS = 32
 # Louder samples (full scale is 1) are errors; 32-bit integers read as floats stay below.
@@ -29,55 +36,55 @@ MAX_SAMPLES = 1 << 29
 #: Shorter recordings are refused: they hold too little music to classify.
 MIN_SECONDS = 1.0
 
-# A recording is truncated if a larger share of its promised length is missing; headers of
-# compressed audio may be wrong by less.
-MISSING_SHARE = 0.05
+# A channel is silent if its power is a smaller share of the loudest channel's (-25 dB).
+SILENT_SHARE = 0.003
 
-# How many chunks of a WAV file are searched for its samples.
-MAX_CHUNKS = 1000
-
-# Programs that stream do not know the length, and write at least this number.
-OPEN_LENGTH = 0x7FFFF000
-
-BLOCK = 1 << 18
+# Channels cancel out if the power of their sum is a smaller share of the sum of their powers: 2
+# for equal channels, 1 for independent ones, 0.2 for a correlation of -0.8.
+CANCELLED_SHARE = 0.2
 
 
 def read(path: str | Path, *, sr: int | None = None) -> tuple[np.ndarray, int]:
-    """Read a recording as mono float32.
+    """Read a recording as mono float32, to its end, whatever its header says.
 
     Parameters
     ----------
     path : str or Path
-        A file that libsndfile reads: WAV, AU, FLAC, MP3, OGG.
+        A file that libsndfile or FFmpeg reads; see `SUFFIXES`.
     sr : int or None
         Sampling rate to resample to, in Hz; None keeps the file's own.
 
     Returns
     -------
     y : ndarray, shape (n_samples,), float32
-        The mean of the channels.
+        The mean of the channels that are not silent, or the louder one if they cancel out.
     sr : int
         Its sampling rate in Hz.
 
     Raises
     ------
     AudioError
-        If the file is missing, unreadable, empty, truncated, silent, shorter than
-        `MIN_SECONDS` or longer than `MAX_SAMPLES`, if it holds samples that are not finite, or
-        if its sampling rate or number of channels is absurd.
+        If the file is missing, unreadable, empty, silent, shorter than `MIN_SECONDS` or longer
+        than `MAX_SAMPLES`, if it holds samples that are not finite, or if its sampling rate or
+        number of channels is absurd.
+
+    Warns
+    -----
+    AudioWarning
+        If the file is cut off or damaged, a channel is silent, or channels cancel out.
 
     Notes
     -----
     Taught in notebook 01.
     """
-    with _opened(path) as file:
-        y, native_sr = _whole(file), file.samplerate
-        _check_samples(y)
-        _check_length(y, native_sr)
-        if not y.any():
-            raise AudioError("silent: every sample is zero; there is nothing to classify")
-    sr = sr or native_sr
-    return resample(y, sr=native_sr, target_sr=sr), sr
+    with _named(path):
+        recording = _Recording(Path(path))
+        if recording.n_samples > MAX_SAMPLES:
+            hours = MAX_SAMPLES / recording.sr / 3600
+            raise AudioError(f"lasts more than {hours:.1f} h; cut it into pieces")
+        y = np.concatenate(list(recording.blocks()))
+    sr = sr or recording.sr
+    return resample(y, sr=recording.sr, target_sr=sr), sr
 
 
 def stream(path: str | Path, *, sr: int, seconds: float) -> Iterator[np.ndarray]:
@@ -99,18 +106,21 @@ def stream(path: str | Path, *, sr: int, seconds: float) -> Iterator[np.ndarray]
     Raises
     ------
     AudioError
-        As for `read`, except for silence, because a piece may be silent, and for excess length.
+        As for `read`, except for excess length, and before the first piece.
+
+    Warns
+    -----
+    AudioWarning
+        As for `read`, before the first piece.
     """
-    with _opened(path) as file:
-        for number, y in enumerate(_pieces(file, round(seconds * file.samplerate))):
-            _check_samples(y)
-            if number == 0:
-                _check_length(y, file.samplerate)
-            yield resample(y, sr=file.samplerate, target_sr=sr)
+    with _named(path):
+        recording = _Recording(Path(path))
+        for y in _pieces(recording.blocks(), round(seconds * recording.sr)):
+            yield resample(y, sr=recording.sr, target_sr=sr)
 
 
 def header(path: str | Path) -> tuple[int, int, int]:
-    """Read a recording's header, which may be wrong.
+    """Read a recording's length, rate and number of channels, without decoding it.
 
     Parameters
     ----------
@@ -120,7 +130,7 @@ def header(path: str | Path) -> tuple[int, int, int]:
     Returns
     -------
     n_samples : int
-        Per channel.
+        Per channel; of damaged files more than there are.
     sr : int
         In Hz.
     n_channels : int
@@ -130,138 +140,116 @@ def header(path: str | Path) -> tuple[int, int, int]:
     AudioError
         If the file cannot be opened, or if its rate or number of channels is absurd.
     """
-    with _opened(path) as file:
-        return file.frames, file.samplerate, file.channels
+    with _named(path):
+        decoder, exact = _decoders(Path(path))
+        n_samples, sr = decoder.count(), decoder.sr
+        if exact and exact.reaches(n_samples / sr):
+            n_samples, sr = min(exact.count(), round(n_samples / sr * exact.sr)), exact.sr
+        return n_samples, sr, decoder.n_channels
+
+
+def _decoders(path: Path) -> tuple[decoders.Decoder, decoders.Decoder | None]:
+    """The decoders of a file whose rate and number of channels are possible; see `choose`."""
+    decoder, exact = decoders.choose(path)
+    if not MIN_RATE <= decoder.sr <= MAX_RATE:
+        bounds = f"{MIN_RATE:,} to {MAX_RATE:,} Hz"
+        raise AudioError(f"sampling rate of {decoder.sr:,} Hz is beyond {bounds}")
+    if decoder.n_channels > MAX_CHANNELS:
+        raise AudioError(f"{decoder.n_channels} channels are more than {MAX_CHANNELS}")
+    return decoder, exact
 
 
 @contextlib.contextmanager
-def _opened(path: str | Path) -> Iterator[soundfile.SoundFile]:
-    """Open a recording; errors while it is opened or read become one line with its name."""
-    path = Path(path)
+def _named(path: str | Path) -> Iterator[None]:
+    """Put errors while a file is opened and read in one line with its name."""
     try:
         if regular(path).st_size == 0:
             raise AudioError("an empty file (0 bytes); copy or fetch it again")
-        _check_complete(*_data_bytes(path), "bytes")
-        with _muted():
-            # As bytes, a name need not be UTF-8; on Windows it always is.
-            file = soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path)
-        with file:
-            if not MIN_RATE <= file.samplerate <= MAX_RATE:
-                bounds = f"{MIN_RATE:,} to {MAX_RATE:,} Hz"
-                raise AudioError(f"sampling rate of {file.samplerate:,} Hz is beyond {bounds}")
-            if file.channels > MAX_CHANNELS:
-                raise AudioError(f"{file.channels} channels are more than {MAX_CHANNELS}")
-            yield file
+        Path(path).open("rb").close()  # the decoders do not say why they may not
+        yield
     except AudioError as error:
         raise AudioError(f"{path}: {error}") from error
-    except (soundfile.SoundFileError, TypeError) as error:  # TypeError for .raw files
-        reason = getattr(error, "error_string", str(error)).strip(" .")
-        fault = f"not audio that libsndfile can read ({reason}); convert it to WAV or FLAC"
-        raise AudioError(f"{path}: {fault}") from error
+    except soundfile.SoundFileError as error:
+        raise AudioError(f"{path}: {decoders.NOT_AUDIO}") from error
     except OSError as error:
         raise AudioError(f"{path}: cannot be opened ({error.strerror})") from error
 
 
-_MUTED = threading.Lock()
+class _Recording:
+    """A recording, after a first pass has found its decoder, its channels and its faults."""
+
+    def __init__(self, path: Path) -> None:
+        self.decoder, exact = _decoders(path)
+        n_samples, n_bad, loudest, products = 0, 0, 0.0, np.zeros((1, 1))
+        with np.errstate(over="ignore", invalid="ignore"):  # bad samples are counted
+            for block in self.decoder.blocks():
+                levels = np.abs(block)
+                n_samples += len(block)
+                n_bad += block.size - int(np.count_nonzero(levels <= MAX_LEVEL))
+                loudest = max(loudest, levels.max())
+                products = products + block.T @ block
+        if not n_samples:
+            raise AudioError("holds no sound that can be decoded; copy or fetch it again")
+        if n_bad:
+            counts = f"{n_bad:,} of {n_samples * len(products):,} samples"
+            raise AudioError(f"{counts} are not finite, or huge; encode it again")
+        seconds = n_samples / self.decoder.sr
+        if seconds < MIN_SECONDS:
+            shown = int(100 * seconds) / 100  # rounded down, never up to the required length
+            raise AudioError(f"lasts {shown:.2f} s; at least {MIN_SECONDS:g} s is needed")
+        if not loudest:
+            raise AudioError("silent: every sample is zero; there is nothing to classify")
+        fault = self.decoder.fault(seconds)
+        if exact and not fault and exact.reaches(seconds):
+            self.decoder = exact
+        self.sr, self.n_samples = self.decoder.sr, round(seconds * self.decoder.sr)
+        self.channels, remark = _channels(products)
+        for words in filter(None, (fault, remark)):
+            warnings.warn(AudioWarning(f"{path}: {words}"), stacklevel=3)
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Decode as mono."""
+        block = None
+        for block in self.decoder.blocks():
+            if len(self.channels) == 1:
+                yield block[:, self.channels[0]]
+            else:
+                yield block[:, self.channels].mean(axis=1)
+        if block is None:  # libsndfile reads nothing of what FFmpeg has read
+            raise AudioError(decoders.NOT_AUDIO)
 
 
-@contextlib.contextmanager
-def _muted() -> Iterator[None]:
-    """Keep libsndfile from reporting damage on stdout, and libmpg123 on stderr."""
-    # Where one is closed, its number may now belong to another file.
-    numbers = [n for n, stream in ((1, sys.__stdout__), (2, sys.__stderr__)) if stream]
-    with _MUTED, Path(os.devnull).open("wb") as nowhere:
-        copies = [os.dup(number) for number in numbers]
-        for number in numbers:
-            os.dup2(nowhere.fileno(), number)
-        try:
-            yield
-        finally:
-            if os.name == "posix":  # what was said may still wait in C's own buffer
-                ctypes.CDLL(None).fflush(None)
-            for number, copy in zip(numbers, copies, strict=True):
-                os.dup2(copy, number)
-                os.close(copy)
+def _channels(products: np.ndarray) -> tuple[list[int], str]:
+    """The channels to take the mean of, and what is wrong with the others.
+
+    Parameters
+    ----------
+    products : ndarray, shape (n_channels, n_channels)
+        Of each pair of channels, summed over the samples.
+    """
+    powers = np.diag(products)
+    is_silent = powers < SILENT_SHARE * powers.max()
+    others = np.flatnonzero(~is_silent).tolist()
+    if products[np.ix_(others, others)].sum() < CANCELLED_SHARE * powers[others].sum():
+        remark = "channels out of phase: they cancel out in the mean; the louder one is used"
+        return [int(powers.argmax())], remark
+    if not is_silent.any():
+        return others, ""
+    if len(powers) == 2:
+        return others, "one channel silent; the other one is used"
+    return others, f"{is_silent.sum()} of {len(powers)} channels silent; the others are used"
 
 
-def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
-    """Read as mono until the end of the file, because the header's length may be wrong."""
-    total = 0
-    while True:
-        with _muted():
-            # libsndfile scales 32-bit floats as they are and integers to [-1, 1).
-            samples = file.read(BLOCK, dtype="float32", always_2d=True)
-        if not len(samples):
-            break
-        total += len(samples)
-        with np.errstate(over="ignore", invalid="ignore"):  # `_check_samples` reports these
-            yield samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
-    if not total:
-        raise AudioError("holds no sound; copy or fetch it again")
-    _check_complete(total, file.frames, "samples", MISSING_SHARE)
-
-
-def _pieces(file: soundfile.SoundFile, length: int) -> Iterator[np.ndarray]:
-    """Read in pieces of that many samples; the last one may be shorter."""
+def _pieces(blocks: Iterator[np.ndarray], length: int) -> Iterator[np.ndarray]:
+    """Join and cut blocks to pieces of that many samples; the last one may be shorter."""
     pending = np.zeros(0, np.float32)
-    for block in _blocks(file):
+    for block in blocks:
         pending = np.concatenate([pending, block])
         while pending.size >= length:
             yield pending[:length]
             pending = pending[length:]
     if pending.size:
         yield pending
-
-
-def _whole(file: soundfile.SoundFile) -> np.ndarray:
-    blocks = []
-    for block in _blocks(file):
-        blocks.append(block)
-        if len(blocks) * BLOCK > MAX_SAMPLES:
-            hours = MAX_SAMPLES / file.samplerate / 3600
-            raise AudioError(f"lasts more than {hours:.1f} h; cut it into pieces")
-    return np.concatenate(blocks)
-
-
-def _data_bytes(path: Path) -> tuple[int, int]:
-    """Bytes that follow the header of a WAV or AU file, and bytes of sound that it promises.
-
-    libsndfile reads truncated files without an error. (0, 0) for other formats.
-    """
-    with path.open("rb") as file:
-        size = path.stat().st_size
-        head = file.read(12)
-        if len(head) == 12 and head[:4] == b".snd":
-            offset, length = struct.unpack(">II", head[4:])
-            return size - offset, length
-        if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
-            return 0, 0
-        for _ in range(MAX_CHUNKS):
-            if len(header := file.read(8)) < 8:
-                break
-            name, length = struct.unpack("<4sI", header)
-            if name == b"data":
-                return size - file.tell(), length
-            file.seek(length + length % 2, 1)
-    return 0, 0
-
-
-def _check_complete(held: int, promised: int, unit: str, missing_share: float = 0) -> None:
-    if held < (1 - missing_share) * promised and promised < OPEN_LENGTH:
-        counts = f"its header promises {promised:,} {unit}, the file holds {held:,}"
-        raise AudioError(f"truncated: {counts}; copy or fetch it again")
-
-
-def _check_samples(y: np.ndarray) -> None:
-    bad = y.size - np.count_nonzero(np.abs(y) <= MAX_LEVEL)
-    if bad:
-        raise AudioError(f"{bad:,} of {y.size:,} samples are not finite, or huge; encode it again")
-
-
-def _check_length(y: np.ndarray, sr: int) -> None:
-    if y.size < MIN_SECONDS * sr:
-        seconds = int(100 * y.size / sr) / 100  # rounded down, never up to the required length
-        raise AudioError(f"lasts {seconds:.2f} s; at least {MIN_SECONDS:g} s is needed")
 
 
 def resample(y: np.ndarray, *, sr: int, target_sr: int) -> np.ndarray:

@@ -2,6 +2,8 @@ from . import audit as audit
 from . import download as download
 from . import embedded as embedded
 from . import fingerprints as fingerprints
+from . import labels as labels
+from . import recognition as recognition
 from . import splits as splits
 from .extraction import Features as Features
 from .extraction import Settings as Settings

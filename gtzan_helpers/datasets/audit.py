@@ -1,5 +1,6 @@
 """What is wrong with a dataset: unreadable, odd, duplicate, missing and wrong tracks."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,11 +10,15 @@ import pandas as pd
 from gtzan_helpers import config
 from gtzan_helpers.audio import reading
 from gtzan_helpers.datasets import Source, fingerprints, gtzan_facts, open_source
-from gtzan_helpers.errors import AudioError, NotPossibleError
+from gtzan_helpers.datasets.kinds.recordings import Look, Recordings, look_at
+from gtzan_helpers.errors import AudioError, AudioWarning, NotPossibleError
 from gtzan_helpers.workers import Workers, progress_bar
 
 #: The kinds of faults.
 FAULTS = ("unreadable", "odd", "duplicate", "near replica", "missing", "wrong")
+
+#: The kinds of findings; that a track is GTZAN's under another name is no fault.
+FINDINGS = (*FAULTS, "recognised")
 
 # Ids of the tracks of the datasets that can be fetched. Mini has the first ten of each label, but
 # for two of jazz.
@@ -24,7 +29,10 @@ CLIPPED_SHARE = 0.001
 
 DC_OFFSET = 0.02
 SILENT_PEAK = 1e-4
-SILENT_SECONDS = 2.0
+SILENT_SECONDS = 1.0
+
+# The music begins, and ends, at this share of the peak.
+QUIET_SHARE = 1e-3
 
 # Fingerprints with a lower bit error rate are of the same recording. The value separates two
 # populations: duplicates in `mini` and the embedded dataset, encoded again, cut and scaled, stay
@@ -45,7 +53,7 @@ class Audit:
     n_tracks : int
         Number of tracks examined.
     findings : DataFrame
-        `fault` (one of `FAULTS`), `track_id`, `what` (a description).
+        `fault` (one of `FINDINGS`), `track_id`, `what` (a description).
     skipped : list of Path
         Files among the recordings whose names are not those of audio; not a fault.
     left_out : str
@@ -85,12 +93,15 @@ def check(source: str | Path | Source, *, jobs: int | None = None) -> Audit:
     left_out = ""
     findings: list[Finding] = []
     bits: dict[str, np.ndarray] = {}
-    if source.has_audio:
+    if isinstance(source, Recordings):
         results = Workers(jobs or -1).map(_examine, [(path,) for path in tracks.path])
         examined = progress_bar(results, total=len(tracks), description="check", unit="track")
-        for track_id, (faults, fingerprint) in zip(tracks.track_id, examined, strict=True):
-            bits[track_id] = fingerprint
+        for track_id, (faults, look) in zip(tracks.track_id, examined, strict=True):
+            bits[track_id] = look.bits
             findings += [(fault, track_id, text) for fault, text in faults]
+            if look.original and look.original != track_id:
+                sounds = f"{look.original} of GTZAN from {look.start_s:.1f} s"
+                findings.append(("recognised", track_id, sounds))
     elif source.gives("log_mel"):
         for track_id, log_mel, frame_rate in source.log_mels():
             bits[track_id] = fingerprints.from_log_mel(log_mel, frame_rate=frame_rate)
@@ -98,7 +109,7 @@ def check(source: str | Path | Source, *, jobs: int | None = None) -> Audit:
     else:
         raise NotPossibleError(f"{source.name} ({source.kind}): only audio and packs are checked")
     findings += _duplicates(tracks) + _near_duplicates(tracks, bits) + _differences(source)
-    skipped = _skipped(source.path, set(tracks.path)) if source.has_audio else []
+    skipped = source.skipped if isinstance(source, Recordings) else []
     table = pd.DataFrame(findings, columns=["fault", "track_id", "what"])
     return Audit(len(tracks), table, skipped, left_out, bits)
 
@@ -141,27 +152,33 @@ def _alike(prints: list[np.ndarray]) -> list[fingerprints.Match]:
 # One recording
 
 
-def _examine(path: str) -> tuple[list[tuple[str, str]], np.ndarray]:
-    """The faults of a recording, each with a description, and its fingerprint."""
+def _examine(path: str) -> tuple[list[tuple[str, str]], Look]:
+    """The faults of a recording, each with a description, and a first look at it."""
+    look = look_at(path)
     try:
-        y, sr = reading.read(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AudioWarning)  # the look has noticed it
+            y, sr = reading.read(path)
     except AudioError as error:
-        return [("unreadable", str(error).removeprefix(f"{path}: "))], fingerprints.EMPTY
+        return [("unreadable", str(error).removeprefix(f"{path}: "))], look
     channels, seconds, offset = reading.header(path)[2], y.size / sr, float(y.mean())
     clipped = np.mean(np.abs(y) >= 0.999)
     # Silence is counted in tenths of a second.
-    tenths = np.abs(y[: y.size // (sr // 10) * (sr // 10)]).reshape(-1, sr // 10)
-    silent = np.count_nonzero(tenths.max(axis=1) < SILENT_PEAK) / 10
+    peaks = np.abs(y[: y.size // (sr // 10) * (sr // 10)]).reshape(-1, sr // 10).max(axis=1)
+    sounds = np.flatnonzero(peaks > QUIET_SHARE * peaks.max())
+    start, end = sounds[0] / 10, (len(peaks) - 1 - sounds[-1]) / 10
+    silent = max(np.count_nonzero(peaks < SILENT_PEAK) / 10, start + end)
+    ends = f" ({start:.1f} s before the music, {end:.1f} s after it)"
     oddities = {
         f"{sr} Hz, not {config.SR}; it will be resampled": sr != config.SR,
         f"{channels} channels; their mean will be taken": channels > 1,
         f"lasts {seconds:.2f} s; a segment of 3 s repeats it": seconds < config.SEGMENT_SECONDS,
         f"clipped: {clipped:.2%} of the samples at full scale": clipped > CLIPPED_SHARE,
         f"DC offset of {offset:+.3f}": abs(offset) > DC_OFFSET,
-        f"silent for {silent:.1f} s of {seconds:.1f} s": silent > SILENT_SECONDS,
+        f"silent for {silent:.1f} s of {seconds:.1f} s{ends}": silent > SILENT_SECONDS,
+        look.remark.removeprefix(f"{path}: "): bool(look.remark),
     }
-    faults = [("odd", text) for text, is_odd in oddities.items() if is_odd]
-    return faults, fingerprints.from_audio(y, sr=sr)
+    return [("odd", text) for text, is_odd in oddities.items() if is_odd], look
 
 
 # Recordings compared
@@ -230,10 +247,3 @@ def _differences(source: Source) -> list[Finding]:
     missing, wrong = f"one of {name}'s {len(expected)} tracks", f"not {name}'s track of that name"
     findings = [("missing", place.partition("/")[2], missing) for place in absent]
     return findings + [("wrong", track_id, wrong) for track_id in tracks.track_id[is_wrong]]
-
-
-def _skipped(folder: Path, used: set[str]) -> list[Path]:
-    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and str(path) not in used]
-    shown = [path for path in paths if "/." not in f"/{path.relative_to(folder).as_posix()}"]
-    # Beside the labels' folders any file may lie, except audio.
-    return [p for p in shown if p.parent.parent == folder or p.suffix.lower() in reading.SUFFIXES]

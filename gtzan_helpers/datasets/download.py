@@ -171,7 +171,9 @@ def _install(target: Path, options: list[Archive]) -> None:
             return
     finally:
         _leave(work)
-    raise DownloadError(f"{name}: {'; '.join(failures)}; or unpack it to {target} yourself")
+    place = root / "downloads" / options[0].part
+    way_out = f"download {options[0].address} by hand to {place}, and fetch {name} again"
+    raise DownloadError(f"{name}: {'; '.join(failures)}; or {way_out}")
 
 
 def _leave(work: Path) -> None:

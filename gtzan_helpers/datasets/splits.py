@@ -133,13 +133,23 @@ def _check_labels(protocol: str, split: Split, segments: pd.DataFrame) -> None:
         raise NotPossibleError(f"{protocol}: valid would be empty")
 
 
+def _recordings(tracks: pd.DataFrame) -> pd.Series:
+    """The recording that each track is, or is a part of; by default each is one of its own."""
+    return tracks.get("recording", tracks.track_id)
+
+
 def _track_random(tracks: pd.DataFrame, sizes: Sizes, seed: int) -> Iterable[Division]:
-    if sizes[0] * len(tracks) >= MIN_TEST_TRACKS:
-        ids = tracks.track_id.to_numpy()
-        return [[ids[rows] for rows in _hold_out(tracks.genre, sizes, seed)]]
-    n_folds = _n_folds("track_random", "tracks", tracks.genre.value_counts())
-    folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
-    return _rotate(tracks, folds.split(tracks, tracks.genre))
+    recordings = _recordings(tracks)
+    whole = tracks.assign(track_id=recordings)[~recordings.duplicated()].reset_index(drop=True)
+    if sizes[0] * len(whole) >= MIN_TEST_TRACKS:
+        ids = whole.track_id.to_numpy()
+        divisions: Iterable[Division] = [[ids[r] for r in _hold_out(whole.genre, sizes, seed)]]
+    else:
+        n_folds = _n_folds("track_random", "tracks", whole.genre.value_counts())
+        folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+        divisions = _rotate(whole, folds.split(whole, whole.genre))
+    for division in divisions:
+        yield [tracks.track_id[recordings.isin(ids)].to_numpy() for ids in division]
 
 
 def _artist_grouped(tracks: pd.DataFrame, _: Sizes, seed: int) -> Iterable[Division]:
@@ -277,14 +287,15 @@ def overlap(split: Split, segments: pd.DataFrame, tracks: pd.DataFrame) -> dict[
     Returns
     -------
     dict
-        For `track`, `artist` and `duplicate`: the number of test tracks that share it. A track
-        of unknown artist counts as sharing none.
+        For `track`, `artist` and `duplicate`: the number of test tracks that share it. Parts of
+        one recording count as one track; a track of unknown artist counts as sharing none.
     """
     known = tracks.set_index("track_id")
     seen = known.loc[segments.track_id.iloc[np.concatenate([split.train, split.valid])].unique()]
     test = known.loc[segments.track_id.iloc[split.test].unique()]
     original = known.duplicate_of.fillna(known.index.to_series())
-    same_track = test.index.isin(seen.index)
+    recordings = _recordings(tracks).set_axis(tracks.track_id)
+    same_track = recordings[test.index].isin(recordings[seen.index]).to_numpy()
     return {
         "track": int(same_track.sum()),
         "artist": int(test.artist_group.dropna().isin(seen.artist_group.dropna()).sum()),

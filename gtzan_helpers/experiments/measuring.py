@@ -157,6 +157,7 @@ class Measurement:
             steps_limit=profile.steps_limit,
             fetch=profile.fetches,
             tuned=self.tuned,
+            balanced=profile.balanced,
             description=f"{self.system.system_id}, {self.protocol}",
             base=base,
             artists=data.artists,

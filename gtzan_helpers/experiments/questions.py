@@ -249,9 +249,8 @@ def evaluate_model(
     genres = features.segments.genre.to_numpy(str)
     known = np.isin(genres, inputs.labels)
     if not known.any():
-        raise NotPossibleError(
-            f"{opened.name} has none of the model's labels: {', '.join(inputs.labels)}"
-        )
+        own, learnt = (", ".join(names) for names in (opened.labels, inputs.labels))
+        raise NotPossibleError(f"{opened.name} has the labels {own}; the model knows only {learnt}")
     y_true = np.array([inputs.labels.index(genre) for genre in genres[known]])
     ids = features.segments.track_id.to_numpy(str)[known]
     probs = model.probabilities(values[known]).astype(float)

@@ -131,7 +131,7 @@ def _open(source: str | Path | Source, profile: str, run_dir: str | Path) -> tup
     """The source, and the folder of its run, which keeps the table of its tracks."""
     folder = config.expanded(run_dir or config.run_dir(address(source), profile))
     try:
-        opened = open_source(source, profile=profile)
+        opened = open_source(source, profile=profile, learning=True)
         opened.tracks  # noqa: B018 - read now, so that a fault shows here
     except SourceError as error:
         lost = _stored_source(folder, str(error), config.profile(profile))
@@ -197,7 +197,9 @@ def _stored_source(folder: Path, reason: str, profile: config.Profile) -> Source
         files.regular(folder / "tracks.csv", files.SMALL)
         tracks = pd.read_csv(
             folder / "tracks.csv", dtype=types, keep_default_na=False, na_values=[""]
-        )[[*COLUMNS]]
+        )
+        tracks["recording"] = tracks.get("recording", tracks.track_id)  # older runs lack it
+        tracks = tracks[[*COLUMNS]]
         if Path(about["name"]).name != about["name"]:
             return None
         for name in ("track_id", "genre"):
@@ -297,7 +299,7 @@ class Run:
             "ten genres": set(config.GENRES) <= set(self.labels)
             and not self.source.refusal("kaggle", 0),
         }
-        small = "smoke" if self.profile.name == "smoke" else "quick"
+        small = "smoke" if self.profile.name.startswith("smoke") else "quick"
         return self.source if has[what] else open_source("synthetic", profile=small)
 
     @cached_property

@@ -22,7 +22,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import ParameterGrid
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from gtzan_helpers.audio import FEATURE_SETS
 from gtzan_helpers.errors import NotPossibleError, choose
@@ -300,7 +300,11 @@ def fit(learner: Classical, task: Task) -> FittedClassical:
     n_train = min(len(X), X[0].size + 1) if learner.components else len(X)
     choices = ParameterGrid(dict(learner.search) if task.tuned else {})
     models = [build(learner, n_train=n_train, seed=task.seed, **options) for options in choices]
-    models = [model.fit(X, labels[train]) for model in models]
+    weights = {}
+    if task.balanced and has_fit_parameter(models[0][-1], "sample_weight"):
+        name = models[0].steps[-1][0]
+        weights = {f"{name}__sample_weight": task.class_weights()[labels[train]]}
+    models = [model.fit(X, labels[train], **weights) for model in models]
     if len(models) == 1:
         return FittedClassical(models[0], task.inputs, base=base)
     X_valid = _seen(task.values[valid], base)

@@ -146,6 +146,7 @@ def fit(learner: Calibrated, task: Task) -> FittedClassical:
         counts = pd.Series(artists[rows[~is_copy]]).value_counts()
         # Ten songs of one artist tell less than ten of ten.
         example_weights = np.where(is_copy, COPY_WEIGHT, 1) / counts[artists[rows]] ** 0.5
+        example_weights *= task.class_weights()[labels]
         model: Any = KernelRidge(sizes, weights, **learner.options)
         model.fit(X, labels, example_weights.to_numpy())
     else:

@@ -64,6 +64,8 @@ class Task:
         Whether pretrained weights may be downloaded.
     tuned : bool
         Whether hyperparameters are searched.
+    balanced : bool
+        Whether each label weighs the same, however many examples it has.
     description : str
         Of the progress bar.
     base : Fitted or None
@@ -80,9 +82,16 @@ class Task:
     steps_limit: int | None = None
     fetch: bool = False
     tuned: bool = False
+    balanced: bool = False
     description: str = "epochs"
     base: Fitted | None = None
     artists: np.ndarray = field(default_factory=lambda: np.zeros(0, str))
+
+    def class_weights(self) -> np.ndarray:
+        """Weight of the examples of each label, of mean 1 over the training set."""
+        counts = np.bincount(self.labels[self.split.train], minlength=len(self.inputs.labels))
+        weights = counts.sum() / (len(counts) * np.maximum(counts, 1))
+        return weights if self.balanced else np.ones(len(counts))
 
 
 class Learner(ABC):

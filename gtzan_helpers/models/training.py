@@ -153,7 +153,8 @@ def fit(network: Network, task: Task, *, model: keras.Model | None = None) -> Fi
     # A step that makes variables of its own is traced twice, and tracing is most of a short run.
     model.optimizer.build(model.trainable_variables)
     watch = _Watch(epochs, task, network.patience)
-    model.fit(train, validation_data=valid, epochs=epochs, callbacks=[watch], verbose=0)
+    weights = {"class_weight": dict(enumerate(task.class_weights()))} if task.balanced else {}
+    model.fit(train, validation_data=valid, epochs=epochs, callbacks=[watch], verbose=0, **weights)
     return with_history(model, inputs, watch.history())
 
 

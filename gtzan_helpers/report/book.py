@@ -259,9 +259,9 @@ def _without_paths(folder: Path, name: str, state: Mapping[str, Any]) -> str:
     path = folder / "notebooks" / name
     files.regular(path, files.SMALL)
     text = path.read_text(encoding="utf-8")
-    places = {str(folder): folder.name, str(Path.home()): "~"}
-    if root := config.checkout():
-        places |= {str(root): "."}
+    places = {str(folder): folder.name, str(config.series()): "."}
+    if (home := str(Path.home())) != os.sep:  # as of users whom a container does not know
+        places |= {home: "~"}
     source = str(state["notebooks"][name]["parameters"]["source"])
     if os.sep in source:
         places |= {source: Path(source).name}

@@ -32,7 +32,7 @@ def gather(runs: Iterable[str]) -> pd.DataFrame:
         If a run has no results.
     """
     paths = list({Path(run).resolve(): Path(run) for run in runs}.values())
-    paths = paths or [_figures() / "scoreboard.csv"]
+    paths = paths or [config.series() / "figures" / "scoreboard.csv"]
     tables = [results.read_run(path).assign(run=str(path)) for path in paths]
     rows = pd.concat(tables, ignore_index=True)
     for name in ("run", "profile"):

@@ -54,8 +54,12 @@ def _check(state: dict[str, Any]) -> None:
         faults += [name] * (not isinstance(title, str) or not isinstance(why, str))
     names = [*state["notebooks"], *state["left_out"]]
     faults += [name for name in names if not re.fullmatch(r"\d\d_\w+\.ipynb", name)]
-    if faults or not 0 <= state["chance"] <= 1 or state["profile"] not in config.PROFILES:
+    if faults or not 0 <= state["chance"] <= 1 or not _is_profile(state["profile"]):
         raise ValueError(", ".join(faults) or "chance or profile")
+
+
+def _is_profile(name: object) -> bool:
+    return str(name).removesuffix(config.BALANCED) in config.PROFILES
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ import threading
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -657,11 +658,17 @@ def test_a_folder_that_cannot_be_made_is_no_fault_of_the_address(host, tmp_path)
     assert host.requests == []
 
 
-def test_without_a_network_the_message_says_what_to_do(tmp_path):
-    port = closed_port()
-    message = refusal(tmp_path, Archive(f"http://127.0.0.1:{port}/genres.tar.gz", 10, "0" * 64))
-    assert f"127.0.0.1:{port} cannot be reached" in message
-    assert f"unpack it to {tmp_path / 'mini'}" in message
+@pytest.mark.parametrize("checked", [True, False])
+def test_without_a_network_the_message_says_what_to_do_by_hand(tmp_path, checked):
+    address = f"http://127.0.0.1:{closed_port()}/genres.tar.gz"
+    archive = Archive(address, len(TAR), sha256_of(TAR)) if checked else Archive(address)
+    message = refusal(tmp_path, archive)
+    assert f"{address.split('/')[2]} cannot be reached" in message
+    words = r"or download (\S+) by hand to (\S+), and fetch mini again$"
+    named, path = re.search(words, message).groups()
+    assert named == address
+    Path(path).write_bytes(TAR)
+    assert outcome(tmp_path, archive) == TRACKS
 
 
 def test_the_message_names_every_failure(host, tmp_path):

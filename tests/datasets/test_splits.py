@@ -285,6 +285,19 @@ def test_where_no_protocol_is_honest_every_reason_is_given():
 # For other people's code
 
 
+@pytest.mark.parametrize("n_tracks", [24, 300])  # in folds, and held out
+def test_parts_of_one_recording_are_never_on_both_sides(n_tracks):
+    tracks = dataset(n_tracks).assign(recording=lambda tracks: tracks.track_id.str[:-1])
+    segments = segments_of(tracks)
+    for split in splits.make("track_random", segments, tracks, seed=0):
+        splits.check_disjoint("track_random", split, segments, tracks)
+    assert splits.overlap(split, segments, tracks)["track"] == 0
+    mixed = splits.make("track_random", segments, tracks.drop(columns="recording"), seed=0)[0]
+    assert splits.overlap(mixed, segments, tracks)["track"] > 0
+    with pytest.raises(AssertionError, match="test tracks leak by track"):
+        splits.check_disjoint("track_random", mixed, segments, tracks)
+
+
 def test_a_table_divides_tracks_as_the_protocol_does(gtzan):
     table = splits.table("fault_filtered", gtzan.assign(genre=gtzan.track_id.str[:3]), seed=0)
     assert table.part.value_counts().to_dict() == {"train": 443, "test": 290, "valid": 197}

@@ -70,13 +70,31 @@ def test_a_renamed_original_keeps_its_facts(real_data, tmp_path):
     assert tracks.loc["mine", list(FACTS)].isna().all()
 
 
+def test_tracks_and_their_parts_are_known_by_their_sound(real_data, tmp_path):
+    songs = sorted((real_data / "gtzan_mini" / "genres").glob("*/*.wav"))[::25]
+    for n, song in enumerate(songs):
+        y, sr = soundfile.read(song)
+        (tmp_path / song.parent.name).mkdir(exist_ok=True)
+        soundfile.write(tmp_path / song.parent.name / f"whole {n}.mp3", y, sr)
+        for part in range(2):
+            path = tmp_path / song.parent.name / f"part {n}.{part}.ogg"
+            soundfile.write(path, y[part * 9 * sr :][: 3 * sr], sr)
+    source = open_source(tmp_path)
+    tracks = source.tracks.set_index("track_id")
+    facts = datasets.gtzan_facts().set_index("track_id")
+    for n, song in enumerate(songs):
+        parts = tracks.loc[[f"whole {n}", f"part {n}.0", f"part {n}.1"]]
+        assert set(parts.recording) == {song.stem}
+        assert set(parts.artist_group) == {facts.artist_group[song.stem]}
+    count = 3 * len(songs)
+    words = f"tracks of GTZAN were recognised: {count} by their sound, of {count}"
+    assert source.remarks == [words]
+
+
 def test_other_bytes_under_gtzans_names_get_facts_with_a_remark(tmp_path):
     write_tracks(tmp_path, "blues/blues.00000.wav", "polka/mine.wav")
     source = open_source(tmp_path)
-    assert source.remarks == [
-        "1 of 2 tracks are named like GTZAN's but hold other bytes; facts about them go by their "
-        "names"
-    ]
+    assert source.remarks == ["tracks of GTZAN were recognised: 1 by their names only, of 2"]
     tracks = source.tracks.set_index("track_id")
     assert tracks.fault_filtered["blues.00000"] == "valid"
     assert tracks.fault_filtered.isna()["mine"]

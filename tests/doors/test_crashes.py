@@ -1,6 +1,7 @@
 """Whatever happens to a process, nothing is lost, and nothing is left half written."""
 
 import contextlib
+import json
 import multiprocessing
 import os
 import random
@@ -11,14 +12,16 @@ import threading
 import time
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
 from test_download import contents, host, tar_of, wav  # noqa: F401
 
-from gtzan_helpers import files
+from gtzan_helpers import files, reproduce
 from gtzan_helpers.datasets import audit, download
+from gtzan_helpers.errors import NotebookError
 from gtzan_helpers.experiments import results
 
 SR = 22_050
@@ -283,4 +286,43 @@ def test_a_disk_that_is_full_halfway_keeps_what_is_whole(songs, tmp_path, mounte
     assert 0 < len(entries) < 12
     for path in entries:
         with np.load(path) as entry:
-            assert np.isfinite(entry["values"]).all()
+            assert [entry[name] for name in entry.files]  # whole, by its checksums
+
+
+# Kernels
+
+
+@pytest.fixture
+def executed(tmp_path):
+    """A function that executes a notebook of one cell: what stopped it, and the notebook."""
+
+    def execute(code):
+        parameters = nbformat.v4.new_code_cell("", metadata={"tags": ["parameters"]})
+        kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+        cells, metadata = [parameters, nbformat.v4.new_code_cell(code)], {"kernelspec": kernel}
+        notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+        nbformat.write(notebook, tmp_path / "00_test.ipynb")
+        waiting, folder = [reproduce.Notebook(tmp_path / "00_test.ipynb")], tmp_path / "run"
+        ((_, _, error),) = reproduce._executed(waiting, folder, {"source": ""}, jobs=1)
+        return error, nbformat.read(folder / "notebooks" / "00_test.ipynb", 4)
+
+    return execute
+
+
+def test_notebooks_run_in_this_python_whatever_kernel_is_called_python3(
+    executed, tmp_path, monkeypatch
+):
+    spec = {"argv": ["false"], "display_name": "Python 3", "language": "python"}
+    files.write_text(tmp_path / "jupyter/kernels/python3/kernel.json", json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
+    error, notebook = executed("import sys\nsys.executable")
+    assert error is None
+    assert notebook.cells[-1].outputs[0].data["text/plain"] == repr(sys.executable)
+
+
+def test_a_kernel_that_cannot_start_is_one_line(executed, tmp_path, monkeypatch, capfd):
+    files.write_text(tmp_path / "broken" / "ipykernel_launcher.py", "raise ImportError('zmq')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "broken"))
+    error, _ = executed("1 + 1")
+    assert type(error) is NotebookError and str(error).startswith("00_test.ipynb: its kernel ended")
+    assert "\n" not in str(error) and capfd.readouterr().err == ""

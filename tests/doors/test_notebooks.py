@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 
+import nbconvert
 import nbformat
 import numpy as np
 import pytest
@@ -44,6 +45,12 @@ def test_the_series_is_numbered_without_a_gap():
 def test_a_notebook_is_stripped(path):
     for cell in cells(path, "code"):
         assert not cell.outputs and cell.execution_count is None
+
+
+@notebook
+def test_a_notebook_is_exported_as_a_script(path):
+    _, resources = nbconvert.get_exporter("script")().from_filename(str(path))
+    assert resources["output_extension"] == ".py"
 
 
 @notebook

@@ -1,5 +1,6 @@
 """Settings are read when asked for, never on import."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,22 @@ def test_without_variables_the_platforms_folders_are_used(monkeypatch):
     monkeypatch.delenv("GTZAN_DATA")
     assert config.cache_dir().name == config.data_dir().name == "gtzan"
     assert config.cache_dir() != config.data_dir()
+
+
+def test_compiled_loops_lie_below_the_cache_but_where_a_user_keeps_them(monkeypatch, tmp_path):
+    monkeypatch.setenv("GTZAN_CACHE", str(tmp_path))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "")
+    assert config.settle() and os.environ["NUMBA_CACHE_DIR"] == str(tmp_path / "numba")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "mine"))
+    config.settle()
+    assert os.environ["NUMBA_CACHE_DIR"] == str(tmp_path / "mine")
+
+
+def test_a_cache_that_cannot_be_made_is_no_place_for_compiled_loops(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GTZAN_CACHE", str(tmp_path / "file" / "cache"))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "")
+    assert not config.settle()
 
 
 def test_an_empty_name_is_not_the_current_folder():

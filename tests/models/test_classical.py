@@ -122,6 +122,19 @@ def test_options_are_searched_on_the_validation_set():
     assert fit(learner, X, labels, valid=valid).note == ""
 
 
+@pytest.mark.parametrize("estimator", ["LogisticRegression", "RandomForestClassifier", "SVC"])
+def test_balanced_labels_are_predicted_about_equally_often(rng, estimator):
+    labels = np.repeat([0, 1], [180, 20])
+    X = rng.standard_normal((200, 2)) + labels[:, None]
+    options = {"max_depth": 2} if estimator == "RandomForestClassifier" else {}
+    learner = Classical(estimator, options)
+    rare, balanced = (
+        (fit(learner, X, labels, balanced=each).probabilities(X).argmax(axis=1) == 1).mean()
+        for each in (False, True)
+    )
+    assert rare < 0.1 and 0.2 < balanced < 0.5
+
+
 def test_more_neighbours_than_training_examples_are_all_of_them():
     learner = Classical("KNeighborsClassifier", {"n_neighbors": 50})
     assert classical.build(learner, n_train=7, seed=0)[-1].n_neighbors == 7

@@ -135,6 +135,20 @@ def test_training_ends_with_the_epoch_in_which_the_steps_are_used_up():
     assert len(model.history) == 2
 
 
+def test_balanced_labels_weigh_the_same_in_a_network():
+    rows, rng = np.arange(240), np.random.default_rng(0)
+    labels = (rows % 10 == 0).astype(int)
+    x = (rng.standard_normal((240, 4)) + labels[:, None]).astype(np.float32)
+    split = Split(rows[:200], rows[200:220], rows[220:])
+    about = Inputs("kaggle", 3.0, (4,), ("common", "rare"))
+    shares = [
+        (SMALL.fit(x, labels, split, inputs=about, seed=0, balanced=balanced)
+         .probabilities(x).argmax(axis=1) == 1).mean()
+        for balanced in (False, True)
+    ]  # fmt: skip
+    assert shares[0] < 0.1 and 0.15 < shares[1] < 0.5
+
+
 def test_the_test_set_has_no_influence(small):
     x, labels, model = small
     split = Split(np.arange(21), np.arange(21, 27), np.arange(27, 30))

@@ -1,1 +1,1 @@
-"""Kinds of sources: labelled folders, feature packs, feature tables."""
+"""Kinds of sources: folders of audio in several layouts, Parquet files, packs, feature tables."""

@@ -18,7 +18,7 @@ from gtzan_helpers.audio import FEATURE_SETS, patches, reading, segments, spectr
 from gtzan_helpers.audio.feature_sets import FeatureSet, SegmentFeatures
 from gtzan_helpers.audio.spectra import DB_RANGE, HOP_LENGTH, N_FFT, N_MELS, decode
 from gtzan_helpers.datasets import Features, FileSource, Settings, Source, extract, open_source
-from gtzan_helpers.datasets.kinds.folders import read_start
+from gtzan_helpers.datasets.kinds.recordings import read_start
 from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError, reason, safe
 from gtzan_helpers.files import load_arrays, replacing
 from gtzan_helpers.workers import Workers
