@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gtzan_helpers.audio import blocks, changes, patches, reading, segments, spectra, tables
+from gtzan_helpers.audio import blocks, changes, reading, segments, spectra, tables
 from gtzan_helpers.audio.analysis import Analysis, MelAnalysis
 from gtzan_helpers.audio.spectra import HOP_LENGTH, track_log_mel
 from gtzan_helpers.errors import NotPossibleError, SettingError, choose
@@ -282,17 +282,17 @@ class Stacked(FeatureSet):
 class Patches(FeatureSet):
     """The input of MusiCNN."""
 
-    only_segment_seconds = patches.PATCH_SECONDS
+    only_segment_seconds = spectra.PATCH_SECONDS
 
     def _from_audio(self, y: np.ndarray, sr: int, seconds: float, change: str) -> SegmentFeatures:
-        y = reading.resample(y, sr=sr, target_sr=patches.PATCH_SR)
-        starts_s, _, repeated = segments.split(y, sr=patches.PATCH_SR, seconds=seconds)
-        return SegmentFeatures(starts_s, patches.patches(y, starts_s), repeated)
+        y = reading.resample(y, sr=sr, target_sr=spectra.PATCH_SR)
+        starts_s, _, repeated = segments.split(y, sr=spectra.PATCH_SR, seconds=seconds)
+        return SegmentFeatures(starts_s, spectra.patches(y, starts_s), repeated)
 
     def _of_pieces(
         self, pieces: list, log_mel: np.ndarray, starts_s: np.ndarray, rate: float, **made: int
     ) -> np.ndarray:
-        return patches.patches_from_log_mel(log_mel, starts_s, frame_rate=rate, **made)
+        return spectra.patches_from_log_mel(log_mel, starts_s, frame_rate=rate, **made)
 
 
 class Pictures(FeatureSet):

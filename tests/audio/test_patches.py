@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from gtzan_helpers.audio.patches import (
+from gtzan_helpers.audio.reading import resample
+from gtzan_helpers.audio.spectra import (
     LOUDEST_DB,
     PATCH_SHAPE,
     PATCH_SR,
+    log_mel,
     patches,
     patches_from_log_mel,
 )
-from gtzan_helpers.audio.reading import resample
-from gtzan_helpers.audio.spectra import log_mel
 
 SR = 22_050
 

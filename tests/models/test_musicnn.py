@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
-from gtzan_helpers.audio.patches import PATCH_SHAPE, PATCH_SR, patches
+from gtzan_helpers.audio.spectra import PATCH_SHAPE, PATCH_SR, patches
 from gtzan_helpers.datasets.extraction import Features
 from gtzan_helpers.datasets.sources import open_source
 from gtzan_helpers.errors import NotPossibleError, SourceError

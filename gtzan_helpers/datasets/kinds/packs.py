@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from gtzan_helpers import config, errors
-from gtzan_helpers.audio import FEATURE_SETS, patches, reading, segments, spectra
+from gtzan_helpers.audio import FEATURE_SETS, reading, segments, spectra
 from gtzan_helpers.audio.feature_sets import FeatureSet, SegmentFeatures
 from gtzan_helpers.audio.spectra import DB_RANGE, HOP_LENGTH, N_FFT, N_MELS, decode
 from gtzan_helpers.datasets import Features, FileSource, Settings, Source, extract, open_source
@@ -105,8 +105,8 @@ class PackSource(FileSource):
             need = f"segments of two frames; {segment_seconds:g} s are too short"
         elif pack.n_mels != N_MELS:
             need = f"{N_MELS} mel bands, not {pack.n_mels}"
-        elif feature_set == "patches" and pack.sr < patches.PATCH_SR:
-            need = f"{patches.PATCH_SR} samples per second, not {pack.sr}"
+        elif feature_set == "patches" and pack.sr < spectra.PATCH_SR:
+            need = f"{spectra.PATCH_SR} samples per second, not {pack.sr}"
         else:
             return ""
         return f"the pack {self.name}: {feature_set!r} needs {need}"

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from gtzan_helpers import files
-from gtzan_helpers.audio.patches import PATCH_SHAPE
+from gtzan_helpers.audio.spectra import PATCH_SHAPE
 from gtzan_helpers.datasets import Features
 from gtzan_helpers.errors import NotPossibleError, SourceError, reason
 from gtzan_helpers.models.backend import keras, layers, ops
@@ -130,7 +130,7 @@ def build(weights: Mapping[str, np.ndarray]) -> keras.Model:
     Returns
     -------
     keras.Model
-        From shape (n_patches, 187, 96), see `audio.patches`, to (n_patches, 1756).
+        From shape (n_patches, 187, 96), see `spectra.patches`, to (n_patches, 1756).
 
     Raises
     ------
