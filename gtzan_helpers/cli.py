@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from gtzan_helpers import config, datasets, experiments, research, workers
-from gtzan_helpers.errors import AudioError, GtzanError, SettingError
+from gtzan_helpers.errors import AudioError, AudioWarning, GtzanError, SettingError
 from gtzan_helpers.terminal import JOBS, PROFILE, SCHEDULER, open_named, say
 
 
@@ -84,7 +84,7 @@ def _interrupt(number: int, _: object) -> None:
 def _show_warning(
     message: Warning | str, category: type[Warning], *where: object, **how: object
 ) -> None:
-    if issubclass(category, UserWarning):
+    if issubclass(category, UserWarning | AudioWarning):
         say(f"warning: {message}", err=True)
 
 

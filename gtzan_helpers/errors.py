@@ -110,6 +110,9 @@ class AudioError(GtzanError):
 class AudioWarning(Warning):
     """A recording is used, though it is not as it should be."""
 
+    def __str__(self) -> str:
+        return shown(super().__str__())
+
 
 class NotPossibleError(GtzanError):
     """A source lacks what a protocol, a feature set or a system needs."""

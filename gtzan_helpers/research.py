@@ -53,7 +53,9 @@ def _result(row: "experiments.Row") -> str:
         return row.note
     *ends, unit = experiments.scoreboard.interval(row)
     share, low, high = (experiments.scoreboard.percent(x) for x in (row.track_accuracy, *ends))
-    return f"{share} % of {row.n_test} tracks (95 % interval over {unit}s {low} to {high})"
+    f1 = experiments.scoreboard.percent(row.macro_f1)
+    interval = f"95 % interval over {unit}s {low} to {high}"
+    return f"{share} % of {row.n_test} tracks ({interval}), macro F1 {f1} %"
 
 
 @click.command()

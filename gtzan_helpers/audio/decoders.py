@@ -41,13 +41,16 @@ MP3_FRAMES = re.compile(
     re.S,
 )
 
+# Samples that encoders put before the sound, where a file does not say how many.
+DELAYS = {"mp3": 1105, "mp3float": 1105, "aac": 1024}
+
 # Bytes of the longest frame of an MP3, and of the longest page of an Ogg file.
 LONGEST_FRAME, LONGEST_PAGE = 2881, 65_307
 
 BLOCK = 1 << 18
 
 
-def choose(path: Path) -> tuple["Decoder", "Decoder | None"]:
+def choose(path: Path) -> tuple["Decoder", "Sndfile | None"]:
     """The decoder for a first pass, and libsndfile where it may be the one for the second."""
     try:
         sndfile = Sndfile(path)
@@ -60,9 +63,10 @@ def choose(path: Path) -> tuple["Decoder", "Decoder | None"]:
         ffmpeg = Ffmpeg(path)
     except AudioError:
         return sndfile, None
-    # Both decode FLAC to the same samples.
-    differs = sndfile.format != "FLAC" and sndfile.n_channels == ffmpeg.n_channels
-    return ffmpeg, sndfile if differs else None
+    # Both decode FLAC to the same samples. An MP3 that does not state its delay keeps that in
+    # libsndfile.
+    is_choice = sndfile.format != "FLAC" and sndfile.n_channels == ffmpeg.n_channels
+    return ffmpeg, sndfile if is_choice and not ffmpeg.n_early else None
 
 
 class Decoder(abc.ABC):
@@ -92,10 +96,6 @@ class Decoder(abc.ABC):
     @abc.abstractmethod
     def blocks(self) -> Iterator[np.ndarray]:
         """Decode to arrays of shape (n_samples, n_channels), float32."""
-
-    def reaches(self, seconds: float) -> bool:
-        """Whether there is that much by its own count."""
-        return self.count() / self.sr >= seconds - SLACK_SECONDS
 
     def fault(self, seconds: float) -> str:
         """What a pass that gave that many seconds has found; empty if nothing is wrong."""
@@ -147,6 +147,13 @@ class Sndfile(Decoder):
                     return
                 yield block
 
+    def gives(self, seconds: float) -> bool:
+        """Whether decoding gives that much."""
+        try:
+            return sum(len(block) for block in self.blocks()) / self.sr > seconds - SLACK_SECONDS
+        except soundfile.SoundFileError:
+            return False
+
 
 _MUTED = threading.Lock()
 
@@ -179,9 +186,14 @@ class Ffmpeg(Decoder):
             codec = track.codec_context
             if codec is None or codec.codec_tag in ("drms", "enca"):
                 raise AudioError("encrypted, or of an unknown encoding; convert it to WAV or FLAC")
+            if not codec.sample_rate:  # FFmpeg takes much for an MP3
+                raise AudioError(NOT_AUDIO)
             super().__init__(path, codec.sample_rate, codec.layout.nb_channels)
             self._format = container.format.name.partition(",")[0]
-            self.promised = self._promise(container, track)
+            first = next(_packets(container, track))
+            is_stated = first.pts is not None and (track.start_time or 0) > first.pts
+            self.n_early = 0 if is_stated else DELAYS.get(codec.name, 0)
+            self.promised = self._promise(container, track, first) - self.n_early / self.sr
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[tuple[Any, Any]]:
@@ -196,13 +208,12 @@ class Ffmpeg(Decoder):
                 if not container.streams.audio:
                     raise AudioError("holds no audio, only other media")
                 yield container, container.streams.audio[0]
-        except av.FFmpegError as error:
+        except (av.FFmpegError, UnicodeError) as error:
             raise AudioError(NOT_AUDIO) from error
 
-    def _promise(self, container: Any, track: Any) -> float:
+    def _promise(self, container: Any, track: Any, first: Any) -> float:
         longest = math.inf
         if self._format == "mp3":
-            first = next(container.demux(track))
             with self.path.open("rb") as file:
                 tag = MP3_FRAMES.search(file.read(first.pos or 0)[-LONGEST_FRAME:])
             # Without, or if there is more than it says, FFmpeg guesses from the bit rate.
@@ -219,22 +230,23 @@ class Ffmpeg(Decoder):
             for packet in _packets(container, track):
                 total += packet.duration or 0
                 end = max(end, (packet.pts or 0) + (packet.duration or 0))
-            return round(max(total, end - begin) * track.time_base * self.sr)
+            return round(max(total, end - begin) * track.time_base * self.sr) - self.n_early
 
     def blocks(self) -> Iterator[np.ndarray]:
-        self.has_gap, self.end, self.is_torn, n_failed, n_waiting = False, 0.0, False, 0, 0
-        waiting: list[np.ndarray] = []
-        packers: dict[str, Any] = {}
+        self.has_gap, self.end, is_torn, n_failed, n_waiting = False, 0.0, False, 0, 0
+        n_early, waiting = self.n_early, []
+        packers: dict[tuple[str, str], Any] = {}
         with self._opened() as (container, track):
             track.codec_context.options = {"err_detect": "crccheck"}
             begin = float((track.start_time or 0) * track.time_base)
             for packet in _packets(container, track):
-                self.is_torn = packet.is_corrupt if packet.size else self.is_torn
+                is_torn = packet.is_corrupt if packet.size else is_torn
                 for frame in _decoded(packet):
                     samples = self._samples(frame, packers)
                     if samples is None:
                         n_failed += 1
                         continue
+                    samples, n_early = samples[n_early:], max(0, n_early - len(samples))
                     self.has_gap |= self.end > 0 and n_failed > 0
                     n_failed, now = 0, self.end if frame.time is None else frame.time - begin
                     self.end = now + len(samples) / self.sr
@@ -243,14 +255,14 @@ class Ffmpeg(Decoder):
                 if n_waiting >= BLOCK:
                     yield np.concatenate(waiting)
                     waiting, n_waiting = [], 0
-        if waiting:
+        if n_waiting:
             yield np.concatenate(waiting)
         if self._format == "ogg":
             self.is_torn = not _ends(self.path)
-        elif self._format != "mp3":  # whose tags come last
-            self.is_torn |= n_failed > 0
+        elif self._format not in ("mp3", "wav"):  # tags come last, or the length is open
+            self.is_torn = is_torn or n_failed > 0
 
-    def _samples(self, frame: Any, packers: dict[str, Any]) -> np.ndarray | None:
+    def _samples(self, frame: Any, packers: dict[tuple[str, str], Any]) -> np.ndarray | None:
         """Samples of a frame, shape (n_samples, n_channels); None if it is broken, or no part."""
         import av
 
@@ -258,9 +270,10 @@ class Ffmpeg(Decoder):
             return None
         try:
             # As PyAV reads beyond the end of frames with a plane for each of many channels.
-            packer = packers.setdefault(frame.layout.name, av.AudioResampler("flt"))
+            kind = frame.format.name, frame.layout.name
+            packer = packers.setdefault(kind, av.AudioResampler("flt"))
             (packed,) = packer.resample(frame)
-        except ValueError:  # of many kinds, FFmpeg's among them
+        except (av.FFmpegError, ValueError):
             return None
         samples = packed.to_ndarray().reshape(packed.samples, -1)
         if samples.shape[1] != self.n_channels:  # as where stereo begins after a word in mono

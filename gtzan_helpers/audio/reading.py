@@ -143,12 +143,12 @@ def header(path: str | Path) -> tuple[int, int, int]:
     with _named(path):
         decoder, exact = _decoders(Path(path))
         n_samples, sr = decoder.count(), decoder.sr
-        if exact and exact.reaches(n_samples / sr):
+        if exact and exact.count() / exact.sr > n_samples / sr - decoders.SLACK_SECONDS:
             n_samples, sr = min(exact.count(), round(n_samples / sr * exact.sr)), exact.sr
         return n_samples, sr, decoder.n_channels
 
 
-def _decoders(path: Path) -> tuple[decoders.Decoder, decoders.Decoder | None]:
+def _decoders(path: Path) -> tuple[decoders.Decoder, decoders.Sndfile | None]:
     """The decoders of a file whose rate and number of channels are possible; see `choose`."""
     decoder, exact = decoders.choose(path)
     if not MIN_RATE <= decoder.sr <= MAX_RATE:
@@ -200,7 +200,7 @@ class _Recording:
         if not loudest:
             raise AudioError("silent: every sample is zero; there is nothing to classify")
         fault = self.decoder.fault(seconds)
-        if exact and not fault and exact.reaches(seconds):
+        if exact and not fault and exact.gives(seconds):
             self.decoder = exact
         self.sr, self.n_samples = self.decoder.sr, round(seconds * self.decoder.sr)
         self.channels, remark = _channels(products)
@@ -209,14 +209,11 @@ class _Recording:
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Decode as mono."""
-        block = None
         for block in self.decoder.blocks():
             if len(self.channels) == 1:
                 yield block[:, self.channels[0]]
             else:
                 yield block[:, self.channels].mean(axis=1)
-        if block is None:  # libsndfile reads nothing of what FFmpeg has read
-            raise AudioError(decoders.NOT_AUDIO)
 
 
 def _channels(products: np.ndarray) -> tuple[list[int], str]:

@@ -28,7 +28,7 @@ def spelled_alike(tracks: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """
     counts = tracks.genre.value_counts().sort_index().sort_values(ascending=False, kind="stable")
     normal = [" ".join(label.split()).casefold() for label in counts.index]
-    common = counts.index.to_series().groupby(normal, sort=False).transform("first")
+    common = counts.index.to_series().groupby(normal, sort=False).transform("first").str.strip()
     other = common.index != common
     if not other.any():
         return tracks, ""
@@ -74,7 +74,7 @@ def sample(tracks: pd.DataFrame, limit: int | None) -> pd.DataFrame:
     limit : int or None
         More are taken where labels would have fewer than `FEWEST_TRACKS`; None for all tracks.
     """
-    if not limit:
+    if not limit or tracks.empty:
         return tracks
     share = max(FEWEST_TRACKS, limit // tracks.genre.nunique())
     rows: list[int] = []

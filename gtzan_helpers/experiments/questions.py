@@ -201,7 +201,7 @@ class Evaluation:
         accuracy, low, high = (100 * share for share in astuple(self.scores)[1:4])
         return (
             f"{self.n_tracks} tracks: {accuracy:.1f} % classified correctly "
-            f"(95 % interval {low:.1f} to {high:.1f})"
+            f"(95 % interval {low:.1f} to {high:.1f}), macro F1 {100 * self.scores.macro_f1:.1f} %"
         )
 
 

@@ -143,8 +143,8 @@ class Rows:
     def _repr_html_(self) -> str:
         shown = self.table[self.table.status != "not_measured"]
         names = ["system_id", "features", "protocol", "train_accuracy", "valid_accuracy"]
-        names += ["segment_accuracy", "track_accuracy", "n_parameters", "note"]
-        shares = {name: "{:.0%}" for name in names if name.endswith("accuracy")}
+        names += ["segment_accuracy", "track_accuracy", "macro_f1", "n_parameters", "note"]
+        shares = {name: "{:.0%}" for name in names if name.endswith(("accuracy", "f1"))}
         style = shown[names].style.hide(axis="index")
         page = style.format({**shares, "n_parameters": "{:,.0f}"}, na_rep="–").to_html()
         refused = self.left_out.drop_duplicates(["system_id", "note"])

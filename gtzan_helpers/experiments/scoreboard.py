@@ -55,7 +55,7 @@ def merge(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
 
 
 def real_rows(*system_ids: str, of: str = "") -> pd.DataFrame:
-    """Rows measured on real GTZAN that come with the project; none without a checkout.
+    """Rows measured on real GTZAN that come with the project.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def real_rows(*system_ids: str, of: str = "") -> pd.DataFrame:
     of : str
         Name of the source; empty for all.
     """
-    path = (config.checkout() or Path()) / "figures" / "scoreboard.csv"
+    path = config.series() / "figures" / "scoreboard.csv"
     rows = read_run(path) if path.exists() else table([])
     wanted = rows.system_id.isin(system_ids) | (not system_ids)
     return rows[wanted & (rows.source.eq(of) | (not of))]
@@ -89,12 +89,12 @@ def real(name: str, source: str = "gtzan_log_mel") -> Any:
     """
     from IPython.display import Image as Shown
 
-    place = (config.checkout() or Path()) / "figures" / source / name
+    place = config.series() / "figures" / source / name
     if place.with_suffix(".csv").exists():
         return pd.read_csv(place.with_suffix(".csv"))
     path = place.with_suffix(".png")
     if not path.exists():
-        leave_out(f"{source}/{name}: figures of real songs come with a clone of the project")
+        leave_out(f"{source}/{name}: no such figure of real songs")
         return pd.DataFrame()
     with Image.open(path) as picture:
         words, width = picture.text.get("Description", ""), picture.width  # type: ignore[attr-defined]
@@ -115,7 +115,7 @@ def real_hits(*system_ids: str, of: str = "gtzan_log_mel") -> pd.DataFrame:
     DataFrame of bool, indexed by track
         A column for each system whose predictions come with the project.
     """
-    hits, folder = {}, (config.checkout() or Path()) / "figures"
+    hits, folder = {}, config.series() / "figures"
     for system_id in system_ids:
         if predictions := kept.read_predictions(folder, stem(system_id, of, "fault_filtered", 0)):
             ids, probs, y_true = predictions.tracks()

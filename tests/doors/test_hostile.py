@@ -27,6 +27,9 @@ from gtzan_helpers.datasets import audit, embedded
 from gtzan_helpers.datasets.sources import open_source
 from gtzan_helpers.errors import AudioError
 
+# What is cut off or damaged is used, and named.
+pytestmark = pytest.mark.filterwarnings("ignore::gtzan_helpers.errors.AudioWarning")
+
 N_FILES = 200
 
 SR = config.SR
@@ -192,7 +195,7 @@ def test_each_is_extracted_with_finite_numbers_or_in_the_failures_with_its_reaso
     assert [reason for reason in refused.values() if not reason or "\n" in reason] == []
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore::gtzan_helpers.errors.AudioWarning")
 def test_pieces_are_what_a_whole_is_or_are_refused_alike(folder, refused):
     for path in sorted(folder.rglob("*.*")):
         try:

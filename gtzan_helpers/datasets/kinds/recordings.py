@@ -52,7 +52,7 @@ class FolderSource(Source):
         tracks["genre"] = tracks.genre.map(safe)
         paths = [Path(path) for path in tracks.path]
         names = tracks.get("name", tracks.path.map(lambda path: os.path.relpath(path, self.path)))
-        tracks.insert(0, "track_id", _track_ids(tracks.genre, names.map(safe).tolist()))
+        tracks.insert(0, "track_id", _track_ids(tracks.genre, names.map(_safe_parts).tolist()))
         self._refuse_alike("tracks", tracks.track_id)
         self.skipped = self._skipped(set(paths))
         if self.skipped:
@@ -294,6 +294,10 @@ def contents(folder: Path) -> str:
         counts[f"{'audio' if suffix in reading.SUFFIXES else suffix} files {where}"] += 1
     words = [f"{n:,} {what}" for what, n in counts.most_common(4)]
     return f"no dataset; there are {', '.join(words)}" if words else "an empty folder"
+
+
+def _safe_parts(place: str) -> str:
+    return "/".join(map(safe, Path(place).parts))
 
 
 def _track_ids(genres: Iterable[str], places: list[str]) -> list[str]:
