@@ -22,7 +22,8 @@ import psutil
 from tqdm import tqdm
 
 from gtzan_helpers import config, experiments, workers
-from gtzan_helpers.datasets import Source, open_source
+from gtzan_helpers.datasets import Source, labels, open_source
+from gtzan_helpers.datasets.labels import FEWEST_TRACKS
 from gtzan_helpers.errors import (
     DAMAGED_FILE,
     NotebookError,
@@ -90,11 +91,11 @@ def run(
     opened = open_source(source, profile=profile, jobs=jobs or os.cpu_count() or 1, learning=True)
     for remark in opened.remarks:
         say(f"note: {remark}")
-    if len(opened.labels) < 2:
-        raise SourceError(
-            f"{opened.name}: only {' '.join(map(repr, opened.labels)) or 'no label'} can be "
-            "learnt; classification needs two labels of three tracks each"
-        )
+    sizes = opened.tracks.genre.value_counts()
+    if (sizes >= FEWEST_TRACKS).sum() < 2:
+        counts = labels.listed(f"{label} ({n})" for label, n in sizes.items())
+        need = f"two labels of {FEWEST_TRACKS} tracks each"
+        raise SourceError(f"{opened.name}: classification needs {need}; there is {counts}")
     folder = config.expanded(out or config.run_dir(opened.address, profile)).resolve()
     for place in (opened.address, str(folder)):
         if place != place.encode(errors="replace").decode():

@@ -52,8 +52,8 @@ def _result(row: "experiments.Row") -> str:
     if row.status == "not_measured":
         return row.note
     *ends, unit = experiments.scoreboard.interval(row)
-    share, low, high = (experiments.scoreboard.percent(x) for x in (row.track_accuracy, *ends))
-    f1 = experiments.scoreboard.percent(row.macro_f1)
+    figures = (row.track_accuracy, row.macro_f1, *ends)
+    share, f1, low, high = (experiments.scoreboard.percent(x) for x in figures)
     interval = f"95 % interval over {unit}s {low} to {high}"
     return f"{share} % of {row.n_test} tracks ({interval}), macro F1 {f1} %"
 

@@ -18,7 +18,7 @@ MOST_BYTES = 10_000_000
 
 def faults(folder: Path, names: Iterable[str]) -> Iterator[str]:
     """Yield what is wrong with the executed notebooks of a run, one line for each fault."""
-    places = {str(folder.resolve()), str(config.checkout()), str(Path.home())}
+    places = {str(folder.resolve()), str(config.checkout()), str(Path.home())} - {"/"}
     for name in names:
         path = folder / "notebooks" / name
         if not path.exists():

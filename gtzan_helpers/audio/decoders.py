@@ -26,9 +26,14 @@ WITHOUT_LENGTH = "aac,ac3,amr,dts,eac3,mp3"
 SLACK_SECONDS = 0.1
 
 NOT_AUDIO = "not audio that can be decoded; fetch it again, or convert it to WAV or FLAC"
+NO_SOUND = "holds no sound that can be decoded; copy or fetch it again"
+DAMAGED = "damaged: parts of it cannot be decoded; copy or fetch it again"
 
 # Programs that stream do not know the length, and write at least this number.
 OPEN_LENGTH = 0x7FFFF000
+
+# Samples that libsndfile counts in a FLAC that does not say.
+OPEN_COUNT = 2**63 - 1
 
 # How libsndfile logs that WAV, AU, AIFF, W64 and RF64 files promise more bytes than they hold.
 TOO_LONG = re.compile(
@@ -42,7 +47,7 @@ MP3_FRAMES = re.compile(
 )
 
 # Samples that encoders put before the sound, where a file does not say how many.
-DELAYS = {"mp3": 1105, "mp3float": 1105, "aac": 1024}
+DELAYS = {"mp3": 1105, "mp3float": 1105, "aac": 1024, "wmav1": 2048, "wmav2": 2048}
 
 # Bytes of the longest frame of an MP3, and of the longest page of an Ogg file.
 LONGEST_FRAME, LONGEST_PAGE = 2881, 65_307
@@ -63,10 +68,10 @@ def choose(path: Path) -> tuple["Decoder", "Sndfile | None"]:
         ffmpeg = Ffmpeg(path)
     except AudioError:
         return sndfile, None
-    # Both decode FLAC to the same samples. An MP3 that does not state its delay keeps that in
-    # libsndfile.
-    is_choice = sndfile.format != "FLAC" and sndfile.n_channels == ffmpeg.n_channels
-    return ffmpeg, sndfile if is_choice and not ffmpeg.n_early else None
+    # An MP3 that does not state its delay keeps it in libsndfile, and a FLAC that does not state
+    # its length ends in an error.
+    is_possible = sndfile.count() < OPEN_COUNT and sndfile.n_channels == ffmpeg.n_channels
+    return ffmpeg, sndfile if is_possible and not ffmpeg.n_early else None
 
 
 class Decoder(abc.ABC):
@@ -99,17 +104,15 @@ class Decoder(abc.ABC):
 
     def fault(self, seconds: float) -> str:
         """What a pass that gave that many seconds has found; empty if nothing is wrong."""
-        least, holds = self.promised - SLACK_SECONDS, f"the file holds {seconds:,.1f} s"
+        least = self.promised - SLACK_SECONDS
+        holds = f"the file holds {seconds:,.1f} s; copy or fetch it again"
         if seconds < least:
-            kind = "damaged" if self.has_gap or self.end >= least else "cut off"
-            fault = f"{kind}: its header promises {self.promised:,.1f} s, {holds}"
-        elif self.has_gap:
-            fault = "damaged: parts of it cannot be decoded"
-        elif self.is_torn:
-            fault = f"cut off: its end is missing, {holds}"
-        else:
-            return ""
-        return f"{fault}; copy or fetch it again"
+            has_end = self.has_gap or (self.end >= least and not self.is_torn)
+            kind = "damaged" if has_end else "cut off"
+            return f"{kind}: its header promises {self.promised:,.1f} s, {holds}"
+        if self.has_gap:
+            return DAMAGED
+        return f"cut off: its end is missing, {holds}" if self.is_torn else ""
 
 
 class Sndfile(Decoder):
@@ -190,9 +193,12 @@ class Ffmpeg(Decoder):
                 raise AudioError(NOT_AUDIO)
             super().__init__(path, codec.sample_rate, codec.layout.nb_channels)
             self._format = container.format.name.partition(",")[0]
-            first = next(_packets(container, track))
+            if not (first := next(_packets(container, track), None)):
+                raise AudioError(NO_SOUND)
             is_stated = first.pts is not None and (track.start_time or 0) > first.pts
             self.n_early = 0 if is_stated else DELAYS.get(codec.name, 0)
+            if codec.name.startswith("wma"):  # its frames are shorter at low rates
+                self.n_early >>= (self.sr <= 22_050) + (self.sr <= 16_000)
             self.promised = self._promise(container, track, first) - self.n_early / self.sr
 
     @contextlib.contextmanager
@@ -237,7 +243,8 @@ class Ffmpeg(Decoder):
         n_early, waiting = self.n_early, []
         packers: dict[tuple[str, str], Any] = {}
         with self._opened() as (container, track):
-            track.codec_context.options = {"err_detect": "crccheck"}
+            if n_early:  # else FFmpeg takes a guess of its own from WMA
+                track.codec_context.options = {"flags2": "+skip_manual"}
             begin = float((track.start_time or 0) * track.time_base)
             for packet in _packets(container, track):
                 is_torn = packet.is_corrupt if packet.size else is_torn
@@ -247,8 +254,10 @@ class Ffmpeg(Decoder):
                         n_failed += 1
                         continue
                     samples, n_early = samples[n_early:], max(0, n_early - len(samples))
-                    self.has_gap |= self.end > 0 and n_failed > 0
-                    n_failed, now = 0, self.end if frame.time is None else frame.time - begin
+                    if packet.size:  # the last one has none, and gives what was held back
+                        self.has_gap |= self.end > 0 and n_failed > 0
+                        n_failed = 0
+                    now = self.end if frame.time is None else frame.time - begin
                     self.end = now + len(samples) / self.sr
                     waiting.append(samples)
                     n_waiting += len(samples)

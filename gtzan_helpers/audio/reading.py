@@ -189,7 +189,7 @@ class _Recording:
                 loudest = max(loudest, levels.max())
                 products = products + block.T @ block
         if not n_samples:
-            raise AudioError("holds no sound that can be decoded; copy or fetch it again")
+            raise AudioError(decoders.NO_SOUND)
         if n_bad:
             counts = f"{n_bad:,} of {n_samples * len(products):,} samples"
             raise AudioError(f"{counts} are not finite, or huge; encode it again")
@@ -200,8 +200,11 @@ class _Recording:
         if not loudest:
             raise AudioError("silent: every sample is zero; there is nothing to classify")
         fault = self.decoder.fault(seconds)
-        if exact and not fault and exact.gives(seconds):
-            self.decoder = exact
+        if exact and not fault:
+            if exact.gives(seconds):
+                self.decoder = exact
+            elif exact.format == "FLAC":  # FFmpeg does not compare its check sums
+                fault = decoders.DAMAGED
         self.sr, self.n_samples = self.decoder.sr, round(seconds * self.decoder.sr)
         self.channels, remark = _channels(products)
         for words in filter(None, (fault, remark)):

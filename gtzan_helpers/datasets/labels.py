@@ -40,6 +40,8 @@ def spelled_alike(tracks: pd.DataFrame) -> tuple[pd.DataFrame, str]:
 def learnable(tracks: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Leave out labels with fewer tracks than `FEWEST_TRACKS`, and those beyond `MOST_LABELS`.
 
+    All stay where less than two would be left: single segments may still be divided.
+
     Parameters
     ----------
     tracks : DataFrame
@@ -55,7 +57,7 @@ def learnable(tracks: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     large = counts[counts >= FEWEST_TRACKS].index[:MOST_LABELS]
     kept = tracks[tracks.genre.isin(large)]
     small = sorted(set(counts.index) - set(large))
-    if not small:
+    if not small or len(large) < 2:
         return tracks, ""
     reason = f"a label needs {FEWEST_TRACKS} tracks to be learnt"
     if len(large) == MOST_LABELS:

@@ -230,7 +230,7 @@ def test_after_a_notebook_that_stops_the_run_ends_and_begins_no_queued_one(tmp_p
 
 
 def test_a_single_label_is_refused_before_anything_runs(tmp_path, labelled_folder):
-    with pytest.raises(SourceError, match="only 'tone' can be learnt; classification needs two"):
+    with pytest.raises(SourceError, match=r"two labels of 3 tracks each; there is tone \(3\)"):
         run(labelled_folder(("tone",)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -244,7 +244,7 @@ def test_an_unknown_number_lists_the_known_ones():
 
 
 def test_resume_executes_only_what_failed_or_changed(tmp_path, series, labelled_folder):
-    folder, source = tmp_path / "run", labelled_folder(tracks=1)
+    folder, source = tmp_path / "run", labelled_folder()
     broken = write_notebook(series / "02_broken.ipynb", "raise ValueError", wave=2)
 
     def executed(**settings):
