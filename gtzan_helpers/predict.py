@@ -105,7 +105,7 @@ def predict(path: str | Path, model: Fitted | None = None) -> Prediction:
     Parameters
     ----------
     path : str or Path
-        Any file that libsndfile reads, of any rate, number of channels and length from 1 s on.
+        Any file of audio, of any rate, number of channels and length from 1 s on.
         It is read in windows, so that memory stays flat.
     model : Fitted or None
         See `load`; None for the carried one.

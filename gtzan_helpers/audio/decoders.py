@@ -56,7 +56,25 @@ BLOCK = 1 << 18
 
 
 def choose(path: Path) -> tuple["Decoder", "Sndfile | None"]:
-    """The decoder for a first pass, and libsndfile where it may be the one for the second."""
+    """Choose how to decode a file.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    first : Decoder
+        The one for a first pass, which finds what is wrong with the file.
+    exact : Sndfile or None
+        libsndfile, where it is not the first but to be preferred if nothing is wrong, and if it
+        gives as much.
+
+    Raises
+    ------
+    AudioError
+        If neither can decode it.
+    """
     try:
         sndfile = Sndfile(path)
     except (soundfile.SoundFileError, TypeError):  # TypeError for .raw files
@@ -103,7 +121,7 @@ class Decoder(abc.ABC):
         """Decode to arrays of shape (n_samples, n_channels), float32."""
 
     def fault(self, seconds: float) -> str:
-        """What a pass that gave that many seconds has found; empty if nothing is wrong."""
+        """What is wrong with a file whose first pass gave that many seconds; empty if nothing."""
         least = self.promised - SLACK_SECONDS
         holds = f"the file holds {seconds:,.1f} s; copy or fetch it again"
         if seconds < least:
@@ -151,7 +169,7 @@ class Sndfile(Decoder):
                 yield block
 
     def gives(self, seconds: float) -> bool:
-        """Whether decoding gives that much."""
+        """Whether decoding gives that many seconds."""
         try:
             return sum(len(block) for block in self.blocks()) / self.sr > seconds - SLACK_SECONDS
         except soundfile.SoundFileError:

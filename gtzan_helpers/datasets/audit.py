@@ -99,8 +99,8 @@ def check(source: str | Path | Source, *, jobs: int | None = None) -> Audit:
         for track_id, (faults, look) in zip(tracks.track_id, examined, strict=True):
             bits[track_id] = look.bits
             findings += [(fault, track_id, text) for fault, text in faults]
-            if look.original and look.original != track_id:
-                sounds = f"{look.original} of GTZAN from {look.start_s:.1f} s"
+            if look.originals and track_id not in look.originals:
+                sounds = f"{' and '.join(look.originals)} of GTZAN from {look.start_s:.1f} s"
                 findings.append(("recognised", track_id, sounds))
     elif source.gives("log_mel"):
         for track_id, log_mel, frame_rate in source.log_mels():

@@ -53,7 +53,7 @@ def add_by_name(tracks: pd.DataFrame) -> pd.DataFrame:
 
 
 def add_by_content(
-    tracks: pd.DataFrame, recognise: Callable[[Iterable[str]], Iterable[str | None]]
+    tracks: pd.DataFrame, recognise: Callable[[Iterable[str]], Iterable[tuple[str, ...]]]
 ) -> tuple[pd.DataFrame, str]:
     """Add facts by the MD5 of a track's file, else by its sound, else by its id and label, else NA.
 
@@ -62,8 +62,8 @@ def add_by_content(
     tracks : DataFrame
         `track_id`, `genre`, `path`, `md5`.
     recognise : callable
-        Takes paths of recordings; gives for each the id of GTZAN's track that it sounds like, or
-        None.
+        Takes paths of recordings; gives for each the ids of GTZAN's tracks that it sounds like,
+        the one to choose first.
 
     Returns
     -------
@@ -75,15 +75,16 @@ def add_by_content(
     original = gtzan.drop_duplicates("md5").set_index("md5").track_id
     md5 = tracks.md5.where(tracks.md5.isin(original.index))
     is_other = md5.isna()
-    heard = pd.Series(recognise(tracks.path[is_other]), tracks.index[is_other], dtype="string")
-    md5 = md5.fillna(heard.map(gtzan.set_index("track_id").md5))
+    heard = dict(zip(tracks.index[is_other], recognise(tracks.path[is_other]), strict=True))
+    first = pd.Series({row: ids[0] for row, ids in heard.items() if ids}, dtype="string")
+    md5 = md5.fillna(first.map(gtzan.set_index("track_id").md5))
     # A part of a track may be called blues.00000.3.
     own_names = tracks.track_id.str.replace(r"^(.+/)?([a-z]+\.\d{5})\b.*", r"\2", regex=True)
     named = own_names.to_frame().merge(gtzan, "left", on="track_id").set_index(tracks.index)
     # Among GTZAN's own duplicates the name decides.
-    by_name = (named.genre == tracks.genre) & (md5.isna() | (named.md5 == md5))
-    by_sound, by_name_only = int(heard.notna().sum()), int((by_name & md5.isna()).sum())
-    counts = {"their sound": by_sound, "their names only": by_name_only}
+    alike = pd.Series({row: name in heard.get(row, ()) for row, name in own_names.items()})
+    by_name = (named.genre == tracks.genre) & (md5.isna() | (named.md5 == md5) | alike)
+    counts = {"their sound": len(first), "their names only": int((by_name & md5.isna()).sum())}
     words = " and ".join(f"{n} by {way}" for way, n in counts.items() if n)
     remark = f"tracks of GTZAN were recognised: {words}, of {len(tracks)}" if words else ""
     return _add(tracks, own_names.where(by_name, md5.map(original))), remark

@@ -382,8 +382,10 @@ def test_a_row_that_cannot_be_measured_is_said_and_counts(gtzan, tmp_path, label
 
 
 def test_a_split_is_written_for_other_peoples_code(gtzan, tmp_path):
-    path = tmp_path / "split.csv"
-    words = ["split", "synthetic", "--csv", str(path)]
+    path, pack = tmp_path / "split.csv", tmp_path / "pack.npz"
+    made = gtzan("extract", "synthetic", "--profile", "smoke", "--pack", pack, "--jobs", "1")
+    assert made.returncode == 0
+    words = ["split", str(pack), "--csv", str(path)]
     done = gtzan(*words, "--protocol", "fault_filtered")
     assert done.returncode == 0
     assert re.search(r": \d+ train, \d+ test, \d+ valid, \d+ left out; 1 folds", done.stdout)

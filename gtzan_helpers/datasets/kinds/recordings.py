@@ -35,7 +35,7 @@ from gtzan_helpers.workers import Workers, progress_bar
 _JUNK = re.compile(r"\.|@eaDir|@Recycle|#recycle|\$RECYCLE|__MACOSX|System Volume|lost\+found")
 
 # Raised when the same file may look, or sound, different.
-LOOK_VERSION = 1
+LOOK_VERSION = 2
 
 
 class FolderSource(Source):
@@ -96,12 +96,12 @@ class Recordings(FolderSource):
         self._remarks.append(remark)
         return facts.mark_duplicates(facts.add_artists(tracks))
 
-    def _recognise(self, paths: pd.Series) -> list[str | None]:
+    def _recognise(self, paths: pd.Series) -> list[tuple[str, ...]]:
         looks = self.looks(paths)
         if odd := [look.remark for look in looks if look.remark]:
             n_odd = labels.count(len(odd), "recording")
             self._remarks.append(f"not as expected: {n_odd}, the first: {odd[0]}")
-        return [look.original or None for look in looks]
+        return [look.originals for look in looks]
 
     def looks(self, paths: Iterable[str]) -> list["Look"]:
         """What a first look at recordings shows, from the cache where they are known."""
@@ -137,16 +137,17 @@ class Look:
     ----------
     bits : ndarray, shape (n_frames, 32)
         Its fingerprint; empty where it cannot be read.
-    original : str
-        Id of GTZAN's track that it is, or is a part of; empty for others.
+    originals : tuple of str
+        Ids of GTZAN's tracks that it is, or is a part of: several where GTZAN holds a recording
+        more than once; empty for other music.
     start_s : float
-        Where in that track it begins, in seconds.
+        Where in the first of these it begins, in seconds.
     remark : str
         What is odd about it: cut off, one channel silent; empty if nothing is.
     """
 
     bits: np.ndarray
-    original: str = ""
+    originals: tuple[str, ...] = ()
     start_s: float = 0.0
     remark: str = ""
 
@@ -167,7 +168,7 @@ def look_at(path: str) -> Look:
     remark = str(arrays["remark"])
     return Look(
         arrays["bits"],
-        str(arrays["original"]),
+        tuple(arrays["originals"].tolist()),
         float(arrays["start_s"]),
         f"{path}: {remark}" if remark else "",
     )
@@ -180,13 +181,11 @@ def _look(path: str) -> dict[str, Any]:
         warnings.simplefilter("always", AudioWarning)
         pieces = reading.stream(path, sr=config.SR, seconds=fingerprints.LONGEST_SECONDS)
         bits = fingerprints.from_audio(next(pieces), sr=config.SR)
-        for _ in pieces:  # to its end, because it may be shorter than it promises
-            pass
         found = recognition.recognise(bits)
     remarks = [str(each.message) for each in caught if each.category is AudioWarning]
     return {
         "bits": bits,
-        "original": np.array(found.track_id if found else ""),
+        "originals": np.array([found.track_id, *found.alike] if found else [], dtype="U15"),
         "start_s": np.array(found.start_s if found else 0.0),
         "remark": np.array("; ".join(remark.removeprefix(f"{path}: ") for remark in remarks)),
     }
