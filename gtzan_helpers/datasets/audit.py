@@ -171,7 +171,7 @@ def _examine(path: str) -> tuple[list[tuple[str, str]], Look]:
     ends = f" ({start:.1f} s before the music, {end:.1f} s after it)"
     oddities = {
         f"{sr} Hz, not {config.SR}; it will be resampled": sr != config.SR,
-        f"{channels} channels; their mean will be taken": channels > 1,
+        f"{channels} channels, of which one will be made": channels > 1,
         f"lasts {seconds:.2f} s; a segment of 3 s repeats it": seconds < config.SEGMENT_SECONDS,
         f"clipped: {clipped:.2%} of the samples at full scale": clipped > CLIPPED_SHARE,
         f"DC offset of {offset:+.3f}": abs(offset) > DC_OFFSET,

@@ -39,7 +39,7 @@ class ListedFolder(Recordings):
     def tables(cls, place: Path) -> list[Path]:
         """Tables of tracks: in the folder, or one in each of its folders."""
         paths = [place / TABLE] if (place / TABLE).is_file() else sorted(place.glob(f"*/{TABLE}"))
-        return [path for path in paths if "file_name" in read_words(path, n_rows=0)]
+        return [path for path in paths if _names_files(path)]
 
     @classmethod
     def files(cls, place: Path) -> Iterable[tuple[str, int, int]]:
@@ -72,7 +72,7 @@ class ListedFolder(Recordings):
         """
         column = label_column(table.columns, self.label_column)
         folders = table.path.map(lambda path: Path(path).parent)
-        if not column and not self.label_column and not (folders == self.path).any():
+        if not column and not self.label_column and len(set(folders)) > 1:
             column, table["folder"] = "folder", folders.map(lambda folder: folder.name)
         if not column:
             asked = self.label_column or " or ".join(LABEL_COLUMNS[:2])
@@ -93,6 +93,13 @@ class ListedFolder(Recordings):
         artist = artist.replace("", pd.NA).fillna(used.get("album", artist).replace("", pd.NA))
         chosen = used[[name for name in ("path", "name") if name in used]]
         return chosen.assign(genre=used[column], artist=artist).reset_index(drop=True)
+
+
+def _names_files(path: Path) -> bool:
+    try:
+        return "file_name" in read_words(path, n_rows=0)
+    except SourceError:  # of somebody else's, beside labelled folders perhaps
+        return False
 
 
 def read_words(path: Path, n_rows: int | None = None) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from gtzan_helpers import config
+from gtzan_helpers.audio import reading
 from gtzan_helpers.datasets.kinds.listed import LABEL_COLUMNS, ListedFolder, label_column
 from gtzan_helpers.errors import DAMAGED_FILE, SourceError, reason
 from gtzan_helpers.files import replacing
@@ -86,8 +87,9 @@ def _kept(audio: Any) -> tuple[str, str]:
     """A recording's place in the cache, written if it is not there yet, and its name if any."""
     audio = {"bytes": audio} if isinstance(audio, bytes) else audio or {}
     data, name = audio.get("bytes") or b"", audio.get("path") or ""
-    digest = hashlib.md5(data).hexdigest()
-    path = config.cache_dir() / "parquet" / digest[:2] / f"{digest}{Path(name).suffix or '.wav'}"
+    digest, suffix = hashlib.md5(data).hexdigest(), Path(name).suffix.lower()
+    suffix = suffix if suffix in reading.SUFFIXES else ".wav"
+    path = config.cache_dir() / "parquet" / digest[:2] / f"{digest}{suffix}"
     if data and not path.is_file():
         with replacing(path, durable=False) as temporary:
             temporary.write_bytes(data)

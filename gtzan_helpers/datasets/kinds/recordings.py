@@ -26,6 +26,7 @@ from gtzan_helpers.datasets import (
     facts,
     fingerprints,
     labels,
+    recognition,
 )
 from gtzan_helpers.errors import AudioError, AudioWarning, SourceError, reason, safe
 from gtzan_helpers.files import cached, file_hash
@@ -175,8 +176,6 @@ def look_at(path: str) -> Look:
 
 
 def _look(path: str) -> dict[str, Any]:
-    from gtzan_helpers.datasets import recognition
-
     with warnings.catch_warnings(record=True) as caught, threadpoolctl.threadpool_limits(1):
         warnings.simplefilter("always", AudioWarning)
         pieces = reading.stream(path, sr=config.SR, seconds=fingerprints.LONGEST_SECONDS)
