@@ -2,29 +2,14 @@
 
 import json
 
-import numpy as np
 import pytest
-import soundfile
+from tones import write_tone, write_tracks
 
 from gtzan_helpers.datasets import audit
 from gtzan_helpers.datasets.sources import open_source
 from gtzan_helpers.errors import SettingError, SourceError
 
 SR = 22_050
-
-
-def write(path, frequency=220.0, *, seconds=1.5):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    y = 0.5 * np.sin(2 * np.pi * frequency * np.arange(round(seconds * SR)) / SR)
-    soundfile.write(path, y, SR)
-    return path
-
-
-def write_tracks(root, *names):
-    """Tones under ``root``, no two alike."""
-    for k, name in enumerate(names):
-        write(root / name, 200 + 10 * k)
-    return root
 
 
 def labels_of(source, **options):
@@ -170,7 +155,7 @@ def write_parquet(path, tracks, labels, names=None):
 
 
 def test_parquet_files_hold_audio_and_numbered_labels(tmp_path):
-    tracks = [write(tmp_path / "songs" / f"s{k}.wav", 200 + 10 * k) for k in range(6)]
+    tracks = [write_tone(tmp_path / "songs" / f"s{k}.wav", 200 + 10 * k) for k in range(6)]
     numbers = [0, 1] * 3
     path = write_parquet(tmp_path / "hub" / "data" / "train-0.parquet", tracks, numbers, ["a", "b"])
     source = open_source(tmp_path / "hub")

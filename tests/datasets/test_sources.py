@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import soundfile
 from PIL import Image
+from tones import write_tone, write_tracks
 
 from gtzan_helpers import config, datasets
 from gtzan_helpers.audio.feature_sets import FEATURE_SETS
@@ -17,21 +18,6 @@ from gtzan_helpers.datasets.sources import LostSource, open_source
 from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
 
 SR = 22_050
-
-
-def write_tone(path, frequency, *, seconds=1.5):
-    """A tone; each frequency gives a file of other bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    y = 0.5 * np.sin(2 * np.pi * frequency * np.arange(round(seconds * SR)) / SR)
-    soundfile.write(path, y, SR)
-    return path
-
-
-def write_tracks(root, *names):
-    """Tones under ``root``, no two alike."""
-    for k, name in enumerate(names):
-        write_tone(root / name, 200 + 10 * k)
-    return root
 
 
 def write_pack(path, ids, *, n_mels=128, frame_period=0.08, sr=SR):

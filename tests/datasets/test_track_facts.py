@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from tones import write_tracks
 
 from gtzan_helpers import datasets
 from gtzan_helpers.audio import tables
@@ -13,16 +14,6 @@ from gtzan_helpers.datasets.facts import FACTS
 from gtzan_helpers.datasets.sources import open_source
 
 SR = 22_050
-
-
-def write_tracks(root, *names):
-    """Tones under ``root``, no two alike."""
-    for k, name in enumerate(names):
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        y = 0.5 * np.sin(2 * np.pi * (200 + 10 * k) * np.arange(round(1.5 * SR)) / SR)
-        soundfile.write(path, y, SR)
-    return root
 
 
 def write_pack(path, ids, genres):
