@@ -7,6 +7,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -165,39 +166,53 @@ def check(source: str, jobs: int | None) -> int:
 
 
 @commands.command()
-@click.argument("paths", metavar="FILE...", nargs=-1, required=True)
+@click.argument("paths", metavar="FILE|FOLDER...", nargs=-1, required=True)
 @click.option(
-    "--model", default="", help="A model of a run (.keras, .skops); the carried one by default."
+    "--model",
+    default="",
+    metavar="small|large|FILE",
+    help="One that the package carries, the large one if it can run, or one of a run.",
 )
 @click.option("--timeline", is_flag=True, help="Also show what each part of a song is.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for machines.")
-def predict(paths: tuple[str, ...], model: str, timeline: bool, as_json: bool) -> int:
-    """Classify songs by genre; exit code 1 if a file could not be used."""
-    import json
+@click.option("--csv", "csv_path", default="", help="Also write a table: one row a file.")
+@click.option("--plot", default="", help="Draw a song: a picture (.png), or a page (.html).")
+@JOBS
+def predict(
+    paths: tuple[str, ...], model: str, timeline: bool, as_json: bool, csv_path: str, plot: str,
+    jobs: int | None,
+) -> int:  # fmt: skip
+    """Classify songs by genre; exit code 1 if a file could not be used.
 
+    Answers are kept: a command that was interrupted goes on where it was.
+    """
     from gtzan_helpers import predict as prediction
-    from gtzan_helpers.audio import spectra
+    from gtzan_helpers import report
+    from gtzan_helpers.report import answers
 
-    loaded, failed = prediction.load(model), 0
-    if not spectra.kernels_compiled():
-        click.echo("compiling for this machine takes some ten seconds, once", err=True)
-    for path in paths:
-        try:
-            predicted = prediction.predict(path, loaded)
-        except AudioError as error:
-            failed += 1
-            if as_json:
-                reason = str(error).removeprefix(f"{path}: ")
-                click.echo(json.dumps({"file": path, "error": reason}))
-            else:
-                say(f"error: {error}", err=True)
-            continue
-        write = prediction.as_json if as_json else prediction.line
-        say(write(path, predicted))
-        if timeline and not as_json:
-            for part in prediction.timeline(predicted):
-                say(part)
-    return int(failed > 0)
+    files = prediction.audio_files(paths)
+    if csv_path and (as_json or Path(csv_path).suffix != ".csv"):
+        raise SettingError(f"--csv {csv_path}: name a .csv, and leave out --json")
+    if plot and len(files) > 1:
+        raise SettingError(f"--plot {plot}: draws one song, not {len(files)}; name a single file")
+    songs = prediction.songs(files, model, timeline=timeline or bool(plot), jobs=jobs)
+    rows = answers.Table(files).lines if sys.stdout.isatty() else answers.lines
+    results = []
+    for result, file in zip(songs, files, strict=True):
+        results.append(result)
+        if isinstance(result, AudioError):
+            say(f"error: {result}", err=True)
+        elif plot:
+            report.answer_page.write(plot, result)
+            result = result if timeline else replace(result, timeline=result.timeline[:0])
+        if as_json:
+            say(answers.as_json(file, result))
+        elif not isinstance(result, AudioError):
+            for line in rows(result):
+                say(line)
+    if csv_path:
+        answers.write_csv(csv_path, files, results)
+    return int(any(isinstance(result, AudioError) for result in results))
 
 
 @commands.command()

@@ -3,6 +3,7 @@
 import os
 
 import click
+from tqdm import tqdm
 
 from gtzan_helpers import datasets
 from gtzan_helpers.errors import shown
@@ -25,8 +26,9 @@ SCHEDULER = click.option(
 
 
 def say(line: str, *, err: bool = False) -> None:
-    """Write one line, whatever names are in it."""
-    click.echo(shown(line), err=err)
+    """Write one line, whatever names are in it; a progress bar makes way for it."""
+    with tqdm.external_write_mode(nolock=True):
+        click.echo(shown(line), err=err)
 
 
 def open_named(

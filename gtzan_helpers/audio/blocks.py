@@ -12,11 +12,43 @@ import numpy as np
 import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 
+from gtzan_helpers.audio.segments import kept_frames
+
 #: Seconds from one frame to the next.
 PERIOD = 0.0775
 
+# Ends of a recording are silent where every band is so far below the loudest level, in dB.
+SILENT_DB = 60.0
+
 # Neighbouring bands that are averaged: 32 groups of 4 bands.
 _GROUP = 4
+
+
+def audible(levels: np.ndarray, *, frame_rate: float, offset: int = 0) -> np.ndarray:
+    """What the blocks are given: levels without silent ends, relative to their maximum.
+
+    Frames are picked after the beginning is known, so that silence before it changes nothing.
+
+    Parameters
+    ----------
+    levels : ndarray, shape (128, n_frames)
+        In dB, relative to anything.
+    frame_rate : float
+        Frames per second, of which one every `PERIOD` is kept.
+    offset : int
+        Frames to leave out at the beginning.
+
+    Returns
+    -------
+    ndarray, shape (128, n_frames_left), float32
+        From -80 to 0 dB.
+    """
+    loudest = levels.max(axis=0)
+    heard = np.flatnonzero(loudest > loudest.max() - SILENT_DB)
+    first = min(heard[0] + offset, heard[-1])
+    kept = first + kept_frames(heard[-1] + 1 - first, PERIOD * frame_rate)
+    picked = levels[:, kept].astype(np.float32)
+    return np.maximum(picked - picked.max(), -80)
 
 
 def modulations(log_mel: np.ndarray, *, bands: int, frames: int, windows: int) -> np.ndarray:
@@ -261,6 +293,13 @@ SIZES: Mapping[str, int] = dict(
 
 #: The two blocks that tell most for their time.
 FAST = ("sr24x16", "hp9")
+
+#: Weights of the blocks' kernels: half of all weight is that of these two.
+#:
+#: :meta hide-value:
+WEIGHTS: Mapping[str, float] = {
+    name: 0.5 / len(BLOCKS) + (0.25 if name in FAST else 0) for name in BLOCKS
+}
 
 
 def columns(*names: str) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ compiled loops over frames.
 """
 
 from functools import lru_cache
-from pathlib import Path
 
 import librosa
 import numba
@@ -198,6 +197,29 @@ def track_log_mel(y: np.ndarray, *, sr: int, reference: float | None = None) -> 
     return np.maximum(levels - (levels.max() if reference is None else reference), DB_RANGE[0])
 
 
+def levels(y: np.ndarray, *, sr: int) -> np.ndarray:
+    """Mel spectrogram of audio in dB, relative to nothing in it.
+
+    A constant offset is removed first, which would be the loudest level of a quiet recording.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n_samples,)
+    sr : int
+        Sampling rate in Hz.
+
+    Returns
+    -------
+    ndarray, shape (128, 1 + n_samples // HOP_LENGTH), float32
+        0 dB is a power of 1, -100 dB the least.
+    """
+    from scipy.signal import lfilter
+
+    offset = y[:1].astype(np.float32)
+    centred = lfilter([1, -1], [1, -0.999], y, zi=-offset)[0].astype(np.float32)
+    return 10 * np.log10(np.maximum(mel(centred, sr=sr), 1e-10))
+
+
 def encode(log_mel: np.ndarray) -> np.ndarray:
     """Turn dB into bytes: the ends of `DB_RANGE` become 0 and 255.
 
@@ -278,12 +300,6 @@ def spectrum_shape(magnitude, frequencies):  # type: ignore[no-untyped-def]
             centroid[frame] = first / total
             bandwidth[frame] = np.sqrt(max(second / total - centroid[frame] ** 2, 0))
     return centroid, bandwidth, rolloff
-
-
-def kernels_compiled() -> bool:
-    """Whether the compiled loops are already on disk; else their first use takes seconds."""
-    compiled = Path(spectrum_shape.stats.cache_path or "").glob("spectra.spectrum_shape-*.nbi")
-    return any(file.stat().st_mtime >= Path(__file__).stat().st_mtime for file in compiled)
 
 
 # The input of MusiCNN: patches of a compressed mel spectrogram

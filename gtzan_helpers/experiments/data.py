@@ -89,6 +89,7 @@ def gather(system: System, source: Source, protocol: str, *, seed: int) -> Data:
         labels=tuple(np.unique(features.segments.genre.to_numpy(str)).tolist()),
         frame_period=features.frame_period,
         columns=features.columns,
+        source=source.name,
     )
     return Data(features, parts, n_folds, inputs)
 

@@ -16,7 +16,7 @@ import numpy as np
 import skops.io
 from scipy.sparse import issparse
 from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import ParameterGrid
@@ -31,7 +31,6 @@ from gtzan_helpers.models.learners import CONVOLUTIONAL_OUTPUT, Classical, Task
 
 # Types of our models that skops does not trust by itself.
 TRUSTED = (
-    f"{__name__}.LogVariances",
     "gtzan_helpers.models.kernels.ClippedScaler",
     "gtzan_helpers.models.kernels.KernelRidge",
     "sklearn.tree._tree.Tree",
@@ -55,7 +54,7 @@ ESTIMATORS: Mapping[str, str] = {
 
 
 # Estimators that files of models consist of.
-PARTS = {*ESTIMATORS, "LogVariances", "Pipeline", "StandardScaler"}
+PARTS = {*ESTIMATORS, "Pipeline", "StandardScaler"}
 PARTS |= {"ClippedScaler", "KernelRidge", "LinearDiscriminantAnalysis"}
 PARTS |= {"DecisionTreeClassifier", "DecisionTreeRegressor", "DummyClassifier"}
 
@@ -121,29 +120,6 @@ class ClassMixtures(ClassifierMixin, BaseEstimator):
         """Label of the most likely class, shape (n_examples,)."""
         likelihoods = self.decision_function(X)
         return self.classes_[likelihoods.argmax(axis=1)]
-
-
-class LogVariances(TransformerMixin, BaseEstimator):
-    """Logarithms of some columns: variances span many orders of magnitude.
-
-    Parameters
-    ----------
-    columns : list of int
-        Which columns hold variances.
-    """
-
-    def __init__(self, columns: list[int]):
-        self.columns = columns
-
-    def fit(self, X: np.ndarray, y: np.ndarray | None = None) -> "LogVariances":
-        """Do nothing: there is nothing to learn."""
-        return self
-
-    def transform(self, X: np.ndarray) -> np.ndarray:
-        """Take the logarithms, shape (n_examples, n_features)."""
-        X = np.array(X, dtype=float)
-        X[:, self.columns] = np.log(np.maximum(X[:, self.columns], 1e-12))
-        return X
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,8 +44,8 @@ class Inputs:
         Columns of a table that are used; empty for all of them, and for arrays.
     temperature : float
         By which the probabilities are calibrated.
-    threshold : float
-        Probability below which a prediction counts as uncertain.
+    source : str
+        Name of the source that it was trained on.
     """
 
     features: str
@@ -55,16 +55,16 @@ class Inputs:
     frame_period: float | None = None
     columns: tuple[str, ...] = ()
     temperature: float = 1.0
-    threshold: float = 0.0
+    source: str = ""
 
     def __post_init__(self) -> None:
         words = {label for label in self.labels if isinstance(label, str) and label.strip()}
         if len(words) < max(2, len(self.labels)):
             cause = "are not two or more different words; name the folders of a dataset so"
             raise NotPossibleError(f"labels {list(self.labels)} {cause}")
-        numbers = (self.segment_seconds, self.frame_period or 0.0, self.temperature, self.threshold)
+        numbers = (self.segment_seconds, self.frame_period or 0.0, self.temperature)
         if not all(0 <= number < 1e6 for number in numbers) or self.temperature < 1e-6:
-            raise SourceError(f"lengths, temperature and threshold {numbers} are not possible")
+            raise SourceError(f"lengths and temperature {numbers} are not possible")
         if min(self.shape) < 1 or math.prod(self.shape) > LARGEST:
             raise SourceError(f"examples of shape {self.shape} are not possible")
 
@@ -104,6 +104,7 @@ class Inputs:
         """Read the inputs from the file of a model."""
         with files.archive(path) as archive:
             stored: dict[str, Any] = json.loads(archive.read(_NAME))
+        stored.pop("threshold", None)  # of models before version 0.2
         stored["labels"] = [errors.safe(label) for label in stored["labels"]]
         stored |= {name: tuple(value) for name, value in stored.items() if isinstance(value, list)}
         return cls(**stored)

@@ -86,7 +86,7 @@ class KernelRidge(ClassifierMixin, BaseEstimator):
         """
         self.X_ = np.asarray(X, np.float32)
         self.classes_, indices = np.unique(y, return_inverse=True)
-        self.scales_ = [float(_distances(part, part).mean()) or 1.0 for part in self._blocks(X)]
+        self.scales_ = [float(distances(part, part).mean()) or 1.0 for part in self._blocks(X)]
         targets = np.eye(len(self.classes_))[indices]
         weights = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, float)
         kernel = self._kernel(X) + self.ridge * np.diag(weights.mean() / weights)
@@ -101,7 +101,7 @@ class KernelRidge(ClassifierMixin, BaseEstimator):
         total = np.zeros((len(X), len(self.X_)))
         parts = zip(self._blocks(X), self._blocks(self.X_), self.weights, self.scales_, strict=True)
         for part, fitted, weight, scale in parts:
-            total += weight * np.exp(-0.5 / scale * _distances(part, fitted))
+            total += weight * np.exp(-0.5 / scale * distances(part, fitted))
         return total
 
     @threadpool_limits.wrap(limits=1)
@@ -119,7 +119,7 @@ class KernelRidge(ClassifierMixin, BaseEstimator):
         return self.classes_[self.decision_function(X).argmax(axis=1)]
 
 
-def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Squared distances of rows, shape (len(a), len(b))."""
     squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)
     return np.maximum(squares - 2 * a @ b.T, 0)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from gtzan_helpers import config
-from gtzan_helpers.audio.blocks import BLOCKS, FAST
+from gtzan_helpers.audio.blocks import WEIGHTS
 from gtzan_helpers.errors import choose
 from gtzan_helpers.models import learners
 from gtzan_helpers.models.learners import (
@@ -132,10 +132,6 @@ _honest = partial(
     family="classical",
     run_protocol="fault_filtered",
 )
-# Half of the weight is that of the two blocks that are best alone.
-_blocks: dict[str, float] = {
-    name: 0.5 / len(BLOCKS) + (0.25 if name in FAST else 0) for name in BLOCKS
-}
 _small_head = _dense({"units": (64,), "dropout": 0.5}, epochs=20, weight_decay=0.01, patience=6)
 _music = {"mean_pool": 0.5, "max_pool": 0.5}
 _photos = {f"{name}{block}": 0.125 for block in (5, 8) for name in ("mean", "deviation")}
@@ -149,7 +145,7 @@ _OURS = [
     _honest(
         "ours_blocks",
         "Kernel ridge on blocks (ours)",
-        Calibrated({}, weights=_blocks),
+        Calibrated({}, weights=WEIGHTS),
         notebook="07",
         section="Order without recurrence",
         features=("blocks",),
@@ -224,7 +220,7 @@ _OURS = [
     _honest(
         "ours_kernels",
         "Kernel ridge on blocks, MusiCNN and EfficientNet-Lite0 (ours)",
-        Calibrated({}, weights=_blocks | _music | _photos),
+        Calibrated({}, weights={**WEIGHTS, **_music, **_photos}),
         features=(),
         family="transfer",
         joins=_THREE,
@@ -232,7 +228,7 @@ _OURS = [
     _honest(
         "ours_kernels_music",
         "Kernel ridge on blocks and MusiCNN (ours)",
-        Calibrated({}, weights=_blocks | _music),
+        Calibrated({}, weights={**WEIGHTS, **_music}),
         features=(),
         family="transfer",
         joins=_THREE[:2],

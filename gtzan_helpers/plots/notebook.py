@@ -158,13 +158,19 @@ def unfold(pictures: Mapping[str, Figure], first: str = "") -> HTML:
         plt.close(figure)
         is_open = " open" * (title == (first or next(iter(pictures))))
         parts.append(
-            f"<details name='{group}'{is_open}><summary>{escape(title)}</summary>{_image(figure)}"
+            f"<details name='{group}'{is_open}><summary>{escape(title)}</summary>{image(figure)}"
             "</details>"
         )
     return HTML("".join(parts))
 
 
-def _image(figure: Figure) -> str:
+def image(figure: Figure) -> str:
+    """A picture as an element of a page, with its alternative text.
+
+    Parameters
+    ----------
+    figure : Figure
+    """
     data = png(figure)
     width = Image.open(io.BytesIO(data)).width // SHARPNESS
     about = f"alt='{escape(describe(figure))}' width='{width}'"

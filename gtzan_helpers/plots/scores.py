@@ -223,32 +223,6 @@ def reliability(ax: Axes, bins: pd.DataFrame) -> None:
     ax.legend(loc="upper left", fontsize=9)
 
 
-@style.picture("no predictions", height=2.5)
-def timeline(ax: Axes, probs: np.ndarray, edges_s: np.ndarray, labels: Sequence[str]) -> None:
-    """Probabilities of genres over the seconds of a song, stacked.
-
-    Parameters
-    ----------
-    probs : ndarray, shape (n_segments, n_labels)
-    edges_s : ndarray, shape (n_segments + 1,)
-        Where each segment begins, and where the last one ends, in seconds.
-    labels : sequence of str
-        Those that are nowhere above a tenth are drawn together, in grey.
-    """
-    shares = pd.DataFrame(probs, columns=[style.plain(label) for label in labels])
-    colours = {**style.colours_of(shares.columns), "others": style.LIGHT}
-    small = shares.columns[shares.max() <= 0.1]
-    if len(small):
-        shares = shares.drop(columns=small).assign(others=shares[small].sum(axis=1))
-    steps = shares.to_numpy()[[*range(len(shares)), -1]]  # the last one as far as its end
-    ax.stackplot(edges_s, steps.T, step="post", labels=shares.columns,
-                 colors=[colours[label] for label in shares])  # fmt: skip
-    ax.set(xlabel="time (s)", xlim=(edges_s[0], edges_s[-1]), ylim=(0, 1))
-    style.per_cent(ax.yaxis, "probability (%)")
-    ax.grid(visible=False)
-    style.legend_beside(ax)
-
-
 @style.picture("no system was measured", width=11, height=lambda table: 0.28 * len(table) + 1.4)
 def prices(ax: Axes, compared: pd.DataFrame, *, chance: float = 0.1) -> None:
     """Published, reproduced and honest accuracy of each system, on one line each.

@@ -65,20 +65,15 @@ def test_encoding_loses_at_most_half_a_step(rng):
 
 @pytest.mark.slow
 def test_what_is_compiled_once_is_not_compiled_again(tmp_path):
-    script = (
-        "from gtzan_helpers.audio import spectra, tables; before = spectra.kernels_compiled(); "
-        "tables.compile_kernels(); print(before, spectra.kernels_compiled())"
-    )
-    states, outputs = [], []
+    script = "from gtzan_helpers.audio import tables; tables.compile_kernels()"
+    states = []
     for _ in range(2):
         places = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
         done = subprocess.run(
             [sys.executable, "-c", script], env=places, check=True, capture_output=True, text=True
         )
         assert not done.stderr
-        outputs.append(done.stdout.strip())
         states.append({path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nb*")})
-    assert outputs == ["False True", "True True"]
     assert states[0] == states[1]
     assert {"median._run", "spectra.spectrum_shape"} <= {
         path.name.split("-")[0] for path in states[0]

@@ -11,7 +11,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from gtzan_helpers.datasets.splits import Split
 from gtzan_helpers.errors import NotPossibleError, SettingError
 from gtzan_helpers.models import classical, systems
-from gtzan_helpers.models.classical import ClassMixtures, LogVariances
+from gtzan_helpers.models.classical import ClassMixtures
 from gtzan_helpers.models.fitted import Inputs
 from gtzan_helpers.models.learners import Classical
 from gtzan_helpers.models.systems import SYSTEMS
@@ -207,13 +207,3 @@ def test_class_mixtures_refuse_what_they_cannot_do():
         ClassMixtures().predict(np.zeros((1, 2)))
     with pytest.raises(NotPossibleError, match="two examples of each class; 1 has one"):
         ClassMixtures().fit(np.zeros((3, 2)), np.array([0, 0, 1]))
-
-
-# Variances
-
-
-def test_variances_become_logarithms_and_other_columns_stay():
-    X = np.array([[1.0, np.e**2], [3.0, 0.0]])
-    transformed = LogVariances([1]).fit_transform(X)
-    np.testing.assert_allclose(transformed, [[1, 2], [3, np.log(1e-12)]])
-    assert X[0, 1] == np.e**2

@@ -12,15 +12,11 @@ import numpy as np
 import pytest
 import skops.io
 from sklearn.base import BaseEstimator
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 
 from gtzan_helpers.datasets.splits import Split
 from gtzan_helpers.errors import NotPossibleError, SettingError, SourceError
-from gtzan_helpers.evaluation import tempered
 from gtzan_helpers.models import fitted
 from gtzan_helpers.models.backend import keras
-from gtzan_helpers.models.classical import FittedClassical, LogVariances
 from gtzan_helpers.models.fitted import Inputs
 from gtzan_helpers.models.learners import Classical, Network
 from gtzan_helpers.models.training import FittedNetwork
@@ -57,8 +53,8 @@ def test_other_inputs_are_refused(change, words):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"segment_seconds": float("nan")}, "lengths, temperature and threshold .* not possible"),
-        ({"temperature": 0.0}, "0.0, 0.0.* are not possible"),
+        ({"segment_seconds": float("nan")}, "lengths and temperature .* not possible"),
+        ({"temperature": 0.0}, "0.0775, 0.0.* are not possible"),
     ],
 )
 def test_numbers_that_cannot_be_are_refused(change, words):
@@ -131,14 +127,6 @@ def test_files_of_models_are_compressed(learner, tmp_path):
     _, model = trained(learner)
     with zipfile.ZipFile(model.save(tmp_path / f"model{model.suffix}")) as archive:
         assert {part.compress_type for part in archive.infolist()} == {zipfile.ZIP_DEFLATED}
-
-
-def test_a_model_with_logarithms_of_variances_can_be_loaded(tmp_path):
-    X = np.random.default_rng(0).uniform(1, 2, (20, 4))
-    pipeline = make_pipeline(LogVariances([1, 3]), LogisticRegression()).fit(X, np.arange(20) % 2)
-    path = FittedClassical(pipeline, TABLE).save(tmp_path / "model.skops")
-    expected = tempered(pipeline.predict_proba(X), TABLE.temperature)
-    assert np.allclose(fitted.load(path).probabilities(X), expected)
 
 
 def test_classical_models_of_arrays_are_not_worth_saving():

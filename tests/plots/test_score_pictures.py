@@ -82,13 +82,6 @@ def test_a_reliability_diagram_has_a_point_per_bin_and_a_band(ax, rng):
     assert words(ax.get_legend().get_texts()) == ["95 % of calibrated models", "this model"]
 
 
-def test_a_timeline_stacks_to_one_and_names_what_matters(ax):
-    probs = np.array([[0.95, 0.05], [0.99, 0.01]])
-    plots.timeline(probs, np.array([0.0, 3.0, 6.0]), ["jazz", "pop"], ax=ax)
-    assert ax.collections[-1].get_paths()[0].vertices[:, 1].max() == pytest.approx(1)
-    assert words(ax.get_legend().get_texts()) == ["jazz", "others"]
-
-
 def test_prices_show_each_system_from_the_best_down_with_chance_and_ceiling(ax):
     compared = pd.DataFrame(
         {

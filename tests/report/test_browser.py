@@ -385,3 +385,77 @@ def test_a_lesson_runs_in_jupyterlab_and_is_the_same_when_it_is_opened_again(lab
         for number in [i for i, of_cell in enumerate(outputs) if tag in json.dumps(of_cell)]:
             assert shown(page, number, holds)
     assert not page.ask("document.body.textContent.includes('Error displaying widget')")
+
+
+# The place for songs in notebook 08
+
+ZONE = "document.querySelector('.gtzan-song input')"
+
+ANSWER = """
+(() => {
+  const shown = document.querySelector(".gtzan-answer"), audio = shown?.querySelector("audio");
+  return {
+    words: shown?.innerText ?? "",
+    seconds: audio?.duration ?? 0,
+    alt: shown?.querySelector("img")?.alt,
+    line: shown?.querySelector("i")?.style.left,
+  };
+})()
+"""
+
+ORPHANS = """
+[...document.querySelectorAll(".jupyter-widgets")].map(each => [
+  each.textContent.includes("Error displaying widget"), each.checkVisibility()])
+"""
+
+
+def drop(page, path):
+    """Drop a file on the place for songs, as a mouse does."""
+    until(lambda: page.ask(f"{ZONE} !== null"))
+    page.ask(f"{ZONE}.scrollIntoView({{block: 'center'}})")
+    x, y = page.ask(f"(({{x, y}}) => [x + 20, y + 20])({ZONE}.getBoundingClientRect())")
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        page.call("Input.dispatchDragEvent", type=kind, x=x, y=y, data=data)
+
+
+def heard(page):
+    """Wait until there is a player below the place for songs; returns what else is there."""
+    return until(lambda: (answer := page.ask(ANSWER))["seconds"] and answer)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lab", ["08"], indirect=True)
+def test_a_song_is_dropped_heard_and_answered_and_leaves_no_orphan(
+    lab, page, labelled_folder, tmp_path
+):
+    song = labelled_folder(seconds=6.0) / "noise" / "noise.00000.wav"
+    broken, large = tmp_path / "<broken>.mp3", tmp_path / "large.wav"
+    broken.write_text("no sound")
+    large.write_bytes(bytes(10_000_001))
+    page.open(lab)
+    until(lambda: page.ask(IDLE))
+    sources = page.ask(f"[...{NOTEBOOK}.content.model.cells].map(each => each.toJSON().source)")
+    place = next(i for i, source in enumerate(sources) if source.startswith("predict.widget"))
+    for number in (1, 2, place):
+        page.ask(f"{NOTEBOOK}.content.activeCellIndex = {number}")
+        page.ask("jupyterapp.commands.execute('notebook:run-cell').then(() => true)")
+    drop(page, broken)
+    said = until(lambda: "not audio" in (words := page.ask(ANSWER)["words"]) and words)
+    assert said.startswith("<broken>.mp3: not audio") and "\n" not in said
+    drop(page, large)
+    assert "large.wav: larger than 10 MB" in page.ask(f"{ZONE}.nextElementSibling.textContent")
+    drop(page, song)
+    answer = heard(page)
+    assert answer["seconds"] == pytest.approx(6, abs=0.1)
+    assert answer["alt"].startswith("noise.00000.wav: " + answer["words"].splitlines()[0])
+    page.ask("document.querySelector('.gtzan-answer audio').currentTime = 3")
+    until(lambda: page.ask(ANSWER)["line"] != answer["line"])  # it goes where the player is
+    assert page.ask(SAVED)
+    page.ask("jupyterapp.serviceManager.sessions.shutdownAll().then(() => true)")
+    page.open("about:blank")
+    page.open(lab)
+    until(lambda: page.ask(IDLE))
+    page.ask(f"void {NOTEBOOK}.content.scrollToItem({place})")
+    assert heard(page)["words"] == answer["words"]
+    assert until(lambda: page.ask(ORPHANS)) == [[True, False]]

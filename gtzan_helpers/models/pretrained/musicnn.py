@@ -10,11 +10,14 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from gtzan_helpers import files
+from gtzan_helpers import config, files
+from gtzan_helpers.audio import spectra
+from gtzan_helpers.audio.segments import segment_starts
 from gtzan_helpers.audio.spectra import PATCH_SHAPE
 from gtzan_helpers.datasets import Features
 from gtzan_helpers.errors import NotPossibleError, SourceError, reason
@@ -45,7 +48,7 @@ def tag_names() -> list[str]:
 def _folder() -> Path:
     package = importlib.util.find_spec("musicnn")
     if package is None or not package.submodule_search_locations:
-        raise NotPossibleError("the package musicnn is not installed; `uv sync` installs it")
+        raise NotPossibleError("musicnn is not installed; `pip install --no-deps musicnn` does it")
     return Path(next(iter(package.submodule_search_locations))) / WEIGHTS
 
 
@@ -106,17 +109,54 @@ def embed_features(features: Features, *pooled: str) -> Features:
     NotPossibleError
         If musicnn is not installed.
     """
-    model = build(read_weights())
     weights = files.file_hash(_folder() / ".data-00000-of-00001")
-    values = embed(model.predict_on_batch, features.values, name=f"{WEIGHTS} {weights}").astype(
-        np.float32
-    )
+    values = embed(
+        _network().predict_on_batch, features.values, name=f"{WEIGHTS} {weights}"
+    ).astype(np.float32)
     name = "musicnn of a log-mel" if features.of_log_mel else "musicnn"
     embedded = replace(features, values=values, columns=columns(), feature_set=name)
     if not pooled:
         return embedded
     chosen = [column for column in embedded.columns if column.startswith(pooled)]
     return embedded.by_track(chosen)
+
+
+def pooled(log_mel: np.ndarray, *, frame_rate: float) -> np.ndarray:
+    """What MusiCNN hears in a recording: its pooled layers, averaged over patches of 3 s.
+
+    Parameters
+    ----------
+    log_mel : ndarray, shape (128, n_frames)
+        In dB relative to the maximum, of audio at `config.SR`. One shorter than a patch is
+        continued by its reflection.
+    frame_rate : float
+        Frames per second.
+
+    Returns
+    -------
+    ndarray, shape (1506,)
+        The mean pool, then the maximum pool.
+
+    Raises
+    ------
+    NotPossibleError
+        If musicnn is not installed.
+    """
+    network, n_frames = _network(), round(spectra.PATCH_SECONDS * frame_rate)
+    missing = max(0, n_frames - log_mel.shape[1])
+    log_mel = np.pad(log_mel, ((0, 0), (0, missing)), mode="symmetric")
+    starts = segment_starts(log_mel.shape[1], sr=frame_rate, segment_seconds=spectra.PATCH_SECONDS)
+    made = {"sr": config.SR, "n_fft": spectra.N_FFT}
+    patches = spectra.patches_from_log_mel(
+        log_mel, starts / frame_rate, frame_rate=frame_rate, **made
+    )
+    n_others = LAYERS["tags"] + LAYERS["penultimate"]
+    return network.predict_on_batch(patches).mean(axis=0)[n_others:]
+
+
+@lru_cache
+def _network() -> keras.Model:
+    return build(read_weights())
 
 
 def build(weights: Mapping[str, np.ndarray]) -> keras.Model:
