@@ -75,7 +75,11 @@ def load(name: str | Path = "") -> Model:
         raise NotPossibleError(f"large: needs the weights of the package musicnn: {remedy}")
     if name in ("small", "large"):
         return song_models.load(config.facts_dir() / f"songs_{name}.npz")
-    return song_models.load(name) if name.endswith(".npz") else song_models.RunModel.load(name)
+    if name.endswith((".keras", ".skops")):
+        return song_models.RunModel.load(name)
+    if not name.endswith(".npz"):
+        raise SettingError(f"model {name!r}: small, large, or a file (.npz, .keras, .skops)")
+    return song_models.load(name)
 
 
 def song(path: str | Path, model: Model | None = None, *, timeline: bool = False) -> Answer:

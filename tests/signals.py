@@ -395,6 +395,10 @@ def _noise(snr):
     return write
 
 
+def _faint_and_noisy(y, sr, path):
+    return _noise(20)(y * np.float32(10 ** (-30 / 20)), sr, path)
+
+
 def _mp3(kilobits):
     """Stereo at 44.1 kHz and that many kbit/s."""
     # libsndfile takes a share of the way from 320 down to 32, and refuses 1.
@@ -444,4 +448,5 @@ RECORDINGS = {
     "mp3_64": _mp3(64),
     "mp3_32": _mp3(32),
     "telephone": _by_telephone,
+    "minus_30_noise_20": _faint_and_noisy,
 }

@@ -1,6 +1,7 @@
 """Models of songs: how they are fitted, what they promise, and how they are kept."""
 
 import runpy
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -155,3 +156,11 @@ def test_a_file_that_is_no_model_is_named(tmp_path, name):
         np.savez(path, labels=np.array([{}], dtype=object))
     with pytest.raises(SourceError, match=f"{name}.npz"):
         songs.load(path)
+
+
+def test_a_model_whose_arrays_do_not_fit_together_is_refused(model, tmp_path):
+    cut = replace(model, votes=model.votes[:, :5])
+    with pytest.raises(
+        SourceError, match=r"cut\.npz: not a model of songs \(its arrays do not fit"
+    ):
+        songs.load(songs.save(tmp_path / "cut.npz", cut))

@@ -22,7 +22,7 @@ from gtzan_helpers.audio import blocks, spectra
 from gtzan_helpers.errors import DAMAGED_FILE, SourceError, reason
 from gtzan_helpers.evaluation import prediction_sets, set_threshold, temperature, tempered
 from gtzan_helpers.models.songs.answer import Answer
-from gtzan_helpers.models.songs.similarity import BLOCKS, Songs, length_of
+from gtzan_helpers.models.songs.similarity import BLOCKS, LENGTHS, Songs, length_of
 
 # Frames per second of the levels that models are given.
 FRAME_RATE = config.SR / spectra.HOP_LENGTH
@@ -275,6 +275,18 @@ def load(path: str | Path) -> SongModel:
         songs = Songs(**{each.name: arrays.pop(each.name) for each in fields(Songs)})
         words = {"name": str(arrays["name"]), "labels": tuple(arrays["labels"].tolist())}
         parts: dict[str, Any] = arrays | words
-        return SongModel(songs=songs, **parts)
+        return _tried(SongModel(songs=songs, **parts))
     except DAMAGED_FILE as error:
         raise SourceError(f"{path}: not a model of songs ({reason(error)})") from error
+
+
+def _tried(model: SongModel) -> SongModel:
+    """The model, if its arrays fit together."""
+    nothing = np.zeros((1, model.songs.points.shape[1]), np.float32)
+    for length in range(len(LENGTHS)):
+        kernels = model.songs.similarities(nothing, length)
+        alike = model.likenesses(kernels, length)
+        probs = model.probabilities(model.scores(kernels, length), length)
+        if probs.shape != (1, len(model.labels)) or not np.isfinite([*probs[0], *alike]).all():
+            raise ValueError("its arrays do not fit together")
+    return model

@@ -3,7 +3,7 @@
 What `audio.blocks` describes, and what MusiCNN hears, is compared block by block.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -118,15 +118,15 @@ class Songs:
         standard = np.clip((whole - mean[-1]) / deviation[-1], -CLIP, CLIP)
         points = np.round(standard * (BYTE / CLIP)).astype(np.int8)
         words = tracks.track_id.to_numpy(str), tracks.genre.to_numpy(str)
-        n_blocks = len(BLOCKS) + len(MUSIC) * (points.shape[1] > sum(n for n, _ in BLOCKS.values()))
-        songs = cls(*words, mean, deviation, points, np.zeros(n_blocks))
+        songs = cls(*words, mean, deviation, points, scales=np.ones(0))
         scales = [distances(each, each).mean() for each in songs._split(songs._places)]
-        return cls(*words, mean, deviation, points, np.array(scales))
+        return replace(songs, scales=np.array(scales))
 
     @property
     def blocks(self) -> dict[str, tuple[int, float]]:
         """Of `BLOCKS` and `MUSIC`, those that songs are compared by."""
-        return BLOCKS | MUSIC if len(self.scales) > len(BLOCKS) else BLOCKS
+        with_music = self.points.shape[1] > sum(size for size, _ in BLOCKS.values())
+        return BLOCKS | MUSIC if with_music else BLOCKS
 
     def columns(self, levels: np.ndarray, *, frame_rate: float) -> np.ndarray:
         """Describe a recording by these blocks; see `columns`."""
