@@ -160,7 +160,5 @@ def test_a_file_that_is_no_model_is_named(tmp_path, name):
 
 def test_a_model_whose_arrays_do_not_fit_together_is_refused(model, tmp_path):
     cut = replace(model, votes=model.votes[:, :5])
-    with pytest.raises(
-        SourceError, match=r"cut\.npz: not a model of songs \(its arrays do not fit"
-    ):
+    with pytest.raises(SourceError, match=r"cut\.npz: not a model of songs"):
         songs.load(songs.save(tmp_path / "cut.npz", cut))
