@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from gtzan_helpers import config, files
 from gtzan_helpers.audio import reading
@@ -82,6 +83,7 @@ def load(name: str | Path = "") -> Model:
     return song_models.load(name)
 
 
+@threadpool_limits.wrap(limits=1)  # products are small: threads would only wait for one another
 def song(path: str | Path, model: Model | None = None, *, timeline: bool = False) -> Answer:
     """Classify a song.
 

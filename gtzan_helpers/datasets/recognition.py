@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from gtzan_helpers import config
 from gtzan_helpers.datasets.fingerprints import BITS, PERIOD, compare
@@ -57,6 +58,7 @@ class Recognition:
     alike: tuple[str, ...] = ()
 
 
+@threadpool_limits.wrap(limits=1)  # products are small: threads would only wait for one another
 def recognise(fingerprint: np.ndarray) -> Recognition | None:
     """Recognise a recording that is a track of GTZAN, a part of one, or has one in it.
 
