@@ -110,23 +110,25 @@ def song(path: str | Path, model: Model | None = None, *, timeline: bool = False
         raise AudioError("-: standard input is not read; save it as a file first")
     keep_memory()
     model = model or load()
-    end_s, known = 0.0, {}
+    end_s, known = 0.0, set()
 
     def heard() -> Iterator[tuple[float, np.ndarray]]:
         nonlocal end_s
         for start_s, y in _windows(path):
             end_s = start_s + y.size / config.SR
             if found := recognise(fingerprints.from_audio(y, sr=config.SR)):
-                known[found.track_id] = True
+                known.add(found.track_id)
             yield start_s, y
 
     with warnings.catch_warnings(record=True) as caught:  # faults of the file are notices
         warnings.simplefilter("always", AudioWarning)
         answer = model.answer(str(path), heard(), timeline=timeline)
     notices = [str(each.message).removeprefix(f"{path}: ") for each in caught]
-    for track_id in known:
-        learnt = isinstance(model, SongModel) and track_id in model.songs.track_id
-        notices.append(f"this is {track_id} of GTZAN{', which the model was trained on' * learnt}")
+    if known:
+        others = f", and {len(known) - 1} others" * (len(known) > 1)
+        learnt = isinstance(model, SongModel) and not known.isdisjoint(model.songs.track_id)
+        words = ", which the model was trained on" * learnt
+        notices.append(f"this is {min(known)}{others} of GTZAN{words}")
     return replace(answer, seconds=end_s, notices=(*notices, *answer.notices))
 
 

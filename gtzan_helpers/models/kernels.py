@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from gtzan_helpers.evaluation import temperature
 from gtzan_helpers.models.classical import FittedClassical
 from gtzan_helpers.models.learners import Calibrated, Task
+from gtzan_helpers.models.songs.similarity import distances
 
 # What an augmented copy of a song counts, beside 1 for the song.
 COPY_WEIGHT = 0.1
@@ -117,12 +118,6 @@ class KernelRidge(ClassifierMixin, BaseEstimator):
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Label of the largest score, shape (n_examples,)."""
         return self.classes_[self.decision_function(X).argmax(axis=1)]
-
-
-def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Squared distances of rows, shape (len(a), len(b))."""
-    squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)
-    return np.maximum(squares - 2 * a @ b.T, 0)
 
 
 def fit(learner: Calibrated, task: Task) -> FittedClassical:

@@ -11,7 +11,6 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from gtzan_helpers.audio import blocks
-from gtzan_helpers.models.kernels import distances
 
 #: Lengths of recordings in seconds, and in frames, that are compared each in their own way.
 LENGTHS = (1, 3, 5, 10, 30)
@@ -181,3 +180,9 @@ class Songs:
     def _split(self, values: np.ndarray) -> list[np.ndarray]:
         edges = np.cumsum([size for size, _ in self.blocks.values()])[:-1]
         return np.split(np.asarray(values, np.float32), edges, axis=1)
+
+
+def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Squared distances of rows, shape (len(a), len(b))."""
+    squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)
+    return np.maximum(squares - 2 * a @ b.T, 0)
