@@ -394,6 +394,7 @@ ZONE = "document.querySelector('.gtzan-song input')"
 ANSWER = """
 (() => {
   const shown = document.querySelector(".gtzan-answer"), audio = shown?.querySelector("audio");
+  shown?.scrollIntoView({block: "center"});  // what JupyterLab keeps out of sight has no innerText
   return {
     words: shown?.innerText ?? "",
     seconds: audio?.duration ?? 0,
@@ -420,8 +421,8 @@ def drop(page, path):
 
 
 def heard(page):
-    """Wait until there is a player below the place for songs; returns what else is there."""
-    return until(lambda: (answer := page.ask(ANSWER))["seconds"] and answer)
+    """Wait until an answer and its player are in sight; returns what is there."""
+    return until(lambda: (answer := page.ask(ANSWER))["seconds"] and answer["words"] and answer)
 
 
 @pytest.mark.slow
