@@ -1,24 +1,26 @@
 """The command line: ``gtzan``. Heavy libraries are imported by the command that needs them."""
 
-import io
-import os
 import shlex
 import signal
 import sys
 import warnings
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gtzan_helpers import config, datasets, experiments, research, workers
-from gtzan_helpers.errors import AudioError, AudioWarning, GtzanError, SettingError
-from gtzan_helpers.terminal import JOBS, PROFILE, SCHEDULER, open_named, say
+from gtzan_helpers import __version__, config, datasets, research, terminal, workers
+from gtzan_helpers.errors import AudioError, GtzanError, SettingError
+from gtzan_helpers.terminal import JOBS, PROFILE, SCHEDULER, examples, open_named, say
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
+    epilog=examples("run", "predict song.mp3", "scoreboard"),
+)
+@click.version_option(__version__, message="gtzan %(version)s")
 @click.pass_context
 def commands(context: click.Context) -> None:
     """Music genre classification on GTZAN: a notebook series, honestly measured.
@@ -33,18 +35,18 @@ def commands(context: click.Context) -> None:
 
 def main() -> None:
     """Run the command line; an expected failure is one line and exit code 2."""
-    warnings.showwarning = _show_warning
-    _on_signals(_interrupt)
-    for stream in (sys.stdout, sys.stderr):  # a file's name need not be UTF-8
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    warnings.showwarning = terminal.show_warning
+    terminal.on_signals(terminal.interrupt)
+    terminal.set_streams()
     config.settle()
     try:
-        sys.exit(commands.main(standalone_mode=False) or 0)
+        sys.exit(commands.main(prog_name="gtzan", standalone_mode=False) or 0)
     except GtzanError as error:
         _fail(str(error))
     except click.ClickException as error:
         _fail(f"{error.format_message()} See `gtzan --help`.")
+    except click.Abort:  # the end of the input, where an answer was asked for
+        sys.exit(128 + signal.SIGINT)
     except OSError as error:
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
     except MemoryError:
@@ -58,37 +60,6 @@ def _fail(message: str) -> None:
     sys.exit(2)
 
 
-def _on_signals(handler: Callable[[int, object], None]) -> None:
-    names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
-    for number in (getattr(signal, name) for name in names if hasattr(signal, name)):
-        signal.signal(number, handler)
-
-
-def _end_at_once(number: int, _: object) -> None:
-    workers.end_children()
-    os._exit(128 + number)
-
-
-def _interrupt(number: int, _: object) -> None:
-    """Say at once that the command ends, and end it; a second signal does not wait for that."""
-    meanwhile: list[int] = []
-    _on_signals(lambda second, _: meanwhile.append(second))  # the line is said in any case
-    click.echo(
-        "interrupted; what was done is kept: repeat the command (a run with --resume)", err=True
-    )
-    _on_signals(_end_at_once)
-    for second in meanwhile:
-        _end_at_once(second, None)
-    sys.exit(128 + number)
-
-
-def _show_warning(
-    message: Warning | str, category: type[Warning], *where: object, **how: object
-) -> None:
-    if issubclass(category, UserWarning | AudioWarning):
-        say(f"warning: {message}", err=True)
-
-
 def _list_failures(failures: Any) -> int:
     """Show what could not be used; returns the exit code."""
     for failure in failures.itertuples():
@@ -96,10 +67,12 @@ def _list_failures(failures: Any) -> int:
     return int(len(failures) > 0)
 
 
-@commands.command()
+@commands.command(
+    epilog=examples("run", "run mini --only 3,5", "run ~/music --profile full --resume")
+)
 @click.argument("source", default="synthetic")
 @PROFILE
-@click.option("--only", default="", help="Numbers of notebooks, such as 03,05.")
+@click.option("--only", default="", help="Numbers of notebooks, such as 3,5.")
 @click.option("--out", default="", help="Folder of the run; runs/<source>-<profile> by default.")
 @JOBS
 @click.option(
@@ -115,7 +88,10 @@ def run(
     source: str, profile: str, only: str, out: str, jobs: int | None, resume: bool, column: str,
     balanced: bool,
 ) -> None:  # fmt: skip
-    """Execute the notebooks, and make a book of what came out."""
+    """Execute the notebooks, and make a book.
+
+    It has the pages of the notebooks, and the results side by side.
+    """
     from gtzan_helpers import reproduce
 
     page = reproduce.run(
@@ -130,28 +106,37 @@ def run(
     say(f"done: open {page}")
 
 
-@commands.command()
+@commands.command(epilog=examples("notebooks my_notebooks"))
 @click.argument("folder", metavar="DIR", type=click.Path())
 def notebooks(folder: str) -> None:
-    """Copy the notebooks, and the pictures that they show, into a folder, to work in them."""
+    """Copy the notebooks, to work in them.
+
+    They come with the pictures that they show.
+    """
     from gtzan_helpers.report import series
 
     say(f"open JupyterLab there: jupyter lab {shlex.quote(str(series.copy(folder)))}")
 
 
-@commands.command()
+@commands.command(epilog=examples("fetch mini", "fetch gtzan --to ~/data"))
 @click.argument("name", metavar="mini|gtzan")
 @click.option("--to", default="", help="Folder for downloads; GTZAN_DATA by default.")
 def fetch(name: str, to: str) -> None:
-    """Download, check and unpack a dataset (mini 132 MB, gtzan 1.2 GB)."""
+    """Download a dataset: mini or gtzan.
+
+    The archive (mini 132 MB, gtzan 1.2 GB) is checked and unpacked.
+    """
     say(f"{name} is in {datasets.download.fetch(name, to=to or None)}")
 
 
-@commands.command()
+@commands.command(epilog=examples("check mini", "check ~/music --jobs 4"))
 @click.argument("source")
 @JOBS
 def check(source: str, jobs: int | None) -> int:
-    """Look for unreadable, odd, duplicate, missing and wrong tracks; exit code 1 if any."""
+    """Look for faults in a dataset.
+
+    Unreadable, odd, duplicate, missing and wrong tracks are named; exit code 1 if there are any.
+    """
     audit = datasets.audit.check(open_named(source), jobs=jobs)
     for fault, track_id, words in audit.findings.itertuples(index=False):
         say(f"{fault:12} {track_id}: {words}")
@@ -165,7 +150,13 @@ def check(source: str, jobs: int | None) -> int:
     return int(bool(faults))
 
 
-@commands.command()
+@commands.command(
+    epilog=examples(
+        "predict song.mp3",
+        "predict ~/music --csv genres.csv",
+        "predict song.mp3 --timeline --plot song.html",
+    )
+)
 @click.argument("paths", metavar="FILE|FOLDER...", nargs=-1, required=True)
 @click.option(
     "--model",
@@ -182,9 +173,10 @@ def predict(
     paths: tuple[str, ...], model: str, timeline: bool, as_json: bool, csv_path: str, plot: str,
     jobs: int | None,
 ) -> int:  # fmt: skip
-    """Classify songs by genre; exit code 1 if a file could not be used.
+    """Classify songs by genre.
 
-    Answers are kept: a command that was interrupted goes on where it was.
+    Answers are kept: a command that was interrupted goes on where it was. Exit code 1 if a file
+    could not be used.
     """
     from gtzan_helpers import predict as prediction
     from gtzan_helpers import report
@@ -215,28 +207,13 @@ def predict(
     return int(any(isinstance(result, AudioError) for result in results))
 
 
-@commands.command()
-@click.argument("model", type=click.Path())
-@click.argument("source")
-@PROFILE
-@JOBS
-def evaluate(model: str, source: str, profile: str, jobs: int | None) -> int:
-    """Evaluate a model of a run (.keras, .skops) on another labelled source; 1 on failures."""
-    opened = open_named(source, profile=profile, jobs=jobs)
-    evaluation = experiments.evaluate_model(model, opened, profile=profile, jobs=jobs)
-    click.echo(evaluation)
-    for genre, shares in evaluation.confusion.iterrows():
-        predicted = shares[shares > 0].sort_values(ascending=False)
-        parts = ", ".join(f"{100 * share:.0f} % {label}" for label, share in predicted.items())
-        say(f"{genre}: {parts}")
-    for genre, tracks in evaluation.unknown.groupby("genre"):
-        say(f"{genre}: {len(tracks)} tracks left out; the model does not know this label")
-    for failure in evaluation.failures.itertuples():
-        say(f"failed {failure.track_id}: {failure.reason}")
-    return int(len(evaluation.failures) > 0)
-
-
-@commands.command()
+@commands.command(
+    epilog=examples(
+        "extract ~/music --csv table.csv",
+        "extract ~/music --pack pack.npz",
+        "extract mini --csv tracks.csv --segment-seconds 0",
+    )
+)
 @click.argument("source")
 @click.option("--csv", "csv_path", default="", help="Write a table in the Kaggle release's form.")
 @click.option("--pack", "pack_path", default="", help="Write a feature pack (log-mel, .npz).")
@@ -273,7 +250,11 @@ def extract(
     profile: str,
     jobs: int | None,
 ) -> int:
-    """Compute features, in parallel, once; exit code 1 if a track could not be used."""
+    """Compute features, in parallel, once.
+
+    They are kept in the cache; --csv and --pack write files. Exit code 1 if a track could not be
+    used.
+    """
     if pack_path and csv_path and Path(pack_path).resolve() == Path(csv_path).resolve():
         raise SettingError(f"{csv_path}: --csv and --pack name the same file")
     opened = open_named(source, profile=profile, jobs=jobs)
@@ -299,7 +280,7 @@ def extract(
     return _list_failures(features.failures)
 
 
-for command in (research.measure, research.split, research.scoreboard):
+for command in (research.evaluate, research.measure, research.split, research.scoreboard):
     commands.add_command(command)
 
 

@@ -1,13 +1,19 @@
-"""Commands for researchers: rows without notebooks, splits for other code, the scoreboard."""
+"""Commands for researchers: rows without notebooks, models elsewhere, splits, the scoreboard."""
 
 import click
 
 from gtzan_helpers import datasets, experiments, models, report, workers
 from gtzan_helpers.errors import SettingError
-from gtzan_helpers.terminal import JOBS, PROFILES, SCHEDULER, open_named, say
+from gtzan_helpers.terminal import JOBS, PROFILE, PROFILES, SCHEDULER, examples, open_named, say
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "measure gtzan capstone_svm ours_blocks",
+        "measure mini ours_blocks --seeds 3",
+        "measure gtzan --protocol artist_grouped",
+    )
+)
 @click.argument("source")
 @click.argument("systems", metavar="[SYSTEM]...", nargs=-1)
 @click.option(
@@ -31,9 +37,10 @@ def measure(
     source: str, systems: tuple[str, ...], protocols: tuple[str, ...], seeds: int, out: str,
     scheduler: str, profile: str, jobs: int | None,
 ) -> int:  # fmt: skip
-    """Measure systems (by default all) without notebooks, fold by fold; exit code 1 if one is not.
+    """Measure systems without notebooks.
 
-    What was measured before is read back, and folds that were fitted before are kept.
+    All by default, fold by fold; exit code 1 if one is not measured. What was measured before is
+    read back, and folds that were fitted before are kept.
     """
     run = experiments.resume(
         open_named(source, profile=profile, jobs=jobs, learning=True), profile=profile, run_dir=out
@@ -58,13 +65,41 @@ def _result(row: "experiments.Row") -> str:
     return f"{share} % of {row.n_test} tracks ({interval}), macro F1 {f1} %"
 
 
-@click.command()
+@click.command(epilog=examples("evaluate runs/mini-full/models/MODEL.skops ~/music"))
+@click.argument("model", type=click.Path())
+@click.argument("source")
+@PROFILE
+@JOBS
+def evaluate(model: str, source: str, profile: str, jobs: int | None) -> int:
+    """Evaluate a run's model on another source.
+
+    MODEL is a .keras or .skops file of a run; the source needs labels. Exit code 1 if a track could
+    not be used.
+    """
+    opened = open_named(source, profile=profile, jobs=jobs)
+    evaluation = experiments.evaluate_model(model, opened, profile=profile, jobs=jobs)
+    click.echo(evaluation)
+    for genre, shares in evaluation.confusion.iterrows():
+        predicted = shares[shares > 0].sort_values(ascending=False)
+        parts = ", ".join(f"{100 * share:.0f} % {label}" for label, share in predicted.items())
+        say(f"{genre}: {parts}")
+    for genre, tracks in evaluation.unknown.groupby("genre"):
+        say(f"{genre}: {len(tracks)} tracks left out; the model does not know this label")
+    for failure in evaluation.failures.itertuples():
+        say(f"failed {failure.track_id}: {failure.reason}")
+    return int(len(evaluation.failures) > 0)
+
+
+@click.command(epilog=examples("split gtzan --protocol fault_filtered --csv s.csv"))
 @click.argument("source")
 @click.option("--protocol", required=True, help="How to split, fault_filtered for example.")
 @click.option("--csv", "csv_path", required=True, help="Where to write the table.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 def split(source: str, protocol: str, csv_path: str, seed: int) -> None:
-    """Write which track is in which part, for other people's code: one row for each track."""
+    """Write which track is in which part.
+
+    A table for other people's code: one row for each track.
+    """
     from gtzan_helpers import files  # imports numpy
 
     opened = open_named(source, profile="full")
@@ -77,15 +112,21 @@ def split(source: str, protocol: str, csv_path: str, seed: int) -> None:
     say(f"{protocol} -> {csv_path}: {counts}, {left_out} left out; {table.fold.nunique()} folds")
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "scoreboard", "scoreboard runs/mini-full runs/gtzan-full", "scoreboard --verify"
+    )
+)
 @click.argument("runs", nargs=-1)
 @click.option("--write", is_flag=True, help="Merge into figures/, RESULTS.md and README.")
 @click.option("--json", "as_json", is_flag=True, help="Rows as JSON.")
 @click.option("--verify", is_flag=True, help="Score every stored prediction again.")
 def scoreboard(runs: tuple[str, ...], write: bool, as_json: bool, verify: bool) -> int:
-    """Show the results of runs (by default those in figures/) side by side.
+    """Show the results of runs side by side.
 
-    With --verify, name each row that does not follow from its predictions; exit code 1 if any.
+    By default those on real music that come with the project; in a pipe, columns have tabs between
+    them. With --verify, name each row that does not follow from its predictions; exit code 1 if
+    there are any.
     """
     if verify:
         faults, n_rows = report.publish.verify(runs)

@@ -1,12 +1,18 @@
-"""What commands share: options, lines to the user, and sources opened with their remarks."""
+"""What commands share: options, examples, lines and tables to the user, signals, sources opened."""
 
+import contextlib
+import io
+import locale
 import os
+import signal
+import sys
+from collections.abc import Callable
 
 import click
 from tqdm import tqdm
 
-from gtzan_helpers import datasets
-from gtzan_helpers.errors import shown
+from gtzan_helpers import datasets, workers
+from gtzan_helpers.errors import AudioWarning, shown
 
 PROFILES = click.Choice(["smoke", "quick", "full"])
 PROFILE = click.option(
@@ -25,6 +31,11 @@ SCHEDULER = click.option(
 )
 
 
+def examples(*lines: str) -> str:
+    """The end of a command's help: examples, each without its ``gtzan``."""
+    return "\n".join(["\b", "Examples:", *(f"  gtzan {line}" for line in lines)])
+
+
 def say(line: str, *, err: bool = False) -> None:
     """Write one line, whatever names are in it; a progress bar makes way for it."""
     with tqdm.external_write_mode(nolock=True):
@@ -40,3 +51,49 @@ def open_named(
     for remark in opened.remarks:
         say(f"note: {remark}", err=True)
     return opened
+
+
+def set_streams() -> None:
+    """Have names written that are not UTF-8, and ASCII alone where a terminal shows no more."""
+    # Python itself writes UTF-8 in the locale C, whose terminals need not show it.
+    plain = os.environ.get("TERM") == "dumb" or "utf" not in locale.getencoding().lower()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            ascii_only = plain and os.name == "posix" and stream.isatty()
+            stream.reconfigure(encoding="ascii" if ascii_only else None, errors="backslashreplace")
+
+
+def show_warning(
+    message: Warning | str, category: type[Warning], *where: object, **how: object
+) -> None:
+    """Show a warning about the user's files in one line, and no other."""
+    if issubclass(category, UserWarning | AudioWarning):
+        say(f"warning: {message}", err=True)
+
+
+def on_signals(handler: Callable[[int, object], None]) -> None:
+    """Have the signals that end a command handled."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
+    # Windows has no SIGHUP; `nohup` has it ignored.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, handler)
+
+
+def _end_at_once(number: int, _: object) -> None:
+    workers.end_children()
+    os._exit(128 + number)
+
+
+def interrupt(number: int, _: object) -> None:
+    """Say at once that the command ends, and end it; a second signal does not wait for that."""
+    meanwhile: list[int] = []
+    on_signals(lambda second, _: meanwhile.append(second))  # the line is said in any case
+    with contextlib.suppress(OSError):  # Ctrl-C also ended who was reading
+        click.echo(
+            "interrupted; what was done is kept: repeat the command (a run with --resume)", err=True
+        )
+    on_signals(_end_at_once)
+    for second in meanwhile:
+        _end_at_once(second, None)
+    sys.exit(128 + number)
