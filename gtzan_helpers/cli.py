@@ -12,7 +12,16 @@ import click
 
 from gtzan_helpers import __version__, config, datasets, research, terminal, workers
 from gtzan_helpers.errors import AudioError, GtzanError, SettingError
-from gtzan_helpers.terminal import JOBS, PROFILE, SCHEDULER, examples, open_named, say
+from gtzan_helpers.terminal import (
+    FORCE,
+    JOBS,
+    PROFILE,
+    SCHEDULER,
+    examples,
+    open_named,
+    refuse_replacing,
+    say,
+)
 
 
 @click.group(
@@ -168,10 +177,11 @@ def check(source: str, jobs: int | None) -> int:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for machines.")
 @click.option("--csv", "csv_path", default="", help="Also write a table: one row a file.")
 @click.option("--plot", default="", help="Draw a song: a picture (.png), or a page (.html).")
+@FORCE
 @JOBS
 def predict(
     paths: tuple[str, ...], model: str, timeline: bool, as_json: bool, csv_path: str, plot: str,
-    jobs: int | None,
+    force: bool, jobs: int | None,
 ) -> int:  # fmt: skip
     """Classify songs by genre.
 
@@ -187,6 +197,7 @@ def predict(
         raise SettingError(f"--csv {csv_path}: name a .csv, and leave out --json")
     if plot and len(files) > 1:
         raise SettingError(f"--plot {plot}: draws one song, not {len(files)}; name a single file")
+    refuse_replacing(csv_path, plot, force=force)
     songs = prediction.songs(files, model, timeline=timeline or bool(plot), jobs=jobs)
     rows = answers.Table(files).lines if sys.stdout.isatty() else answers.lines
     results = []
@@ -236,6 +247,7 @@ def predict(
     type=click.FloatRange(min=0, min_open=True),
     help="Seconds between the frames of --pack.",
 )
+@FORCE
 @SCHEDULER
 @PROFILE
 @JOBS
@@ -246,6 +258,7 @@ def extract(
     table: str,
     segment_seconds: float,
     frame_period: float | None,
+    force: bool,
     scheduler: str,
     profile: str,
     jobs: int | None,
@@ -257,10 +270,8 @@ def extract(
     """
     if pack_path and csv_path and Path(pack_path).resolve() == Path(csv_path).resolve():
         raise SettingError(f"{csv_path}: --csv and --pack name the same file")
-    opened = open_named(source, profile=profile, jobs=jobs)
-    for path in filter(None, (csv_path, pack_path)):
-        if opened.holds(path):
-            raise SettingError(f"{path}: is a file of the source itself; choose another name")
+    refuse_replacing(csv_path, pack_path, force=force)
+    opened = open_named(source, profile=profile, jobs=jobs, writes=(csv_path, pack_path))
     workers: dict[str, Any] = {"jobs": jobs, "scheduler": scheduler}
     if pack_path:
         failures = datasets.write_pack(pack_path, opened, frame_period=frame_period, **workers)
@@ -274,9 +285,11 @@ def extract(
         datasets.write_csv(csv_path, features, segment_seconds=segment_seconds, seconds_limit=limit)
     say(
         f"{len(features.tracks)} tracks, {len(features.segments)} rows of "
-        f"{len(features.columns)} features{f' -> {csv_path}' if csv_path else ''}; "
+        f"{len(features.columns)} features -> {csv_path or 'the cache'}; "
         f"{len(features.failures)} failed"
     )
+    if not csv_path:
+        say("no file was written: --csv writes a table, --pack a feature pack")
     return _list_failures(features.failures)
 
 

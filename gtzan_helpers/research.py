@@ -3,8 +3,17 @@
 import click
 
 from gtzan_helpers import datasets, experiments, models, report, workers
-from gtzan_helpers.errors import SettingError
-from gtzan_helpers.terminal import JOBS, PROFILE, PROFILES, SCHEDULER, examples, open_named, say
+from gtzan_helpers.terminal import (
+    FORCE,
+    JOBS,
+    PROFILE,
+    PROFILES,
+    SCHEDULER,
+    examples,
+    open_named,
+    refuse_replacing,
+    say,
+)
 
 
 @click.command(
@@ -95,16 +104,16 @@ def evaluate(model: str, source: str, profile: str, jobs: int | None) -> int:
 @click.option("--protocol", required=True, help="How to split, fault_filtered for example.")
 @click.option("--csv", "csv_path", required=True, help="Where to write the table.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
-def split(source: str, protocol: str, csv_path: str, seed: int) -> None:
+@FORCE
+def split(source: str, protocol: str, csv_path: str, seed: int, force: bool) -> None:
     """Write which track is in which part.
 
     A table for other people's code: one row for each track.
     """
     from gtzan_helpers import files  # imports numpy
 
-    opened = open_named(source, profile="full")
-    if opened.holds(csv_path):
-        raise SettingError(f"{csv_path}: is a file of the source itself; choose another name")
+    refuse_replacing(csv_path, force=force)
+    opened = open_named(source, profile="full", writes=[csv_path])
     table = datasets.splits.table(protocol, opened.tracks, seed=seed)
     files.write_text(csv_path, table.to_csv(index=False, lineterminator="\n"))
     counts = ", ".join(f"{n} {part}" for part, n in table.part.value_counts().items())

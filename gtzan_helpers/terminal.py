@@ -6,13 +6,13 @@ import locale
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import click
 from tqdm import tqdm
 
-from gtzan_helpers import datasets, workers
-from gtzan_helpers.errors import AudioWarning, shown
+from gtzan_helpers import config, datasets, workers
+from gtzan_helpers.errors import AudioWarning, SettingError, shown
 
 PROFILES = click.Choice(["smoke", "quick", "full"])
 PROFILE = click.option(
@@ -30,6 +30,8 @@ SCHEDULER = click.option(
     "--scheduler", default="", help="Address of a Dask scheduler (tcp://...) to compute on."
 )
 
+FORCE = click.option("--force", is_flag=True, help="Replace a file that is there already.")
+
 
 def examples(*lines: str) -> str:
     """The end of a command's help: examples, each without its ``gtzan``."""
@@ -42,14 +44,35 @@ def say(line: str, *, err: bool = False) -> None:
         click.echo(shown(line), err=err)
 
 
+def refuse_replacing(*paths: str, force: bool) -> None:
+    """Refuse to replace files, before anything is computed; empty paths are none."""
+    for path in filter(None, paths):
+        if config.expanded(path).exists() and not force:
+            raise SettingError(f"{path}: is there already; choose another name, or add --force")
+
+
 def open_named(
-    source: str, *, profile: str = "quick", jobs: int | None = None, learning: bool = False
+    source: str,
+    *,
+    profile: str = "quick",
+    jobs: int | None = None,
+    learning: bool = False,
+    writes: Sequence[str] = (),
 ) -> "datasets.Source":
-    """Open a source, and show its remarks; see `datasets.open_source`."""
+    """Open a source, and show its remarks; see `datasets.open_source`.
+
+    Parameters
+    ----------
+    writes : sequence of str
+        Files that will be written, of which none may be the source's own.
+    """
     jobs = jobs or os.cpu_count() or 1
     opened = datasets.open_source(source, profile=profile, jobs=jobs, learning=learning)
     for remark in opened.remarks:
         say(f"note: {remark}", err=True)
+    for path in filter(None, writes):
+        if opened.holds(path):
+            raise SettingError(f"{path}: is a file of the source itself; choose another name")
     return opened
 
 

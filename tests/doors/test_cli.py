@@ -19,6 +19,7 @@ from gtzan_helpers import cli, experiments
 from gtzan_helpers.datasets.kinds import packs
 from gtzan_helpers.datasets.sources import open_source
 from gtzan_helpers.experiments import results
+from gtzan_helpers.report import series
 
 SR = 22_050
 
@@ -209,7 +210,8 @@ def test_a_mistyped_command_is_one_line(gtzan, words, message):
         (["run", "nowhere"], "nowhere: no such folder or file"),
         (["check", "mini"], "`gtzan fetch mini`"),
         (["scoreboard", "nowhere"], "nowhere: no results there"),
-        (["run", "--only", "99"], "99"),
+        (["run", "--only", "3,99"], "there is no notebook '99'; choose from 00, 01"),
+        (["run", "--only", ","], "there is no notebook ''"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -248,6 +250,37 @@ def test_a_csv_that_cannot_be_written_is_one_line(gtzan, songs, tmp_path):
     path = tmp_path / "file" / "t.csv"
     words = one_line(gtzan("extract", songs, "--csv", path, "--jobs", "1"))
     assert str(path) in words and "cannot be written" in words
+
+
+def test_a_notebook_may_be_named_by_one_digit():
+    chosen = series.notebooks(["3", "05", "10"])
+    assert [notebook.number for notebook in chosen] == ["03", "05", "10"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["extract", "SONGS", "--csv", "t.csv"],
+        ["extract", "SONGS", "--csv", "new.csv", "--pack", "t.csv"],
+        ["predict", "SONGS", "--csv", "t.csv"],
+        ["predict", "SONGS/polka/p1.wav", "--plot", "t.csv"],
+        ["split", "SONGS", "--protocol", "track_random", "--csv", "t.csv"],
+    ],
+    ids=lambda words: f"{words[0]} {words[-2]}",
+)
+def test_a_file_is_not_replaced_unless_it_is_forced(gtzan, songs, here, words):
+    (here / "t.csv").write_text("mine", encoding="utf-8")
+    words = [word.replace("SONGS", str(songs)) for word in words]
+    message = "error: t.csv: is there already; choose another name, or add --force\n"
+    assert one_line(gtzan(*words)) == message
+    assert [path.name for path in here.iterdir()] == ["t.csv"]
+    assert (here / "t.csv").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_forced_command_replaces_a_file(gtzan, songs, here):
+    (here / "t.csv").write_text("mine", encoding="utf-8")
+    assert gtzan("extract", songs, "--csv", "t.csv", "--force", "--jobs", "1").returncode == 0
+    assert len(pd.read_csv(here / "t.csv")) == 3
 
 
 # check
@@ -318,6 +351,16 @@ def test_extract_writes_a_table_and_exits_with_0(gtzan, songs, tmp_path):
         f"3 tracks, 3 rows of 57 features -> {tmp_path / 't.csv'}; 0 failed\n"
     )
     assert pd.read_csv(tmp_path / "t.csv").label.tolist() == ["polka", "polka", "waltz"]
+
+
+def test_extract_says_that_it_wrote_no_file(gtzan, songs, here):
+    process = gtzan("extract", songs, "--jobs", "1")
+    assert (process.returncode, process.stdout) == (
+        0,
+        "3 tracks, 3 rows of 57 features -> the cache; 0 failed\n"
+        "no file was written: --csv writes a table, --pack a feature pack\n",
+    )
+    assert [*here.iterdir()] == []
 
 
 def test_extract_names_a_bad_file_writes_the_rest_and_exits_with_1(gtzan_process, songs, tmp_path):
@@ -482,6 +525,6 @@ def test_a_split_is_written_for_other_peoples_code(gtzan, tmp_path):
     assert table.track_id.is_unique and set(table.part) == {"train", "valid", "test"}
     by_part = table.groupby("part").artist_group.agg(set)
     assert not by_part["test"] & (by_part["train"] | by_part["valid"])
-    done = gtzan(*words, "--protocol", "segment_random")
+    done = gtzan(*words, "--protocol", "segment_random", "--force")
     assert done.returncode == 2
     assert "segment_random divides segments, not tracks; choose from" in done.stderr
