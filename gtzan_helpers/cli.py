@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from gtzan_helpers import __version__, config, datasets, research, terminal, workers
+from gtzan_helpers import __version__, config, datasets, research, terminal, upkeep, workers
 from gtzan_helpers.errors import AudioError, GtzanError, SettingError
 from gtzan_helpers.terminal import (
     FORCE,
@@ -293,7 +293,10 @@ def extract(
     return _list_failures(features.failures)
 
 
-for command in (research.evaluate, research.measure, research.split, research.scoreboard):
+for command in (
+    *(research.evaluate, research.measure, research.split, research.scoreboard),
+    *(upkeep.systems, upkeep.info, upkeep.cache),
+):
     commands.add_command(command)
 
 

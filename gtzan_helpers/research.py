@@ -1,5 +1,8 @@
 """Commands for researchers: rows without notebooks, models elsewhere, splits, the scoreboard."""
 
+import math
+from typing import Any
+
 import click
 
 from gtzan_helpers import datasets, experiments, models, report, workers
@@ -13,6 +16,7 @@ from gtzan_helpers.terminal import (
     open_named,
     refuse_replacing,
     say,
+    say_table,
 )
 
 
@@ -144,6 +148,27 @@ def scoreboard(runs: tuple[str, ...], write: bool, as_json: bool, verify: bool) 
         say(f"{n_rows} rows checked, {len(faults)} faults")
         return int(bool(faults))
     rows = report.publish.write(runs) if write else report.publish.gather(runs)
-    text = report.publish.markdown(experiments.scoreboard.comparison(rows))
-    click.echo(rows.to_json(orient="records", indent=1) if as_json else text)
+    if as_json:
+        click.echo(rows.to_json(orient="records", indent=1))
+        return 0
+    compared = experiments.scoreboard.ranked(experiments.scoreboard.comparison(rows))
+    measured = compared[compared.reproduced.notna() | compared.honest.notna()]
+    heads = ("source", "honest under", "id", "system", "published", "reproduced")
+    say_table((*heads, "honest (95 % interval)"), map(_cells, measured.itertuples()), shared=2)
+    if left := len(compared) - len(measured):
+        say(f"{left} not measured; --json says why", err=True)
     return 0
+
+
+def _cells(row: Any) -> tuple[str, ...]:
+    """A line of the scoreboard; what was published is of real music."""
+    published = math.nan if row.source.startswith("synthetic") else row.published
+    shares = (published, row.reproduced, row.honest, row.low, row.high)
+    texts = (experiments.scoreboard.percent(share).replace("–", "-") for share in shares)
+    published, reproduced, honest, *ends = texts
+    if row.seeds:
+        honest += f" ({' to '.join(ends)})"
+    if row.seeds > 1:
+        honest += f", {row.seeds} seeds within {100 * row.spread:.1f}"
+    name = models.SYSTEMS[row.system_id].name
+    return row.source, row.honest_protocol, row.system_id, name, published, reproduced, honest

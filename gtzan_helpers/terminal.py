@@ -2,11 +2,14 @@
 
 import contextlib
 import io
+import itertools
 import locale
 import os
+import shutil
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
 
 import click
 from tqdm import tqdm
@@ -30,6 +33,9 @@ SCHEDULER = click.option(
     "--scheduler", default="", help="Address of a Dask scheduler (tcp://...) to compute on."
 )
 
+# Characters of a cell's line.
+CELL = 20
+
 FORCE = click.option("--force", is_flag=True, help="Replace a file that is there already.")
 
 
@@ -42,6 +48,40 @@ def say(line: str, *, err: bool = False) -> None:
     """Write one line, whatever names are in it; a progress bar makes way for it."""
     with tqdm.external_write_mode(nolock=True):
         click.echo(shown(line), err=err)
+
+
+def say_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, shared: int) -> None:
+    """Write a table: as wide as the terminal; elsewhere a line a row, with tabs between cells.
+
+    Parameters
+    ----------
+    heads : sequence of str
+        Names of columns: some whose values many rows share, an id, a name for people, and others.
+    rows : iterable of sequence of str
+        Their cells; those of the same shared values follow each other.
+    shared : int
+        Number of columns before the id. In a terminal they stand in a line above their rows, and
+        the id stands below the name.
+    """
+    lines = [[shown(cell) for cell in line] for line in (heads, *rows)]
+    if not sys.stdout.isatty():
+        click.echo("\n".join("\t".join(line) for line in lines))
+        return
+    cells = [[textwrap.wrap(cell, CELL) for cell in line[shared + 2 :]] for line in lines]
+    widths = [max(map(len, itertools.chain(*column))) for column in zip(*cells, strict=True)]
+    columns = shutil.get_terminal_size().columns
+    room = max(CELL // 2, columns - sum(widths) - 2 * len(widths))
+    room = min(room, 2 + max(len(cell) for line in lines for cell in line[shared:][:2]))
+    pairs = zip(lines[1:], cells[1:], strict=True)
+    for titles, group in itertools.groupby(pairs, lambda pair: pair[0][:shared]):
+        title = ", ".join(map("{}: {}".format, heads, titles))
+        click.echo("\n".join(["", *textwrap.wrap(title, columns)]))
+        for line, others in [(lines[0], cells[0]), *group]:
+            key = textwrap.indent(textwrap.fill(line[shared].replace("_", "-"), room - 2), "  ")
+            first = [*textwrap.wrap(line[shared + 1], room), *key.replace("-", "_").splitlines()]
+            for parts in itertools.zip_longest(first, *others, fillvalue=""):
+                text = "  ".join(map(str.ljust, parts, [room, *widths]))
+                click.echo(text.rstrip())
 
 
 def refuse_replacing(*paths: str, force: bool) -> None:

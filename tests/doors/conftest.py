@@ -1,6 +1,9 @@
 """The command line, as a process and within this one."""
 
+import contextlib
+import os
 import signal
+import struct
 import subprocess
 import sys
 import warnings
@@ -50,3 +53,29 @@ def gtzan(here, monkeypatch, capsys):
     yield run
     for number, handler in handlers.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def in_terminal(here):
+    """Run ``gtzan`` in a terminal; returns its exit code and what the terminal was sent."""
+    pty = pytest.importorskip("pty")  # Windows has none
+    import fcntl
+    import termios
+
+    def run(*words, columns=80, answer="", **places):
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gtzan_helpers", *map(str, words)], cwd=here,
+            stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, **places},
+        )  # fmt: skip
+        os.close(theirs)
+        os.write(ours, answer.encode())
+        shown = b""
+        with contextlib.suppress(OSError):  # that is how Linux tells the end
+            while part := os.read(ours, 1 << 16):
+                shown += part
+        os.close(ours)
+        return process.wait(60), shown.decode().replace("\r\n", "\n")
+
+    return run
