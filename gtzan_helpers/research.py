@@ -1,11 +1,13 @@
-"""Commands for researchers: rows without notebooks, models elsewhere, splits, the scoreboard."""
+"""Commands for researchers: features, splits, rows without notebooks, what all systems scored."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import click
 
 from gtzan_helpers import datasets, experiments, models, report, workers
+from gtzan_helpers.errors import SettingError
 from gtzan_helpers.terminal import (
     FORCE,
     JOBS,
@@ -18,6 +20,88 @@ from gtzan_helpers.terminal import (
     say,
     say_table,
 )
+
+
+@click.command(
+    epilog=examples(
+        "extract ~/music --csv table.csv",
+        "extract ~/music --pack pack.npz",
+        "extract mini --csv tracks.csv --segment-seconds 0",
+    )
+)
+@click.argument("source")
+@click.option("--csv", "csv_path", default="", help="Write a table in the Kaggle release's form.")
+@click.option("--pack", "pack_path", default="", help="Write a feature pack (log-mel, .npz).")
+@click.option(
+    "--table",
+    type=click.Choice(["kaggle", "capstone", "full", "logmel"]),
+    default="kaggle",
+    show_default=True,
+    help="Which features --csv holds.",
+)
+@click.option(
+    "--segment-seconds",
+    type=click.FloatRange(min=0),
+    default=3.0,
+    show_default=True,
+    help="Length of a segment; 0 for one row per track.",
+)
+@click.option(
+    "--frame-period",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds between the frames of --pack.",
+)
+@FORCE
+@SCHEDULER
+@PROFILE
+@JOBS
+def extract(
+    source: str,
+    csv_path: str,
+    pack_path: str,
+    table: str,
+    segment_seconds: float,
+    frame_period: float | None,
+    force: bool,
+    scheduler: str,
+    profile: str,
+    jobs: int | None,
+) -> int:
+    """Compute features, in parallel, once.
+
+    They are kept in the cache; --csv and --pack write files. Exit code 1 if a track could not be
+    used.
+    """
+    if pack_path and csv_path and Path(pack_path).resolve() == Path(csv_path).resolve():
+        raise SettingError(f"{csv_path}: --csv and --pack name the same file")
+    refuse_replacing(csv_path, pack_path, force=force)
+    opened = open_named(source, profile=profile, jobs=jobs, writes=(csv_path, pack_path))
+    workers: dict[str, Any] = {"jobs": jobs, "scheduler": scheduler}
+    if pack_path:
+        failures = datasets.write_pack(pack_path, opened, frame_period=frame_period, **workers)
+        say(f"pack -> {pack_path}; {len(failures)} failed")
+        code = _list_failures(failures)
+        if not csv_path:
+            return code
+    features = opened.features(table, segment_seconds=segment_seconds, **workers)
+    if csv_path:
+        limit = opened.profile.seconds_limit
+        datasets.write_csv(csv_path, features, segment_seconds=segment_seconds, seconds_limit=limit)
+    say(
+        f"{len(features.tracks)} tracks, {len(features.segments)} rows of "
+        f"{len(features.columns)} features -> {csv_path or 'the cache'}; "
+        f"{len(features.failures)} failed"
+    )
+    if not csv_path:
+        say("no file was written: --csv writes a table, --pack a feature pack")
+    return _list_failures(features.failures)
+
+
+def _list_failures(failures: Any) -> int:
+    """Show what could not be used; returns the exit code."""
+    for failure in failures.itertuples():
+        say(f"failed: {failure.path}: {failure.reason}", err=True)
+    return int(len(failures) > 0)
 
 
 @click.command(
@@ -172,3 +256,17 @@ def _cells(row: Any) -> tuple[str, ...]:
         honest += f", {row.seeds} seeds within {100 * row.spread:.1f}"
     name = models.SYSTEMS[row.system_id].name
     return row.source, row.honest_protocol, row.system_id, name, published, reproduced, honest
+
+
+@click.command(epilog=examples("systems", "systems | grep cnn"))
+def systems() -> None:
+    """List the systems of the studies, and ours.
+
+    In a pipe, columns have tabs between them.
+    """
+    rows = []
+    for one in models.SYSTEMS.values():
+        published = one.published.accuracy
+        accuracy = "-" if published is None else f"{100 * published:.1f}"
+        rows.append((one.study, one.system_id, one.name, one.family, one.notebook, accuracy))
+    say_table(("study", "id", "system", "family", "notebook", "published"), rows, shared=1)

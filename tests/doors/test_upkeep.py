@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import gtzan_helpers
-from gtzan_helpers import upkeep
+from gtzan_helpers import cli
 from gtzan_helpers.experiments import scoreboard
 from gtzan_helpers.models import SYSTEMS
 from gtzan_helpers.plots import scores
@@ -67,7 +67,7 @@ def test_versions_places_and_sizes_are_shown(gtzan, monkeypatch, tmp_path):
     (tmp_path / "cache" / "features").mkdir(parents=True)
     (tmp_path / "cache" / "features" / "a.npz").write_bytes(bytes(2_500_000))
     monkeypatch.setenv("GTZAN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setitem(upkeep.OPTIONAL, "no-such-package", "nothing")
+    monkeypatch.setitem(cli.OPTIONAL, "no-such-package", "nothing")
     process = gtzan("info")
     assert (process.returncode, process.stderr) == (0, "")
     shown = dict(line.split(": ", 1) for line in process.stdout.splitlines())
@@ -134,4 +134,4 @@ def test_every_folder_that_the_package_makes_in_the_cache_can_be_cleared():
     made = set(re.findall(r'cache_dir\(\) / f?"([a-z]+)', text))
     made |= set(re.findall(r'"\w+(?:DIR|CONFIGDIR)": "(\w+)"', text))
     assert {"features", "answers", "numba"} <= made
-    assert made == {name.partition("-")[0] for name in upkeep.MADE}
+    assert made == {name.partition("-")[0] for name in cli.MADE}
