@@ -17,7 +17,16 @@ import psutil
 
 from gtzan_helpers import __version__, config, datasets, research, terminal, workers
 from gtzan_helpers.errors import AudioError, GtzanError, SettingError
-from gtzan_helpers.terminal import FORCE, JOBS, PROFILE, examples, open_named, refuse_replacing, say
+from gtzan_helpers.terminal import (
+    FORCE,
+    JOBS,
+    PATH,
+    PROFILE,
+    examples,
+    open_named,
+    refuse_replacing,
+    say,
+)
 
 # Packages whose versions matter.
 PACKAGES = (
@@ -71,6 +80,7 @@ def main() -> None:
     except click.ClickException as error:
         _fail(f"{error.format_message()} See `gtzan --help`.")
     except click.Abort:  # the end of the input, where an answer was asked for
+        click.echo(err=True)
         sys.exit(128 + signal.SIGINT)
     except OSError as error:
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
@@ -88,10 +98,12 @@ def _fail(message: str) -> None:
 @commands.command(
     epilog=examples("run", "run mini --only 3,5", "run ~/music --profile full --resume")
 )
-@click.argument("source", default="synthetic")
+@click.argument("source", type=PATH, default="synthetic")
 @PROFILE
 @click.option("--only", default="", help="Numbers of notebooks, such as 3,5.")
-@click.option("--out", default="", help="Folder of the run; runs/<source>-<profile> by default.")
+@click.option(
+    "--out", type=PATH, default="", help="Folder of the run; runs/<source>-<profile> by default."
+)
 @JOBS
 @click.option(
     "--resume/--fresh",
@@ -125,7 +137,7 @@ def run(
 
 
 @commands.command(epilog=examples("notebooks my_notebooks"))
-@click.argument("folder", metavar="DIR", type=click.Path())
+@click.argument("folder", metavar="DIR", type=PATH)
 def notebooks(folder: str) -> None:
     """Copy the notebooks, to work in them.
 
@@ -138,7 +150,7 @@ def notebooks(folder: str) -> None:
 
 @commands.command(epilog=examples("fetch mini", "fetch gtzan --to ~/data"))
 @click.argument("name", metavar="mini|gtzan")
-@click.option("--to", default="", help="Folder for downloads; GTZAN_DATA by default.")
+@click.option("--to", type=PATH, default="", help="Folder for downloads; GTZAN_DATA by default.")
 def fetch(name: str, to: str) -> None:
     """Download a dataset: mini or gtzan.
 
@@ -148,7 +160,7 @@ def fetch(name: str, to: str) -> None:
 
 
 @commands.command(epilog=examples("check mini", "check ~/music --jobs 4"))
-@click.argument("source")
+@click.argument("source", type=PATH)
 @JOBS
 def check(source: str, jobs: int | None) -> int:
     """Look for faults in a dataset.
@@ -175,17 +187,22 @@ def check(source: str, jobs: int | None) -> int:
         "predict song.mp3 --timeline --plot song.html",
     )
 )
-@click.argument("paths", metavar="FILE|FOLDER...", nargs=-1, required=True)
+@click.argument("paths", metavar="FILE|FOLDER...", type=PATH, nargs=-1, required=True)
 @click.option(
     "--model",
     default="",
+    type=PATH,
     metavar="small|large|FILE",
     help="One that the package carries, the large one if it can run, or one of a run.",
 )
 @click.option("--timeline", is_flag=True, help="Also show what each part of a song is.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for machines.")
-@click.option("--csv", "csv_path", default="", help="Also write a table: one row a file.")
-@click.option("--plot", default="", help="Draw a song: a picture (.png), or a page (.html).")
+@click.option(
+    "--csv", "csv_path", type=PATH, default="", help="Also write a table: one row a file."
+)
+@click.option(
+    "--plot", type=PATH, default="", help="Draw a song: a picture (.png), or a page (.html)."
+)
 @FORCE
 @JOBS
 def predict(

@@ -11,6 +11,7 @@ from gtzan_helpers.errors import SettingError
 from gtzan_helpers.terminal import (
     FORCE,
     JOBS,
+    PATH,
     PROFILE,
     PROFILES,
     SCHEDULER,
@@ -29,9 +30,13 @@ from gtzan_helpers.terminal import (
         "extract mini --csv tracks.csv --segment-seconds 0",
     )
 )
-@click.argument("source")
-@click.option("--csv", "csv_path", default="", help="Write a table in the Kaggle release's form.")
-@click.option("--pack", "pack_path", default="", help="Write a feature pack (log-mel, .npz).")
+@click.argument("source", type=PATH)
+@click.option(
+    "--csv", "csv_path", type=PATH, default="", help="Write a table in the Kaggle release's form."
+)
+@click.option(
+    "--pack", "pack_path", type=PATH, default="", help="Write a feature pack (log-mel, .npz)."
+)
 @click.option(
     "--table",
     type=click.Choice(["kaggle", "capstone", "full", "logmel"]),
@@ -111,7 +116,7 @@ def _list_failures(failures: Any) -> int:
         "measure gtzan --protocol artist_grouped",
     )
 )
-@click.argument("source")
+@click.argument("source", type=PATH)
 @click.argument("systems", metavar="[SYSTEM]...", nargs=-1)
 @click.option(
     "--protocol",
@@ -126,7 +131,7 @@ def _list_failures(failures: Any) -> int:
     show_default=True,
     help="How many random seeds, from 0 up.",
 )
-@click.option("--out", default="", help="Folder of the run; under runs/ by default.")
+@click.option("--out", type=PATH, default="", help="Folder of the run; under runs/ by default.")
 @SCHEDULER
 @click.option("--profile", type=PROFILES, default="full", show_default=True)
 @JOBS
@@ -163,8 +168,8 @@ def _result(row: "experiments.Row") -> str:
 
 
 @click.command(epilog=examples("evaluate runs/mini-full/models/MODEL.skops ~/music"))
-@click.argument("model", type=click.Path())
-@click.argument("source")
+@click.argument("model", type=PATH)
+@click.argument("source", type=PATH)
 @PROFILE
 @JOBS
 def evaluate(model: str, source: str, profile: str, jobs: int | None) -> int:
@@ -188,9 +193,9 @@ def evaluate(model: str, source: str, profile: str, jobs: int | None) -> int:
 
 
 @click.command(epilog=examples("split gtzan --protocol fault_filtered --csv s.csv"))
-@click.argument("source")
+@click.argument("source", type=PATH)
 @click.option("--protocol", required=True, help="How to split, fault_filtered for example.")
-@click.option("--csv", "csv_path", required=True, help="Where to write the table.")
+@click.option("--csv", "csv_path", type=PATH, required=True, help="Where to write the table.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @FORCE
 def split(source: str, protocol: str, csv_path: str, seed: int, force: bool) -> None:
@@ -214,7 +219,7 @@ def split(source: str, protocol: str, csv_path: str, seed: int, force: bool) -> 
         "scoreboard", "scoreboard runs/mini-full runs/gtzan-full", "scoreboard --verify"
     )
 )
-@click.argument("runs", nargs=-1)
+@click.argument("runs", type=PATH, nargs=-1)
 @click.option("--write", is_flag=True, help="Merge into figures/, RESULTS.md and README.")
 @click.option("--json", "as_json", is_flag=True, help="Rows as JSON.")
 @click.option("--verify", is_flag=True, help="Score every stored prediction again.")

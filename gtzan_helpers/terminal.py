@@ -17,6 +17,8 @@ from tqdm import tqdm
 from gtzan_helpers import config, datasets, workers
 from gtzan_helpers.errors import AudioWarning, SettingError, shown
 
+# A shell completes names of files there; whether they can be read is found out by reading.
+PATH = click.Path(readable=False)
 PROFILES = click.Choice(["smoke", "quick", "full"])
 PROFILE = click.option(
     "--profile",
@@ -153,9 +155,10 @@ def interrupt(number: int, _: object) -> None:
     meanwhile: list[int] = []
     on_signals(lambda second, _: meanwhile.append(second))  # the line is said in any case
     with contextlib.suppress(OSError):  # Ctrl-C also ended who was reading
-        click.echo(
-            "interrupted; what was done is kept: repeat the command (a run with --resume)", err=True
-        )
+        # A terminal has shown "^C" in the line of a question or of a progress bar.
+        start = "\n" if sys.stderr.isatty() else ""
+        words = "interrupted; what was done is kept: repeat the command (a run with --resume)"
+        click.echo(start + words, err=True)
     on_signals(_end_at_once)
     for second in meanwhile:
         _end_at_once(second, None)

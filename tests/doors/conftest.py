@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import struct
 import subprocess
 import sys
 import warnings
@@ -59,15 +58,13 @@ def gtzan(here, monkeypatch, capsys):
 def in_terminal(here):
     """Run ``gtzan`` in a terminal; returns its exit code and what the terminal was sent."""
     pty = pytest.importorskip("pty")  # Windows has none
-    import fcntl
-    import termios
 
     def run(*words, columns=80, answer="", **places):
         ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+        env = {**os.environ, "COLUMNS": str(columns), **places}
         process = subprocess.Popen(
             [sys.executable, "-m", "gtzan_helpers", *map(str, words)], cwd=here,
-            stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, **places},
+            stdin=theirs, stdout=theirs, stderr=theirs, env=env,
         )  # fmt: skip
         os.close(theirs)
         os.write(ours, answer.encode())

@@ -125,12 +125,20 @@ def test_the_version_is_said(gtzan):
 # Shell completion
 
 
-def test_a_shell_is_given_the_names_of_commands(gtzan, monkeypatch):
+@pytest.mark.parametrize(
+    ("words", "answers"),
+    [
+        ("gtzan s", "plain,scoreboard\nplain,split\nplain,systems\n"),
+        ("gtzan check my", "file,my\n"),
+        ("gtzan extract songs --csv my", "file,my\n"),
+    ],
+)
+def test_a_shell_completes_names_of_commands_and_files(gtzan, monkeypatch, words, answers):
     monkeypatch.setenv("_GTZAN_COMPLETE", "bash_complete")
-    monkeypatch.setenv("COMP_WORDS", "gtzan s")
-    monkeypatch.setenv("COMP_CWORD", "1")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))
     done = gtzan()
-    assert (done.returncode, done.stdout) == (0, "plain,scoreboard\nplain,split\nplain,systems\n")
+    assert (done.returncode, done.stdout) == (0, answers)
 
 
 # How a command ends

@@ -43,6 +43,7 @@ def test_every_system_is_a_line_in_a_pipe(gtzan):
         ),
         ("scoreboard", "EfficientNet-\nLite0 (ours)\n  ours_kernels\n"),
     ],
+    ids=["systems", "scoreboard"],
 )
 def test_a_table_fits_a_narrow_terminal_that_knows_ascii_only(in_terminal, command, folded):
     code, shown = in_terminal(command, columns=60, TERM="dumb", LC_ALL="C")
