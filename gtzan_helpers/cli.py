@@ -88,6 +88,8 @@ def main() -> None:
         _fail("out of memory; close other programs, or take less: --profile, --jobs 1")
     finally:
         workers.end_children()
+        if terminal.stopped_by:  # whatever libraries made of that
+            sys.exit(128 + terminal.stopped_by[0])
 
 
 def _fail(message: str) -> None:

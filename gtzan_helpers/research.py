@@ -81,14 +81,14 @@ def extract(
         raise SettingError(f"{csv_path}: --csv and --pack name the same file")
     refuse_replacing(csv_path, pack_path, force=force)
     opened = open_named(source, profile=profile, jobs=jobs, writes=(csv_path, pack_path))
-    workers: dict[str, Any] = {"jobs": jobs, "scheduler": scheduler}
+    where: dict[str, Any] = {"jobs": jobs, "scheduler": scheduler}
     if pack_path:
-        failures = datasets.write_pack(pack_path, opened, frame_period=frame_period, **workers)
+        failures = datasets.write_pack(pack_path, opened, frame_period=frame_period, **where)
         say(f"pack -> {pack_path}; {len(failures)} failed")
         code = _list_failures(failures)
         if not csv_path:
             return code
-    features = opened.features(table, segment_seconds=segment_seconds, **workers)
+    features = opened.features(table, segment_seconds=segment_seconds, **where)
     if csv_path:
         limit = opened.profile.seconds_limit
         datasets.write_csv(csv_path, features, segment_seconds=segment_seconds, seconds_limit=limit)
@@ -249,12 +249,15 @@ def scoreboard(runs: tuple[str, ...], write: bool, as_json: bool, verify: bool) 
     return 0
 
 
+def _percent(share: float | None) -> str:
+    return experiments.scoreboard.percent(share).replace("–", "-")  # every terminal knows this one
+
+
 def _cells(row: Any) -> tuple[str, ...]:
     """A line of the scoreboard; what was published is of real music."""
     published = math.nan if row.source.startswith("synthetic") else row.published
     shares = (published, row.reproduced, row.honest, row.low, row.high)
-    texts = (experiments.scoreboard.percent(share).replace("–", "-") for share in shares)
-    published, reproduced, honest, *ends = texts
+    published, reproduced, honest, *ends = map(_percent, shares)
     if row.seeds:
         honest += f" ({' to '.join(ends)})"
     if row.seeds > 1:
@@ -269,9 +272,8 @@ def systems() -> None:
 
     In a pipe, columns have tabs between them.
     """
-    rows = []
-    for one in models.SYSTEMS.values():
-        published = one.published.accuracy
-        accuracy = "-" if published is None else f"{100 * published:.1f}"
-        rows.append((one.study, one.system_id, one.name, one.family, one.notebook, accuracy))
+    rows = (
+        (s.study, s.system_id, s.name, s.family, s.notebook, _percent(s.published.accuracy))
+        for s in models.SYSTEMS.values()
+    )
     say_table(("study", "id", "system", "family", "notebook", "published"), rows, shared=1)

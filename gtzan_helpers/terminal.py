@@ -38,6 +38,9 @@ SCHEDULER = click.option(
 # Characters of a cell's line.
 CELL = 20
 
+# The signal that ends this command, once there was one.
+stopped_by: list[int] = []
+
 FORCE = click.option("--force", is_flag=True, help="Replace a file that is there already.")
 
 
@@ -152,6 +155,7 @@ def _end_at_once(number: int, _: object) -> None:
 
 def interrupt(number: int, _: object) -> None:
     """Say at once that the command ends, and end it; a second signal does not wait for that."""
+    stopped_by.append(number)
     meanwhile: list[int] = []
     on_signals(lambda second, _: meanwhile.append(second))  # the line is said in any case
     with contextlib.suppress(OSError):  # Ctrl-C also ended who was reading

@@ -257,6 +257,6 @@ def ranked(compared: pd.DataFrame) -> pd.DataFrame:
     return compared.assign(place=place).sort_values(order, ascending=[True, True, False])
 
 
-def percent(share: float) -> str:
+def percent(share: float | None) -> str:
     """An accuracy in per cent, a dash where there is none."""
     return "–" if share is None or math.isnan(share) else f"{100 * share:.1f}"

@@ -179,6 +179,41 @@ def test_a_command_that_is_stopped_ends_without_a_traceback(begun, songs, librar
         assert len(lines) == 1 and lines[0].startswith("interrupted")
 
 
+# A library that makes an error of its own of what the signal raises, as numba does.
+CONVERTING = """
+import signal
+from gtzan_helpers import cli
+
+@cli.commands.command()
+def compile():
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    except BaseException:
+        raise RuntimeError("no compiled object yet")
+
+cli.main()
+"""
+
+
+def test_a_stopped_command_shows_no_librarys_error():
+    done = subprocess.run([sys.executable, "-c", CONVERTING, "compile"], capture_output=True)
+    assert done.returncode == 128 + signal.SIGTERM
+    assert done.stderr.startswith(b"interrupted; ") and done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is none")
+def test_a_hang_up_that_is_ignored_does_not_end_a_command(begun, songs):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        process = begun("check", songs, python=["-X", "importtime"])
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    next(line for line in process.stderr if "numpy." in line)
+    process.send_signal(signal.SIGHUP)
+    shown, _ = process.communicate(timeout=60)
+    assert (process.returncode, shown[:8]) == (0, "3 tracks")
+
+
 def test_a_closed_pipe_is_silent(begun):
     process = begun("scoreboard", "--json")
     process.stdout.close()
