@@ -212,10 +212,10 @@ def _headline(compared: pd.DataFrame) -> str:
         f"{100 * row[name]:.0f}" for name in ("published", "reproduced", "honest", "low", "high")
     )
     return (
-        f"**Published: {published} %. Honest: {honest} %.** A student project's network "
-        f"({systems.get(row.system_id).name}) names the genre of {published} of 100 pieces of\n"
-        f"music. Rebuilt and tested the same way, it reaches {reproduced} %. On songs by artists "
-        f"that it has never heard, {honest} % (95 % interval {low} to {high})."
+        f"**Published {published} %, honest {honest} %.** A network that names the genre of music "
+        f"({systems.get(row.system_id).name}):\ntested on pieces of songs that it has heard "
+        f"(rebuilt here: {reproduced} %), and on songs by artists that it has not\n"
+        f"(95 % interval {low} to {high})."
     )
 
 
