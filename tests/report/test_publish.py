@@ -70,14 +70,6 @@ def test_capstone_systems_have_real_rows_under_their_protocol_and_the_honest_one
         assert {"track_random", "fault_filtered"} <= protocols, name
 
 
-def test_every_picture_and_file_that_readme_links_to_is_there():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    targets = re.findall(r"\]\((?!http)([^)#]+)\)", readme)
-    assert targets
-    for target in targets:
-        assert (ROOT / target).exists(), target
-
-
 @pytest.mark.parametrize("source", ["synthetic", "synthetic_class"])
 def test_synthetic_rows_are_kept_out_of_figures(tmp_path, source):
     row = results.Row("capstone_svm", source, "kaggle", 0.0, "track_random", 0, "not_measured")
