@@ -1,6 +1,5 @@
 """Songs in, their genres out: files of every kind, known signals, and what is refused."""
 
-import doctest
 import importlib.util
 import json
 import os
@@ -517,10 +516,3 @@ def test_nothing_is_imported_that_takes_seconds(write):
     asked = [sys.executable, "-c", script, str(write())]
     done = subprocess.run(asked, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
-
-
-def test_the_page_on_prediction_shows_what_python_prints(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    page = config.checkout() / "docs" / "predict.md"
-    failed, tried = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
-    assert (failed, tried > 15) == (0, True)
