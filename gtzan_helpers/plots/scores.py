@@ -4,7 +4,6 @@ Taught in notebooks 00 and 03 to 10.
 """
 
 from collections.abc import Mapping, Sequence
-from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -77,7 +76,7 @@ def _bars(
         for level in chance:
             look = style.CHANCE | {"label": "_" * number + "chance level"}  # once in the legend
             ax.vlines(level, place - height / 2, place + height / 2, **look)
-    ax.set_yticks(range(len(names)), [style.name_of(name, 37) for name in names])
+    ax.set_yticks(range(len(names)), [style.name_of(name, 34) for name in names])
     ax.set(xlim=(0, 1.06), ylim=(len(names) - 0.4, -0.6))
     style.per_cent(ax.xaxis, title)
     style.legend_beside(ax)
@@ -149,8 +148,8 @@ def mistakes(ax: Axes, ledger: pd.DataFrame, *, chance: float = 0.1) -> None:
         words = "{:+.0f} ({:+.0f} to {:+.0f})".format(*points).replace("-", "−")
         ax.text(max(line.fair, line.reported) + 0.03, place, words, va="center", bbox=BEHIND)
     ax.axvline(chance, **style.CHANCE)
-    names = [f"{fill(each.mistake, 40)}\n({each.songs} songs)" for each in ledger.itertuples()]
-    ax.set_yticks(places, map(style.plain, names))
+    names = [f"{each.mistake}\n({each.songs} songs)" for each in ledger.itertuples()]
+    ax.set_yticks(places, [style.name_of(name, 34) for name in names])
     ax.set(xlim=(0, 1.5), xticks=np.linspace(0, 1, 6), ylim=(len(ledger) - 0.5, -0.5))
     style.per_cent(ax.xaxis, "accuracy (%), and its price in points with 95 % interval")
     style.legend_beside(ax)
@@ -243,10 +242,13 @@ def prices(ax: Axes, compared: pd.DataFrame, *, chance: float = 0.1) -> None:
     ax.hlines(place, rows.honest, rows.honest + rows.price, color=style.LIGHT, linewidth=4,
               label="price of the leak")  # fmt: skip
     ax.hlines(place, rows.low, rows.high, color=style.BLUE, linewidth=1)
-    colours = {"published": style.VERMILLION, "reproduced": style.SKY, "honest": style.BLUE}
-    for (name, colour), marker, level in zip(colours.items(), "Dos", (5, 3, 4), strict=True):
+    for name, colour, marker, size, level in (
+        ("published", style.VERMILLION, "D", 45, 5),  # on top, but smaller than what it may hide
+        ("reproduced", style.SKY, "o", 80, 3),
+        ("honest", style.BLUE, "s", 45, 4),
+    ):
         if rows[name].notna().any():
-            ax.scatter(rows[name], place, s=45, color=colour, marker=marker, label=name,
+            ax.scatter(rows[name], place, s=size, color=colour, marker=marker, label=name,
                        zorder=level)  # fmt: skip
     ax.set_yticks(place, [style.name_of(name, 48) for name in rows.system_id], fontsize=9)
     ax.set(xlim=(0, 1.02), ylim=(len(rows) - 0.4, -0.6))

@@ -4,11 +4,11 @@ import base64
 import io
 import re
 from collections.abc import Callable, Iterable
-from functools import wraps
+from functools import partial, wraps
 from inspect import Signature, signature
 from itertools import cycle
 from pathlib import Path
-from textwrap import fill
+from textwrap import wrap
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -183,11 +183,20 @@ def name_of(text: object, width: int = 99) -> str:
     text : str
         Ids of systems and names of sources are replaced where they stand as words.
     width : int
-        Longer lines are broken.
+        Longer lines are broken, into lines of about one length.
     """
     names = SOURCES | {name: system.name for name, system in SYSTEMS.items()}
     words = re.sub(r"\w+", lambda word: names.get(word[0], word[0]), str(text))
-    return plain("\n".join(fill(line, width, break_long_words=False) for line in words.split("\n")))
+    return plain("\n".join(_broken(line, width) for line in words.split("\n")))
+
+
+def _broken(line: str, width: int) -> str:
+    """A line in as few lines as `width` allows, and those as short as that number allows."""
+    whole = line.replace(" s ", "\xa0s ")  # seconds stay with their number
+    cut = partial(wrap, whole, break_long_words=False, break_on_hyphens=False)
+    n_lines = len(cut(width))
+    shorter = range(1 + len(line) // max(1, n_lines), width)
+    return "\n".join(cut(next((w for w in shorter if len(cut(w)) == n_lines), width)))
 
 
 # Axes

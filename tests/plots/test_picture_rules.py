@@ -75,7 +75,7 @@ def test_every_name_of_the_face_exists():
 def test_systems_and_real_songs_go_by_their_names_and_other_text_stays():
     assert style.name_of("capstone_crnn_dropout") == "CRNN with dropout, capstone study"
     assert style.name_of("capstone_svm\ntrack_random", 20) == (
-        "Support vector\nmachine, capstone\nstudy\ntrack_random"
+        "Support vector\nmachine,\ncapstone study\ntrack_random"
     )
     assert style.name_of("dropout 0.3") == "dropout 0.3"
     assert style.name_of("gtzan_log_mel: track_random") == "GTZAN: track_random"
