@@ -3,6 +3,7 @@ from .collection import regions as regions
 from .collection import scatter as scatter
 from .networks import architecture as architecture
 from .networks import filters as filters
+from .networks import learning as learning
 from .networks import occlusions as occlusions
 from .notebook import banner as banner
 from .notebook import bounded as bounded
