@@ -198,7 +198,7 @@ class Progress:
                 if self.live:
                     self._draw()
                 else:
-                    self.say(f"{self._summary()}; now {', '.join(self._now()) or 'starting'}")
+                    self.say(f"{self._summary()}; now {', '.join(self._now())}")
 
     def _draw(self) -> None:
         width = shutil.get_terminal_size().columns - 1
@@ -223,7 +223,7 @@ class Progress:
                 what = one.section or "starting"
             clock = minutes(time.monotonic() - one.begun)
             words.append(f"{notebook.title} ({clock}): {what}")
-        return words
+        return words or ["starting"]
 
 
 def minutes(seconds: float, *, roughly: bool = False) -> str:
