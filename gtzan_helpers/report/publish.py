@@ -227,7 +227,8 @@ def _best(compared: pd.DataFrame, rows: pd.DataFrame) -> str:
     for row in compared.nlargest(5, "honest").itertuples():
         shown = _interval(row.honest, row.low, row.high)
         at_random = percent(mixed.get((row.system_id, row.source), math.nan))
-        lines.append(_line(systems.get(row.system_id).name, shown, at_random))
+        name = systems.get(row.system_id).name.removesuffix(" (ours)")
+        lines.append(_line(name, shown, at_random))
     return "\n".join(lines)
 
 
