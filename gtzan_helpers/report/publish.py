@@ -212,18 +212,18 @@ def _headline(compared: pd.DataFrame) -> str:
         f"{100 * row[name]:.0f}" for name in ("published", "reproduced", "honest", "low", "high")
     )
     return (
-        f"**Published {published} %, honest {honest} %.** A network that names the genre of music "
-        f"({systems.get(row.system_id).name}):\ntested on pieces of songs that it has heard "
-        f"(rebuilt here: {reproduced} %), and on songs by artists that it has not\n"
-        f"(95 % interval {low} to {high})."
+        f"**Published {published} %, honest {honest} %.** A network "
+        f"({systems.get(row.system_id).name})\nnames {published} % right when it is tested on "
+        f"pieces of songs that it has heard in training (rebuilt here: {reproduced} %),\nand "
+        f"{honest} % on songs by artists that it has never heard (95 % interval: {low} to {high})."
     )
 
 
 def _best(compared: pd.DataFrame, rows: pd.DataFrame) -> str:
-    """The five best on new artists, and what the same systems score on songs at random."""
+    """The five best on new artists, and what the same systems score on a random split."""
     mixed = rows[(rows.protocol == "track_random") & (rows.status == "measured")]
     mixed = mixed.groupby(["system_id", "source"]).track_accuracy.mean()
-    lines = ["| system | new artists (95 % interval) | songs at random |", "|---|---|---:|"]
+    lines = ["| system | new artists (95 % interval) | random split |", "|---|---|---:|"]
     for row in compared.nlargest(5, "honest").itertuples():
         shown = _interval(row.honest, row.low, row.high)
         at_random = percent(mixed.get((row.system_id, row.source), math.nan))
