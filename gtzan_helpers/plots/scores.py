@@ -180,7 +180,7 @@ def coverage(ax: Axes, table: pd.DataFrame) -> None:
     ax.vlines([], 0, 0, color=style.VERMILLION, label="misses the truth")
     ax.set(xlabel="test set")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    style.per_cent(ax.yaxis, "accuracy (%), with 95 % interval")
+    style.per_cent(ax.yaxis, "accuracy (%), with 95 % interval", decimals=0)
     style.legend_beside(ax, title="intervals that hold it")
 
 
