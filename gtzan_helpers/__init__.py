@@ -1,3 +1,3 @@
 """Helpers of the notebook series: music genre classification on GTZAN, honestly measured."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

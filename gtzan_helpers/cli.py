@@ -111,11 +111,14 @@ def _list_failures(failures: Any) -> int:
     "--label-column", "column", default="", help="Column of the labels in a table of tracks."
 )
 @click.option("--balanced", is_flag=True, help="Give every label the same weight in training.")
+@click.option("--open", "opens", is_flag=True, help="Open the book in a browser in the end.")
 def run(
     source: str, profile: str, only: str, out: str, jobs: int | None, resume: bool, column: str,
-    balanced: bool,
+    balanced: bool, opens: bool,
 ) -> None:  # fmt: skip
     """Execute the notebooks, and make a book of what came out."""
+    import webbrowser
+
     from gtzan_helpers import reproduce
 
     page = reproduce.run(
@@ -127,7 +130,9 @@ def run(
         resume=resume,
         say=say,
     )
-    say(f"done: open {page}")
+    say(f"the book: {page.as_uri()}")
+    if opens:
+        webbrowser.open(page.as_uri())
 
 
 @commands.command()

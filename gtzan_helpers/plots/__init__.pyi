@@ -20,6 +20,7 @@ from .scores import mistakes as mistakes
 from .scores import precisions as precisions
 from .scores import prices as prices
 from .scores import reliability as reliability
+from .scores import studies as studies
 from .scores import train_and_test as train_and_test
 from .songs import answer as answer
 from .sound import fingerprint as fingerprint

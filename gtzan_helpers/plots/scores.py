@@ -3,7 +3,9 @@
 Taught in notebooks 00 and 03 to 10.
 """
 
+import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -259,6 +261,40 @@ def prices(ax: Axes, compared: pd.DataFrame, *, chance: float = 0.1) -> None:
     if rows.published.notna().any():
         ax.axvline(CEILING, color=style.GREY, linestyle="--", label="ceiling of GTZAN")
     style.legend_beside(ax)
+
+
+@style.picture("no system was measured", height=lambda rows: 0.4 * len(rows) + 1)
+def studies(ax: Axes, compared: pd.DataFrame) -> None:
+    """Published and honest accuracy of a few systems, study by study, figures at the marks.
+
+    Parameters
+    ----------
+    compared : DataFrame
+        See `scoreboard.comparison`; one line per system, those of a study together.
+    """
+    systems = [style.SYSTEMS[system_id] for system_id in compared.system_id]
+    begins = np.array([a.study != b.study for a, b in pairwise([systems[-1], *systems])])
+    place = np.arange(len(systems)) + 1.2 * begins.cumsum()  # a study's name stands above
+    ax.hlines(place, compared.honest, compared.published, color=style.LIGHT, linewidth=6)
+    ax.hlines(place, compared.low, compared.high, color=style.BLUE, linewidth=1.5)
+    right = compared[["published", "high"]].max(axis=1) + 0.02
+    for name, marker, colour, side, beside in (
+        ("published", "D", style.VERMILLION, "left", right),
+        ("honest", "o", style.BLUE, "right", compared.low - 0.012),
+    ):
+        look: Any = {"color": colour, "va": "center", "weight": "bold", "bbox": BEHIND}
+        ax.scatter(compared[name], place, s=60, color=colour, marker=marker, zorder=3)
+        ax.text(compared[name].iloc[0], place[0] - 0.95, name, ha="center", **look)
+        for x, y, share in zip(beside, place, compared[name], strict=True):
+            ax.text(x, y, "" if np.isnan(share) else f"{100 * share:.0f}", ha=side, **look)
+    names = [re.sub(r", \w+ study$| \(ours\)$", "", system.name) for system in systems]
+    ax.set_yticks(place, [style.name_of(name, 34) for name in names])
+    for y, system in zip(place[begins], np.array(systems)[begins], strict=True):
+        ax.text(-0.01, y - 0.95, f"{system.study} study".replace("ours study", "ours"), ha="right",
+                va="center", weight="bold", transform=ax.get_yaxis_transform())  # fmt: skip
+    ax.grid(axis="y", visible=False)
+    ax.set(xlim=(0.2, 1), ylim=(place[-1] + 0.6, place[0] - 1.5))
+    style.per_cent(ax.xaxis, "accuracy (%); thin lines: 95 % interval over artists")
 
 
 @style.picture("no neighbours", height=lambda table: 0.32 * len(table) + 1.4)

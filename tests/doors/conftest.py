@@ -1,5 +1,7 @@
 """The command line, as a process and within this one."""
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -50,3 +52,26 @@ def gtzan(here, monkeypatch, capsys):
     yield run
     for number, handler in handlers.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def on_a_terminal(here):
+    """What a terminal of 60 columns receives from a command, line by line, and its exit code."""
+    termios = pytest.importorskip("termios")
+
+    def run(*command, **variables):
+        ours, theirs = os.openpty()
+        termios.tcsetwinsize(theirs, (24, 60))
+        places = {**os.environ, "TQDM_DISABLE": "", "TERM": "xterm", **variables}
+        places.pop("COLUMNS", None)
+        words = [*map(str, command)]
+        process = subprocess.Popen(words, stdout=theirs, stderr=theirs, cwd=here, env=places)
+        os.close(theirs)
+        received = b""
+        with contextlib.suppress(OSError):  # the other end is closed
+            while piece := os.read(ours, 1 << 16):
+                received += piece
+        os.close(ours)
+        return received.decode().split("\r\n"), process.wait(60)
+
+    return run

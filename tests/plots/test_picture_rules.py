@@ -36,6 +36,7 @@ EMPTY = {
     plots.coverage: (TABLE,),
     plots.reliability: (TABLE,),
     plots.prices: (TABLE,),
+    plots.studies: (TABLE,),
     plots.precisions: (TABLE,),
     plots.hubs: (np.zeros(0, int),),
     plots.learning: (TABLE,),

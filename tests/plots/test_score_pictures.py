@@ -83,6 +83,19 @@ def test_a_reliability_diagram_has_a_point_per_bin_and_a_band(ax, rng):
     assert words(ax.get_legend().get_texts()) == legend
 
 
+def test_studies_show_figures_at_their_marks_under_the_name_of_each_study(ax):
+    compared = pd.DataFrame(
+        {"system_id": ["slices_ann", "slices_cnn", "ours_blocks"], "honest": [0.5, 0.6, 0.7],
+         "published": [0.9, 0.55, np.nan], "low": 0.4, "high": 0.8}
+    )  # fmt: skip
+    plots.studies(compared, ax=ax)
+    assert words(ax.get_yticklabels()) == ["Dense network", "CNN on MFCC", "Kernel ridge on blocks"]
+    expected = ["published", "90", "55", "", "honest", "50", "60", "70", "slices study", "ours"]
+    assert words(ax.texts) == expected
+    (_, above), (_, first) = ax.texts[8].get_position(), ax.texts[1].get_position()
+    assert above < first == ax.get_yticks()[0]
+
+
 def test_prices_show_each_system_from_the_best_down_with_chance_and_ceiling(ax):
     compared = pd.DataFrame(
         {
