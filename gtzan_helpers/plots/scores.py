@@ -6,7 +6,6 @@ Taught in notebooks 00 and 03 to 10.
 import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -183,7 +182,7 @@ def coverage(ax: Axes, table: pd.DataFrame) -> None:
     ax.vlines([], 0, 0, color=style.VERMILLION, label="misses the truth")
     ax.set(xlabel="test set")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    style.per_cent(ax.yaxis, "accuracy (%), with 95 % interval")
+    style.per_cent(ax.yaxis, "accuracy (%), with 95 % interval", decimals=0)
     style.legend_beside(ax, title="intervals that hold it")
 
 
@@ -283,13 +282,13 @@ def studies(ax: Axes, compared: pd.DataFrame) -> None:
         ("published", "D", style.VERMILLION, "left", right),
         ("honest", "o", style.BLUE, "right", compared.low - 0.012),
     ):
-        look: Any = {"color": colour, "va": "center", "weight": "bold"}
+        look: Any = {"color": colour, "va": "center", "weight": "bold", "bbox": BEHIND}
         ax.scatter(compared[name], place, s=60, color=colour, marker=marker, zorder=3)
         ax.text(compared[name].iloc[0], place[0] - 0.95, name, ha="center", **look)
         for x, y, share in zip(beside, place, compared[name], strict=True):
             ax.text(x, y, "" if np.isnan(share) else f"{100 * share:.0f}", ha=side, **look)
     names = [re.sub(r", \w+ study$| \(ours\)$", "", system.name) for system in systems]
-    ax.set_yticks(place, [fill(name, 34) for name in names])
+    ax.set_yticks(place, [style.name_of(name, 34) for name in names])
     for y, system in zip(place[begins], np.array(systems)[begins], strict=True):
         ax.text(-0.01, y - 0.95, f"{system.study} study".replace("ours study", "ours"), ha="right",
                 va="center", weight="bold", transform=ax.get_yaxis_transform())  # fmt: skip

@@ -206,9 +206,9 @@ def _broken(line: str, width: int) -> str:
 CHANCE: dict[str, Any] = {"color": INK, "linestyle": ":", "label": "chance level", "zorder": 3}
 
 
-def per_cent(axis: Axis, label: str) -> None:
+def per_cent(axis: Axis, label: str, decimals: int | None = None) -> None:
     """Show shares in per cent; the label has to say so."""
-    axis.set_major_formatter(PercentFormatter(1, symbol=""))
+    axis.set_major_formatter(PercentFormatter(1, decimals, symbol=""))
     axis.set_label_text(label)
 
 
