@@ -48,8 +48,9 @@ class CommandHelp(SphinxDirective):
         settings = commands.context_settings
         parent = click.Context(commands, info_name="gtzan", terminal_width=76, **settings)
         contexts = [parent]
-        for name, command in commands.commands.items():
-            contexts.append(click.Context(command, parent=parent, info_name=name))
+        for context in contexts:  # to which those of its commands are added
+            for name, command in getattr(context.command, "commands", {}).items():
+                contexts.append(click.Context(command, parent=context, info_name=name))
         return [self._section(context.command_path, context.get_help()) for context in contexts]
 
     def _section(self, path, text):

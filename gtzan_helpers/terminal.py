@@ -1,12 +1,21 @@
-"""What commands share: options, lines to the user, and sources opened with their remarks."""
+"""What commands share: options, examples, lines and tables to the user, signals, sources opened."""
 
+import contextlib
+import io
+import itertools
+import locale
 import os
+import shutil
+import signal
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
 
 import click
 from tqdm import tqdm
 
-from gtzan_helpers import datasets
-from gtzan_helpers.errors import shown
+from gtzan_helpers import config, datasets, workers
+from gtzan_helpers.errors import AudioWarning, SettingError, shown
 
 PROFILES = click.Choice(["smoke", "quick", "full"])
 PROFILE = click.option(
@@ -24,6 +33,16 @@ SCHEDULER = click.option(
     "--scheduler", default="", help="Address of a Dask scheduler (tcp://...) to compute on."
 )
 
+# Characters of a cell's line.
+CELL = 20
+
+FORCE = click.option("--force", is_flag=True, help="Replace a file that is there already.")
+
+
+def examples(*lines: str) -> str:
+    """The end of a command's help: examples, each without its ``gtzan``."""
+    return "\n".join(["\b", "Examples:", *(f"  gtzan {line}" for line in lines)])
+
 
 def say(line: str, *, err: bool = False) -> None:
     """Write one line, whatever names are in it; a progress bar makes way for it."""
@@ -31,12 +50,113 @@ def say(line: str, *, err: bool = False) -> None:
         click.echo(shown(line), err=err)
 
 
+def say_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, shared: int) -> None:
+    """Write a table: as wide as the terminal; elsewhere a line a row, with tabs between cells.
+
+    Parameters
+    ----------
+    heads : sequence of str
+        Names of columns: some whose values many rows share, an id, a name for people, and others.
+    rows : iterable of sequence of str
+        Their cells; those of the same shared values follow each other.
+    shared : int
+        Number of columns before the id. In a terminal they stand in a line above their rows, and
+        the id stands below the name.
+    """
+    lines = [[shown(cell) for cell in line] for line in (heads, *rows)]
+    if not sys.stdout.isatty():
+        click.echo("\n".join("\t".join(line) for line in lines))
+        return
+    cells = [[textwrap.wrap(cell, CELL) for cell in line[shared + 2 :]] for line in lines]
+    widths = [max(map(len, itertools.chain(*column))) for column in zip(*cells, strict=True)]
+    columns = shutil.get_terminal_size().columns
+    room = max(CELL // 2, columns - sum(widths) - 2 * len(widths))
+    room = min(room, 2 + max(len(cell) for line in lines for cell in line[shared:][:2]))
+    pairs = zip(lines[1:], cells[1:], strict=True)
+    for titles, group in itertools.groupby(pairs, lambda pair: pair[0][:shared]):
+        title = ", ".join(map("{}: {}".format, heads, titles))
+        click.echo("\n".join(["", *textwrap.wrap(title, columns)]))
+        for line, others in [(lines[0], cells[0]), *group]:
+            key = textwrap.indent(textwrap.fill(line[shared].replace("_", "-"), room - 2), "  ")
+            first = [*textwrap.wrap(line[shared + 1], room), *key.replace("-", "_").splitlines()]
+            for parts in itertools.zip_longest(first, *others, fillvalue=""):
+                text = "  ".join(map(str.ljust, parts, [room, *widths]))
+                click.echo(text.rstrip())
+
+
+def refuse_replacing(*paths: str, force: bool) -> None:
+    """Refuse to replace files, before anything is computed; empty paths are none."""
+    for path in filter(None, paths):
+        if config.expanded(path).exists() and not force:
+            raise SettingError(f"{path}: is there already; choose another name, or add --force")
+
+
 def open_named(
-    source: str, *, profile: str = "quick", jobs: int | None = None, learning: bool = False
+    source: str,
+    *,
+    profile: str = "quick",
+    jobs: int | None = None,
+    learning: bool = False,
+    writes: Sequence[str] = (),
 ) -> "datasets.Source":
-    """Open a source, and show its remarks; see `datasets.open_source`."""
+    """Open a source, and show its remarks; see `datasets.open_source`.
+
+    Parameters
+    ----------
+    writes : sequence of str
+        Files that will be written, of which none may be the source's own.
+    """
     jobs = jobs or os.cpu_count() or 1
     opened = datasets.open_source(source, profile=profile, jobs=jobs, learning=learning)
     for remark in opened.remarks:
         say(f"note: {remark}", err=True)
+    for path in filter(None, writes):
+        if opened.holds(path):
+            raise SettingError(f"{path}: is a file of the source itself; choose another name")
     return opened
+
+
+def set_streams() -> None:
+    """Have names written that are not UTF-8, and ASCII alone where a terminal shows no more."""
+    # Python itself writes UTF-8 in the locale C, whose terminals need not show it.
+    plain = os.environ.get("TERM") == "dumb" or "utf" not in locale.getencoding().lower()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            ascii_only = plain and os.name == "posix" and stream.isatty()
+            stream.reconfigure(encoding="ascii" if ascii_only else None, errors="backslashreplace")
+
+
+def show_warning(
+    message: Warning | str, category: type[Warning], *where: object, **how: object
+) -> None:
+    """Show a warning about the user's files in one line, and no other."""
+    if issubclass(category, UserWarning | AudioWarning):
+        say(f"warning: {message}", err=True)
+
+
+def on_signals(handler: Callable[[int, object], None]) -> None:
+    """Have the signals that end a command handled."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
+    # Windows has no SIGHUP; `nohup` has it ignored.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, handler)
+
+
+def _end_at_once(number: int, _: object) -> None:
+    workers.end_children()
+    os._exit(128 + number)
+
+
+def interrupt(number: int, _: object) -> None:
+    """Say at once that the command ends, and end it; a second signal does not wait for that."""
+    meanwhile: list[int] = []
+    on_signals(lambda second, _: meanwhile.append(second))  # the line is said in any case
+    with contextlib.suppress(OSError):  # Ctrl-C also ended who was reading
+        click.echo(
+            "interrupted; what was done is kept: repeat the command (a run with --resume)", err=True
+        )
+    on_signals(_end_at_once)
+    for second in meanwhile:
+        _end_at_once(second, None)
+    sys.exit(128 + number)

@@ -216,7 +216,6 @@ def comparison(rows: pd.DataFrame) -> pd.DataFrame:
     for (system_id, source), group in rows.groupby(["system_id", "source"], sort=False):
         system, honest = systems.get(str(system_id)), protocols[source]
         published, stated = system.published, system.published.stated
-        accuracy = published.valid if published.test is None else published.test
         measured = group[group.status == "measured"].set_index("protocol")
         unit = "segment_accuracy" if system.unit == "segment" else "track_accuracy"
         own, fair = system.run_protocol, measured[measured.index == honest]
@@ -225,7 +224,7 @@ def comparison(rows: pd.DataFrame) -> pd.DataFrame:
         spread = (len(fair), fair.track_accuracy.max() - fair.track_accuracy.min())
         price = reproduced - scores[0] if own != honest else math.nan
         note = "; ".join(dict.fromkeys(n for n in group.note if n))
-        line = (system_id, source, accuracy, stated, own, reproduced, honest, *scores)
+        line = (system_id, source, published.accuracy, stated, own, reproduced, honest, *scores)
         line += (*spread, price, note)
         lines.append(line)
     return pd.DataFrame(lines, columns=COLUMNS).astype({"published": float})
@@ -246,9 +245,21 @@ def headline(compared: pd.DataFrame) -> pd.DataFrame:
         spectrograms, then the table, then several joined.
     """
     fair = compared[(compared.honest_protocol == "fault_filtered") & compared.honest.notna()]
+    return ranked(fair).drop_duplicates("system_id")
+
+
+def ranked(compared: pd.DataFrame) -> pd.DataFrame:
+    """The comparison in the order of the figures: by source, and the best honest accuracy first.
+
+    Parameters
+    ----------
+    compared : DataFrame
+        See `comparison`.
+    """
     places = {"gtzan": 0, "gtzan_log_mel": 1, "features_30_sec": 2}
-    ordered = fair.sort_values("source", key=lambda names: names.map(places).fillna(3))
-    return ordered.drop_duplicates("system_id")
+    place = compared.source.map(places).fillna(len(places))
+    order = ["place", "source", "honest"]
+    return compared.assign(place=place).sort_values(order, ascending=[True, True, False])
 
 
 def percent(share: float) -> str:

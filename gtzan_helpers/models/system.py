@@ -28,6 +28,11 @@ class Published:
     valid: float | None = None
     test: float | None = None
 
+    @property
+    def accuracy(self) -> float | None:
+        """Of test, or of valid where it gives no other."""
+        return self.valid if self.test is None else self.test
+
 
 @dataclass(frozen=True)
 class System:

@@ -76,7 +76,7 @@ def notebooks(only: Iterable[str] = ()) -> list[Notebook]:
     Parameters
     ----------
     only : iterable of str
-        Numbers to choose, ``("03", "05")``; empty for all.
+        Numbers to choose, ``("03", "5")``; empty for all.
 
     Raises
     ------
@@ -90,8 +90,8 @@ def notebooks(only: Iterable[str] = ()) -> list[Notebook]:
     if not paths:
         raise SourceError(f"{folder}: there are no notebooks; install the package with pip")
     by_number = {notebook.number: notebook for notebook in map(Notebook.read, paths)}
-    wanted = set(only) or set(by_number)
-    if unknown := [number for number in only if number not in by_number]:
+    wanted = [number and number.zfill(2) for number in only] or [*by_number]
+    if unknown := [number for number in wanted if number not in by_number]:
         names = ", ".join(map(repr, unknown))
         raise SettingError(f"there is no notebook {names}; choose from {', '.join(by_number)}")
     return [notebook for number, notebook in by_number.items() if number in wanted]

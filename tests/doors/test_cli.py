@@ -4,25 +4,36 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+from importlib import metadata
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from click.testing import CliRunner
 
-from gtzan_helpers import experiments
+from gtzan_helpers import cli, experiments
 from gtzan_helpers.datasets.kinds import packs
 from gtzan_helpers.datasets.sources import open_source
 from gtzan_helpers.experiments import results
+from gtzan_helpers.report import series
 
 SR = 22_050
 
 HEAVY = {"tensorflow", "keras", "librosa", "matplotlib", "sklearn", "pandas", "numpy"}
 
-COMMANDS = ["run", "fetch", "check", "extract", "predict", "evaluate"]
-COMMANDS += ["measure", "split", "scoreboard"]
+
+def every(command=cli.commands, words=()):
+    """The words of the command line itself, of each command, and of those within them."""
+    yield words
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from every(inner, (*words, name))
+
+
+COMMANDS = [*every()]
 
 
 def write(path, frequency, *, seconds=3.5):
@@ -63,7 +74,7 @@ def test_help_answers_within_half_a_second(gtzan_process):
 
 def test_help_lists_every_command_and_imports_nothing_heavy(gtzan_process):
     process = gtzan_process("--help", python=["-X", "importtime"])
-    for command in COMMANDS:
+    for command in cli.commands.commands:
         assert re.search(rf"^  {command} +\S", process.stdout, re.MULTILINE), command
     imported = {line.split("|")[-1].strip() for line in process.stderr.splitlines()}
     roots = {name.split(".")[0] for name in imported}
@@ -73,8 +84,8 @@ def test_help_lists_every_command_and_imports_nothing_heavy(gtzan_process):
 def test_help_of_each_command_imports_nothing_heavy():
     code = (
         "import sys; from click.testing import CliRunner; from gtzan_helpers import cli\n"
-        f"for command in {COMMANDS}:\n"
-        "    print(CliRunner().invoke(cli.commands, [command, '--help']).exit_code, *sys.modules)"
+        f"for words in {COMMANDS}:\n"
+        "    print(CliRunner().invoke(cli.commands, [*words, '--help']).exit_code, *sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     lines = [line.split() for line in done.stdout.splitlines()]
@@ -87,6 +98,83 @@ def test_without_a_word_the_help_is_shown_as_it_is(gtzan_process):
     assert "error:" not in process.stderr
     assert (process.stdout or process.stderr).startswith("Usage: ")
     assert "\nCommands:\n" in process.stdout + process.stderr
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("columns", [60, 80])
+def test_help_has_an_example_that_begins_as_the_command_does(words, columns):
+    done = CliRunner().invoke(cli.commands, [*words, "--help"], terminal_width=columns)
+    help_, _, examples = done.output.partition("\n  Examples:\n")
+    assert all(len(line) <= columns for line in done.output.splitlines())
+    assert "..." not in help_.partition("\nCommands:\n")[2]  # no summary is cut
+    lines = examples.splitlines()
+    assert lines and all(line.startswith(" ".join(("    gtzan", *words))) for line in lines)
+    for line in lines:  # each is one that the command understands
+        name, *rest = line.partition(" | ")[0].split()[1:]
+        command = cli.commands.commands[name]
+        while rest and rest[0] in getattr(command, "commands", {}):
+            command = command.commands[rest.pop(0)]
+        command.make_context(name, rest)
+
+
+def test_the_version_is_said(gtzan):
+    done = gtzan("--version")
+    assert (done.returncode, done.stdout) == (0, f"gtzan {metadata.version('gtzan-helpers')}\n")
+
+
+# Shell completion
+
+
+def test_a_shell_is_given_the_names_of_commands(gtzan, monkeypatch):
+    monkeypatch.setenv("_GTZAN_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "gtzan s")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    done = gtzan()
+    assert (done.returncode, done.stdout) == (0, "plain,scoreboard\nplain,split\nplain,systems\n")
+
+
+# How a command ends
+
+
+@pytest.fixture
+def begun(here):
+    """A function that begins a command; it ends with the test."""
+    processes = []
+
+    def begin(*words, python=()):
+        command = [sys.executable, *python, "-m", "gtzan_helpers", *map(str, words)]
+        streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        processes.append(subprocess.Popen(command, cwd=here, text=True, **streams))
+        return processes[-1]
+
+    yield begin
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are others")
+@pytest.mark.parametrize("library", ["click", "numpy"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "terminated"])
+def test_a_command_that_is_stopped_ends_without_a_traceback(begun, songs, library, number):
+    process = begun("check", songs, python=["-X", "importtime"])
+    for line in process.stderr:  # which Python writes after each import
+        if re.search(rf"\b{library}\.", line):
+            process.send_signal(number)
+            break
+    _, rest = process.communicate(timeout=30)
+    lines = [line for line in rest.splitlines() if not line.startswith("import time:")]
+    if library == "click":  # the command line itself was not there yet
+        assert (process.returncode, lines) == (-number, [])
+    else:
+        assert process.returncode == 128 + number
+        assert len(lines) == 1 and lines[0].startswith("interrupted")
+
+
+def test_a_closed_pipe_is_silent(begun):
+    process = begun("scoreboard", "--json")
+    process.stdout.close()
+    assert process.stderr.read() == "" and process.wait(30) == 1
 
 
 # Expected failures
@@ -122,7 +210,8 @@ def test_a_mistyped_command_is_one_line(gtzan, words, message):
         (["run", "nowhere"], "nowhere: no such folder or file"),
         (["check", "mini"], "`gtzan fetch mini`"),
         (["scoreboard", "nowhere"], "nowhere: no results there"),
-        (["run", "--only", "99"], "99"),
+        (["run", "--only", "3,99"], "there is no notebook '99'; choose from 00, 01"),
+        (["run", "--only", ","], "there is no notebook ''"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -161,6 +250,37 @@ def test_a_csv_that_cannot_be_written_is_one_line(gtzan, songs, tmp_path):
     path = tmp_path / "file" / "t.csv"
     words = one_line(gtzan("extract", songs, "--csv", path, "--jobs", "1"))
     assert str(path) in words and "cannot be written" in words
+
+
+def test_a_notebook_may_be_named_by_one_digit():
+    chosen = series.notebooks(["3", "05", "10"])
+    assert [notebook.number for notebook in chosen] == ["03", "05", "10"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["extract", "SONGS", "--csv", "t.csv"],
+        ["extract", "SONGS", "--csv", "new.csv", "--pack", "t.csv"],
+        ["predict", "SONGS", "--csv", "t.csv"],
+        ["predict", "SONGS/polka/p1.wav", "--plot", "t.csv"],
+        ["split", "SONGS", "--protocol", "track_random", "--csv", "t.csv"],
+    ],
+    ids=lambda words: f"{words[0]} {words[-2]}",
+)
+def test_a_file_is_not_replaced_unless_it_is_forced(gtzan, songs, here, words):
+    (here / "t.csv").write_text("mine", encoding="utf-8")
+    words = [word.replace("SONGS", str(songs)) for word in words]
+    message = "error: t.csv: is there already; choose another name, or add --force\n"
+    assert one_line(gtzan(*words)) == message
+    assert [path.name for path in here.iterdir()] == ["t.csv"]
+    assert (here / "t.csv").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_forced_command_replaces_a_file(gtzan, songs, here):
+    (here / "t.csv").write_text("mine", encoding="utf-8")
+    assert gtzan("extract", songs, "--csv", "t.csv", "--force", "--jobs", "1").returncode == 0
+    assert len(pd.read_csv(here / "t.csv")) == 3
 
 
 # check
@@ -231,6 +351,16 @@ def test_extract_writes_a_table_and_exits_with_0(gtzan, songs, tmp_path):
         f"3 tracks, 3 rows of 57 features -> {tmp_path / 't.csv'}; 0 failed\n"
     )
     assert pd.read_csv(tmp_path / "t.csv").label.tolist() == ["polka", "polka", "waltz"]
+
+
+def test_extract_says_that_it_wrote_no_file(gtzan, songs, here):
+    process = gtzan("extract", songs, "--jobs", "1")
+    assert (process.returncode, process.stdout) == (
+        0,
+        "3 tracks, 3 rows of 57 features -> the cache; 0 failed\n"
+        "no file was written: --csv writes a table, --pack a feature pack\n",
+    )
+    assert [*here.iterdir()] == []
 
 
 def test_extract_names_a_bad_file_writes_the_rest_and_exits_with_1(gtzan_process, songs, tmp_path):
@@ -395,6 +525,6 @@ def test_a_split_is_written_for_other_peoples_code(gtzan, tmp_path):
     assert table.track_id.is_unique and set(table.part) == {"train", "valid", "test"}
     by_part = table.groupby("part").artist_group.agg(set)
     assert not by_part["test"] & (by_part["train"] | by_part["valid"])
-    done = gtzan(*words, "--protocol", "segment_random")
+    done = gtzan(*words, "--protocol", "segment_random", "--force")
     assert done.returncode == 2
     assert "segment_random divides segments, not tracks; choose from" in done.stderr

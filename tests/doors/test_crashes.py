@@ -111,7 +111,8 @@ def songs(tmp_path):
 def extraction(songs, folder):
     """Places and words of ``gtzan extract`` into a folder of its own."""
     places = {"GTZAN_CACHE": str(folder / "cache"), "TQDM_DISABLE": "1"}
-    return places, ["extract", str(songs), "--csv", str(folder / "table.csv"), "--jobs", "1"]
+    words = ["extract", str(songs), "--csv", str(folder / "table.csv"), "--force", "--jobs", "1"]
+    return places, words
 
 
 @pytest.mark.slow

@@ -137,7 +137,7 @@ def test_a_song_of_the_source_is_not_overwritten(gtzan, labelled_folder, tmp_pat
     link.hardlink_to(song)
     before = song.read_bytes()
     for target in (song, link):
-        ended = gtzan("extract", source, "--csv", target)
+        ended = gtzan("extract", source, "--csv", target, "--force")
         assert (ended.returncode, song.read_bytes()) == (2, before)
         assert re.fullmatch(r"error: .*source.*\n", ended.stderr)
 
