@@ -110,7 +110,9 @@ def summary(folder: Path) -> list[str]:
     counts = (
         f"{executed} notebooks, {len(rows) - silent} rows of {rows.system_id.nunique()} systems"
     )
-    return [f"{counts}, {silent} not measured", *_headline(compared)]
+    lines = [f"{counts}, {silent} not measured", *_headline(compared)]
+    synthetic = state["source"].startswith("synthetic") and lines[1:]
+    return [*lines, "Synthetic music: these are no results on GTZAN."] if synthetic else lines
 
 
 def _measured(folder: Path, state: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
