@@ -116,14 +116,17 @@ def _fail(message: str) -> None:
     "--label-column", "column", default="", help="Column of the labels in a table of tracks."
 )
 @click.option("--balanced", is_flag=True, help="Give every label the same weight in training.")
+@click.option("--open", "opens", is_flag=True, help="Open the book in a browser in the end.")
 def run(
     source: str, profile: str, only: str, out: str, jobs: int | None, resume: bool, column: str,
-    balanced: bool,
+    balanced: bool, opens: bool,
 ) -> None:  # fmt: skip
     """Execute the notebooks, and make a book.
 
     It has the pages of the notebooks, and the results side by side.
     """
+    import webbrowser
+
     from gtzan_helpers import reproduce
 
     page = reproduce.run(
@@ -135,7 +138,9 @@ def run(
         resume=resume,
         say=say,
     )
-    say(f"done: open {page}")
+    say(f"the book: {page.as_uri()}")
+    if opens:
+        webbrowser.open(page.as_uri())
 
 
 @commands.command(epilog=examples("notebooks my_notebooks"))

@@ -11,15 +11,12 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import psutil
-from tqdm import tqdm
 
 from gtzan_helpers import config, experiments, workers
 from gtzan_helpers.datasets import Source, labels, open_source
@@ -32,12 +29,15 @@ from gtzan_helpers.errors import (
     SourceError,
 )
 from gtzan_helpers.experiments import results
-from gtzan_helpers.report import book
+from gtzan_helpers.report import book, front, progress
+from gtzan_helpers.report.progress import Progress
 from gtzan_helpers.report.record import Record, alone
 from gtzan_helpers.report.series import Notebook, notebooks
 
-# What runs took on two cores, extraction from audio included.
+# What runs took on two cores for each track, extraction from audio included; and what a quick run
+# on the embedded dataset took, and how much of that whatever the tracks.
 SECONDS_PER_TRACK = {"smoke": 0.3, "quick": 0.15, "full": 2.0}
+SERIES_S, ANYWAY_S = 720.0, {"smoke": 300.0, "quick": 650.0, "full": 650.0}
 
 
 def run(
@@ -91,19 +91,13 @@ def run(
     opened = open_source(source, profile=profile, jobs=jobs or os.cpu_count() or 1, learning=True)
     for remark in opened.remarks:
         say(f"note: {remark}")
-    sizes = opened.tracks.genre.value_counts()
-    if (sizes >= FEWEST_TRACKS).sum() < 2:
-        counts = labels.listed(f"{label} ({n})" for label, n in sizes.items())
-        need = f"two labels of {FEWEST_TRACKS} tracks each"
-        raise SourceError(f"{opened.name}: classification needs {need}; there is {counts}")
-    folder = config.expanded(out or config.run_dir(opened.address, profile)).resolve()
-    for place in (opened.address, str(folder)):
-        if place != place.encode(errors="replace").decode():
-            raise SettingError(f"{place}: notebooks cannot name it, it is not UTF-8; rename it")
-    if folder.exists() and not (folder / "source.json").exists() and any(folder.iterdir()):
-        raise SettingError(f"{folder}: holds something, but no run; choose an empty folder (--out)")
+    _check_labels(opened)
+    folder = _folder(out or config.run_dir(opened.address, profile), opened)
     chosen, left_out = _divide(chosen, opened, folder)
-    say(_forecast(opened, chosen))
+    # Half of a notebook's time is spent by one thread, on imports and on tracing networks.
+    at_once = min(2, jobs or os.cpu_count() or 1)
+    scale = _scale(opened, chosen)
+    say(_forecast(opened, chosen, scale * progress.duration(chosen, at_once)))
     n_tracks, n_labels = len(opened.tracks), len(opened.labels)
     say(f"{opened.name}: {n_tracks} tracks, {n_labels} labels -> {folder}")
     for notebook, reason in left_out.items():
@@ -111,26 +105,42 @@ def run(
     experiments.refuse_other(folder, opened)
     with alone(folder):
         experiments.keep_source(folder, opened)
-        stopped = _reproduce(folder, opened, chosen, left_out, jobs=jobs, resume=resume, say=say)
+        named = {"source": opened.address, "profile": opened.profile.name}
+        parameters = named | {"run_dir": str(folder)}
+        reasons = [(one.path.name, one.title, why) for one, why in left_out.items()]
+        record = Record(folder, opened, reasons)
+        waiting = [one for one in chosen if not (resume and record.has(one.path, parameters))]
+        record.forget(one.path for one in waiting)
+        try:
+            with Progress(waiting, at_once, scale, say) as watch:
+                stopped = _execute_all(waiting, record, parameters, watch)
+        finally:  # also of a run that is interrupted
+            for warning in book.build(folder):
+                say(f"warning: {warning}")
     if stopped:
         raise stopped
+    for line in front.summary(folder):
+        say(line)
     return folder / "index.html"
 
 
-def _reproduce(
-    folder: Path, source: Source, chosen: list[Notebook], left_out: dict[Notebook, str], *,
-    jobs: int | None, resume: bool, say: Callable[[str], object],
-) -> NotebookError | None:  # fmt: skip
-    """Execute what is to be executed, and make the book; returns what stopped a notebook."""
-    parameters = {"source": source.address, "profile": source.profile.name, "run_dir": str(folder)}
-    record = Record(folder, source, [(n.path.name, n.title, why) for n, why in left_out.items()])
-    waiting = [one for one in chosen if not (resume and record.has(one.path, parameters))]
-    record.forget(one.path for one in waiting)
-    try:
-        return _execute_all(waiting, record, parameters, jobs)
-    finally:  # also of a run that is interrupted
-        for warning in book.build(folder):
-            say(f"warning: {warning}")
+def _check_labels(source: Source) -> None:
+    sizes = source.tracks.genre.value_counts()
+    if (sizes >= FEWEST_TRACKS).sum() < 2:
+        counts = labels.listed(f"{label} ({n})" for label, n in sizes.items())
+        need = f"two labels of {FEWEST_TRACKS} tracks each"
+        raise SourceError(f"{source.name}: classification needs {need}; there is {counts}")
+
+
+def _folder(name: str | Path, source: Source) -> Path:
+    """The folder of a run, if it can be one."""
+    folder = config.expanded(name).resolve()
+    for place in (source.address, str(folder)):
+        if place != place.encode(errors="replace").decode():
+            raise SettingError(f"{place}: notebooks cannot name it, it is not UTF-8; rename it")
+    if folder.exists() and not (folder / "source.json").exists() and any(folder.iterdir()):
+        raise SettingError(f"{folder}: holds something, but no run; choose an empty folder (--out)")
+    return folder
 
 
 def _divide(
@@ -158,21 +168,24 @@ def _has_rows(folder: Path, digest: str) -> bool:
         return False
 
 
-def _forecast(source: Source, chosen: list[Notebook]) -> str:
-    """Say how long a run may take, going by what it took on two cores."""
-    profile = source.profile
-    size = profile.name.removesuffix(config.BALANCED)
+def _scale(source: Source, chosen: list[Notebook]) -> float:
+    """How much longer a run takes than a quick one on the embedded dataset does."""
+    size = source.profile.name.removesuffix(config.BALANCED)
     a_track = SECONDS_PER_TRACK[size] if source.has_audio else 0.1
-    if profile.tuned:
+    if source.profile.tuned:
         training = [any(system.learner.trains_epochs for system in one.systems) for one in chosen]
         a_track += 0.5 + 2.0 * sum(training)  # networks are trained to their end
-    seconds = sum(one.seconds for one in chosen) + a_track * len(source.tracks)
+    return (ANYWAY_S[size] + a_track * len(source.tracks)) / SERIES_S
+
+
+def _forecast(source: Source, chosen: list[Notebook], seconds: float) -> str:
+    """Say how long a run may take, going by what it took on two cores."""
     transfers = any(system.family == "transfer" for one in chosen for system in one.systems)
-    fetches = profile.fetches and transfers
+    fetches = source.profile.fetches and transfers
     downloads = "up to 150 MB of ImageNet weights are" if fetches else "nothing is"
     return (
-        f"{len(chosen)} notebooks, profile {profile.name}: about {max(1, round(seconds / 60))} "
-        f"min on two cores, less where results are known already; {downloads} downloaded"
+        f"{len(chosen)} notebooks in profile {source.profile.name}, about "
+        f"{progress.minutes(seconds, roughly=True)} on two cores; {downloads} downloaded"
     )
 
 
@@ -180,30 +193,26 @@ def _forecast(source: Source, chosen: list[Notebook]) -> str:
 
 
 def _execute_all(
-    waiting: list[Notebook], record: Record, parameters: dict[str, str], jobs: int | None
+    waiting: list[Notebook], record: Record, parameters: dict[str, str], watch: Progress
 ) -> NotebookError | None:
     """Execute notebooks and take note of each; returns what stopped one, if anything did."""
     stopped = None
-    outcomes = _executed(waiting, record.folder, parameters, jobs)
-    bar = tqdm(total=len(waiting), desc="notebooks", unit="notebook", disable=None)
-    with contextlib.closing(outcomes), bar:
+    outcomes = _executed(waiting, record.folder, parameters, watch)
+    with contextlib.closing(outcomes):
         for notebook, seconds, error in outcomes:
             record.add(notebook.path, notebook.title, parameters, seconds, str(error or ""))
-            bar.set_postfix_str(notebook.title)
-            bar.update()
             stopped = stopped or error
     return stopped
 
 
 def _executed(
-    waiting: list[Notebook], folder: Path, parameters: dict[str, str], jobs: int | None
+    waiting: list[Notebook], folder: Path, parameters: dict[str, str], watch: Progress
 ) -> Generator[tuple[Notebook, float, NotebookError | None]]:
     """Execute notebooks; yields each when it is done, with its seconds and what stopped it.
 
     When one stops, or the caller does, those that run are ended, and no other is begun.
     """
-    # Half of a notebook's time is spent by one thread, on imports and on tracing networks.
-    at_once = min(2, jobs or os.cpu_count() or 1)
+    at_once = watch.forecast.at_once
     if at_once > 1 and len(waiting) > 1:
         code = "from gtzan_helpers.audio import tables; tables.compile_kernels()"
         subprocess.run([sys.executable, "-c", code], check=False)  # else each for itself
@@ -212,20 +221,21 @@ def _executed(
     def attempt(notebook: Notebook) -> tuple[Notebook, float, NotebookError | None] | None:
         if ending.is_set():
             return None
-        started, stopped = time.perf_counter(), None
+        watch.begin(notebook)
+        stopped = None
         try:
-            _execute(notebook, folder, parameters)
+            _execute(notebook, folder, parameters, watch)
         except NotebookError as error:
             if ending.is_set():  # it did not stop by itself
                 return None
             ending.set()
             stopped = error
-        return notebook, time.perf_counter() - started, stopped
+        return notebook, watch.end(notebook, stopped=bool(stopped)), stopped
 
     with _quiet(), ThreadPoolExecutor(at_once) as pool:
         futures: list[Future] = []
         try:
-            for wave in _waves(waiting):
+            for wave in progress.waves(waiting):
                 futures = [pool.submit(attempt, one) for one in wave]
                 for future in workers.completed(futures):
                     if outcome := future.result():
@@ -241,12 +251,6 @@ def _end(futures: list[Future], others: set[psutil.Process]) -> None:
     """End notebooks that run, those too whose kernels are just being started."""
     while wait(futures, timeout=0.2).not_done:
         workers.end_children(others)
-
-
-def _waves(waiting: list[Notebook]) -> list[list[Notebook]]:
-    """Notebooks wave by wave, the longest first."""
-    order = sorted(waiting, key=lambda one: (one.wave, -one.seconds, one.number))
-    return [list(wave) for _, wave in groupby(order, key=lambda one: one.wave)]
 
 
 @contextlib.contextmanager
@@ -273,7 +277,7 @@ def _formatted(path: Path) -> str:
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
-def _kernel_manager() -> type:
+def _kernel_manager(status: Path) -> type:
     """What starts the kernels of this Python; a user's kernel called python3 may be of another."""
     from ipykernel.kernelspec import get_kernel_dict
     from jupyter_client.kernelspec import KernelSpec
@@ -283,12 +287,13 @@ def _kernel_manager() -> type:
         kernel_spec = KernelSpec(**get_kernel_dict())
 
         def start_kernel(self, **settings: Any) -> Any:
-            return super().start_kernel(stderr=subprocess.DEVNULL, **settings)
+            env = {**os.environ, "GTZAN_STATUS": str(status)}
+            return super().start_kernel(stderr=subprocess.DEVNULL, env=env, **settings)
 
     return Kernels
 
 
-def _execute(notebook: Notebook, folder: Path, parameters: dict[str, str]) -> None:
+def _execute(notebook: Notebook, folder: Path, parameters: dict[str, str], watch: Progress) -> None:
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
@@ -304,7 +309,8 @@ def _execute(notebook: Notebook, folder: Path, parameters: dict[str, str]) -> No
             progress_bar=False,
             # The kernel warns of every local connection, and of being told to stop.
             extra_arguments=["--log-level=CRITICAL"],
-            kernel_manager_class=_kernel_manager(),
+            kernel_manager_class=_kernel_manager(watch.status(notebook)),
+            on_cell_start=lambda cell, cell_index: watch.cell(notebook, cell),
             cwd=str(notebook.path.parent),
         )
     except PapermillExecutionError as error:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -212,12 +213,33 @@ class Workers:
 def progress_bar(items: Iterable | None = None, *, total: int, description: str, unit: str) -> tqdm:
     """Show progress through `items`, or by the bar's method `update`; `TQDM_DISABLE=1` hides it.
 
-    A line in a terminal or in JupyterLab, which is gone in the end.
+    A line in a terminal or in JupyterLab, which is gone in the end; in a notebook of a run, what
+    that shows of it, by the file that `GTZAN_STATUS` names.
     """
-    hidden = not total or bool(os.environ.get("TQDM_DISABLE")) or None
+    hidden: bool | None = not total or bool(os.environ.get("TQDM_DISABLE")) or None
     shell = "IPython" in sys.modules and sys.modules["IPython"].get_ipython()
-    place = {"file": _Line(), "position": 0} if not hidden and hasattr(shell, "kernel") else {}
+    place: dict[str, Any] = {}
+    if total and (status := os.environ.get("GTZAN_STATUS")):
+        hidden, shape = False, "{desc}: {unit} {n_fmt} of {total_fmt}"
+        place = {"file": _Status(Path(status)), "position": 0, "bar_format": shape}
+    elif not hidden and hasattr(shell, "kernel"):
+        place = {"file": _Line(), "position": 0}
     return tqdm(items, description, total, False, unit=unit, disable=hidden, **place)
+
+
+class _Status:
+    """A file for `tqdm` that holds what was written last; nothing depends on it."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def write(self, text: str) -> None:
+        if text.strip():
+            with contextlib.suppress(OSError):
+                self.path.write_text(text.strip(), encoding="utf-8")
+
+    def flush(self) -> None:
+        """There is nothing to flush."""
 
 
 class _Line:

@@ -59,10 +59,10 @@ LOG_MEL_CORRUPTIONS: Mapping[str, tuple[float, ...]] = {
 
 #: Unit of each corruption's severity.
 UNITS: Mapping[str, str] = {
-    "noise": "dB below",
+    "noise": "dB below the music",
     "gain": "dB",
     "pitch": "semitones",
-    "speed": "x",
+    "speed": "times as fast",
     "low-pass": "Hz",
     "clipping": "of the peak",
     "shift": "bands",

@@ -174,6 +174,11 @@ def log_mel(y: np.ndarray, *, sr: int) -> np.ndarray:
         Mono audio.
     sr : int
         Sampling rate in Hz.
+
+    Examples
+    --------
+    >>> log_mel(np.zeros(22_050, np.float32), sr=22_050).shape
+    (128, 44)
     """
     return decibels(mel(y, sr=sr))
 

@@ -28,6 +28,11 @@ def gtzan_facts() -> pd.DataFrame:
         (byte-identical to that track), `sturm_removed` (on a published list of duplicates,
         versions and distortions), `fault_filtered` (train, valid, test or excluded), `md5`
         (of the original WAV file).
+
+    Examples
+    --------
+    >>> gtzan_facts().fault_filtered.value_counts().to_dict()
+    {'train': 443, 'test': 290, 'valid': 197, 'excluded': 70}
     """
     return _gtzan().copy()
 

@@ -390,6 +390,15 @@ def open_source(
     ------
     SourceError
         If there is no such source, or no audio in it.
+
+    Examples
+    --------
+    >>> import soundfile
+    >>> for label in ("jazz", "rock"):
+    ...     Path("music", label).mkdir(parents=True)
+    ...     soundfile.write(f"music/{label}/song.wav", [0.1, -0.1] * 22_050, 22_050)
+    >>> open_source("music").tracks[["track_id", "genre"]].to_numpy().tolist()
+    [['jazz/song', 'jazz'], ['rock/song', 'rock']]
     """
     from gtzan_helpers.datasets.embedded.dataset import EmbeddedDataset
     from gtzan_helpers.datasets.kinds import flat, fma, folders, listed, packs, parquet, tables

@@ -186,5 +186,10 @@ def prediction_sets(probs: np.ndarray, threshold: float) -> np.ndarray:
     Returns
     -------
     ndarray of bool, shape (n_examples, n_labels)
+
+    Examples
+    --------
+    >>> prediction_sets(np.array([[0.6, 0.3, 0.1]]), threshold=0.25).tolist()
+    [[True, True, False]]
     """
     return probs >= threshold

@@ -93,6 +93,15 @@ def score(
         Label of each segment's track.
     artists : Series or None
         Who plays, by the ids of tracks; None, or with gaps, where that is not known.
+
+    Examples
+    --------
+    Two segments of song a, one of song b:
+
+    >>> probs = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])
+    >>> scores = score(np.array(["a", "a", "b"]), probs, np.array([0, 0, 1]))
+    >>> round(scores.segment_accuracy, 2), scores.track_accuracy
+    (0.67, 1.0)
     """
     tracks, track_probs, track_true = by_track(track_ids, probs, y_true)
     track_pred = track_probs.argmax(axis=1)
@@ -197,6 +206,13 @@ def confusion(y_true: np.ndarray, y_pred: np.ndarray, labels: list[str]) -> pd.D
     -------
     DataFrame, shape (n_labels, n_labels)
         Rows add up to 1, or are 0 for a label that does not occur.
+
+    Examples
+    --------
+    >>> confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), ["jazz", "rock"])
+          jazz  rock
+    jazz   0.5   0.5
+    rock   0.0   1.0
     """
     counts = _counts(y_true, y_pred, len(labels))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)

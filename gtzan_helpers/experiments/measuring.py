@@ -49,6 +49,11 @@ class Measurement:
         """Name of the files that belong to the row."""
         return results.stem(self.system.system_id, self.source.name, self.protocol, self.seed)
 
+    @property
+    def title(self) -> str:
+        """Its name for people, while it is measured."""
+        return f"{self.system.name}, {self.protocol}"
+
     @cached_property
     def honest(self) -> bool:
         """Whether the protocol is the most honest one of the source, which may have none."""
@@ -158,7 +163,7 @@ class Measurement:
             fetch=profile.fetches,
             tuned=self.tuned,
             balanced=profile.balanced,
-            description=f"{self.system.system_id}, {self.protocol}",
+            description=self.title,
             base=base,
             artists=data.artists,
         )

@@ -7,7 +7,7 @@ import html
 import json
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -363,7 +363,13 @@ class Run:
         seeds = [self.seed if seed is None else seed]
         asked = self.measurements(*system_ids, protocols=protocols, seeds=seeds)
         bar = progress_bar(asked, total=len(asked), description="systems", unit="row")
-        return Rows(results.table(measure(bar, Workers(1))))
+
+        def named() -> Iterator[Measurement]:
+            for one in bar:
+                bar.set_description_str(one.title)
+                yield one
+
+        return Rows(results.table(measure(named(), Workers(1))))
 
     def measurements(
         self, *system_ids: str, protocols: str = "auto", seeds: Iterable[int] = (0,)

@@ -63,6 +63,11 @@ def real_rows(*system_ids: str, of: str = "") -> pd.DataFrame:
         The systems; none for all.
     of : str
         Name of the source; empty for all.
+
+    Examples
+    --------
+    >>> real_rows("slices_ann", of="mini_3_sec").protocol.tolist()
+    ['segment_random', 'track_random']
     """
     path = config.series() / "figures" / "scoreboard.csv"
     rows = read_run(path) if path.exists() else table([])

@@ -3,6 +3,7 @@ from .collection import regions as regions
 from .collection import scatter as scatter
 from .networks import architecture as architecture
 from .networks import filters as filters
+from .networks import learning as learning
 from .networks import occlusions as occlusions
 from .notebook import banner as banner
 from .notebook import bounded as bounded
@@ -19,6 +20,7 @@ from .scores import mistakes as mistakes
 from .scores import precisions as precisions
 from .scores import prices as prices
 from .scores import reliability as reliability
+from .scores import studies as studies
 from .scores import train_and_test as train_and_test
 from .songs import answer as answer
 from .sound import fingerprint as fingerprint

@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
@@ -53,7 +54,8 @@ def architecture(model: Any, *, title: str = "", ax: Axes | None = None) -> Axes
         ax.add_patch(FancyBboxPatch((x - 0.42, y + 0.2), 0.84, 0.6, "round,pad=0.02", color=colour))
         ax.text(x, y + 0.5, name, color="white", ha="center", va="center", fontsize=8.5)
         shape = "×".join(map(str, box["shape"][1:]))
-        ax.text(x, y + 0.08, shape, ha="center", va="top", fontsize=8)
+        ax.text(x, y + 0.08, shape, ha="center", va="top", fontsize=8,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
         words = "\n".join(box["extras"])
         ax.text(x, y + 0.92, words, ha="center", fontsize=7.5, color=style.GREY)
         for before in (boxes[number] for number in box["inputs"]):
@@ -90,6 +92,34 @@ def _boxes(model: Any) -> list[dict[str, Any]]:
         place = {"name": name, "shape": layer.output.shape, "column": column, "row": row}
         boxes.append(place | {"extras": [], "inputs": inputs})
     return boxes
+
+
+@style.picture("no epochs")
+def learning(
+    ax: Axes, history: pd.DataFrame, measure: str = "accuracy", *, chance: float = 0
+) -> None:
+    """A measure of training and validation data by epoch, and the best epoch on the latter.
+
+    Parameters
+    ----------
+    history : DataFrame
+        By epoch from 1: `measure`, and `val_` with its name, as Keras's `fit` reports them.
+    measure : str
+        ``accuracy``, in which chance counts, or ``loss``.
+    chance : float
+        Chance level of an accuracy; 0 for none.
+    """
+    of_valid, best = history[f"val_{measure}"], {"loss": "idxmin", "accuracy": "idxmax"}[measure]
+    ax.plot(history[measure], label="training")
+    ax.plot(of_valid, label="validation")
+    ax.axvline(getattr(of_valid, best)(), color=style.GREY, linestyle="--", label="best epoch")
+    ax.set(xlabel="epoch", ylabel=measure)
+    if measure == "accuracy":
+        ax.set(ylim=(0, 1.02))
+        style.per_cent(ax.yaxis, "accuracy (%)")
+    if chance:
+        ax.axhline(chance, **style.CHANCE)
+    ax.legend(fontsize=9)
 
 
 def filters(kernels: np.ndarray) -> Figure:
@@ -134,5 +164,6 @@ def occlusions(
                               rasterized=True)  # fmt: skip
         ax.label_outer()
     if axes:
-        figure.colorbar(shown, ax=axes, label="fall of the probability")
+        bar = figure.colorbar(shown, ax=axes)
+        style.per_cent(bar.ax.yaxis, "fall of the probability (points)")
     return figure

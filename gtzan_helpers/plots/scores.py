@@ -3,8 +3,10 @@
 Taught in notebooks 00 and 03 to 10.
 """
 
+import re
 from collections.abc import Mapping, Sequence
-from textwrap import fill
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +19,9 @@ from gtzan_helpers.plots import style
 
 # What a perfect listener would score, given GTZAN's wrong labels (Sturm 2013).
 CEILING = 0.945
+
+# The ground of words that lie on lines.
+BEHIND: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 1}
 
 ACCURACY = ["track_accuracy", "track_ci_low", "track_ci_high"]
 
@@ -44,7 +49,7 @@ def accuracies(
     _bars(ax, labels, {"": shares}, [colours], title)
     for place, (share, _, high) in enumerate(shares.to_numpy()):
         ax.text(max(share, high) + 0.015, place, f"{100 * share:.0f}", va="center",
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
+                bbox=BEHIND)  # fmt: skip
 
 
 def _bars(
@@ -73,7 +78,7 @@ def _bars(
         for level in chance:
             look = style.CHANCE | {"label": "_" * number + "chance level"}  # once in the legend
             ax.vlines(level, place - height / 2, place + height / 2, **look)
-    ax.set_yticks(range(len(names)), [style.name_of(name, 30) for name in names])
+    ax.set_yticks(range(len(names)), [style.name_of(name, 34) for name in names])
     ax.set(xlim=(0, 1.06), ylim=(len(names) - 0.4, -0.6))
     style.per_cent(ax.xaxis, title)
     style.legend_beside(ax)
@@ -141,13 +146,12 @@ def mistakes(ax: Axes, ledger: pd.DataFrame, *, chance: float = 0.1) -> None:
     ax.scatter(ledger.reported, places, s=60, color=style.VERMILLION, marker="D",
                label="with it", zorder=3)  # fmt: skip
     for place, line in enumerate(ledger.itertuples()):
-        words = (
-            f"{100 * line.price:+.0f} ({100 * line.price_low:+.0f} to {100 * line.price_high:+.0f})"
-        )
-        ax.text(max(line.fair, line.reported) + 0.03, place, words, va="center")
+        points = (100 * share for share in (line.price, line.price_low, line.price_high))
+        words = "{:+.0f} ({:+.0f} to {:+.0f})".format(*points).replace("-", "−")
+        ax.text(max(line.fair, line.reported) + 0.03, place, words, va="center", bbox=BEHIND)
     ax.axvline(chance, **style.CHANCE)
-    names = [f"{fill(each.mistake, 36)}\n({each.songs} songs)" for each in ledger.itertuples()]
-    ax.set_yticks(places, map(style.plain, names))
+    names = [f"{each.mistake}\n({each.songs} songs)" for each in ledger.itertuples()]
+    ax.set_yticks(places, [style.name_of(name, 34) for name in names])
     ax.set(xlim=(0, 1.5), xticks=np.linspace(0, 1, 6), ylim=(len(ledger) - 0.5, -0.5))
     style.per_cent(ax.xaxis, "accuracy (%), and its price in points with 95 % interval")
     style.legend_beside(ax)
@@ -155,14 +159,14 @@ def mistakes(ax: Axes, ledger: pd.DataFrame, *, chance: float = 0.1) -> None:
 
 @style.picture("no test sets", height=4)
 def coverage(ax: Axes, table: pd.DataFrame) -> None:
-    """Intervals of many test sets, by songs and by artists; those that miss the truth in red.
+    """Intervals of many test sets, by songs and by artists, and which miss the truth.
 
     Parameters
     ----------
     table : DataFrame
         See `evaluation.coverage`.
     """
-    for shift, name in ((-0.15, "song"), (0.15, "artist")):
+    for shift, name in ((-0.2, "song"), (0.2, "artist")):
         holds = table[f"{name}_holds"]
         marker = {"song": "o", "artist": "s"}[name]
         for part, colour in ((holds, style.BLUE), (~holds, style.VERMILLION)):
@@ -170,14 +174,15 @@ def coverage(ax: Axes, table: pd.DataFrame) -> None:
             ax.vlines(
                 rows.index + 1 + shift, rows[f"{name}_low"], rows[f"{name}_high"], color=colour
             )
-            ax.plot(rows.index + 1 + shift, rows.accuracy, marker, color=colour, markersize=4)
+            ax.plot(rows.index + 1 + shift, rows.accuracy, marker, color=colour, markersize=3)
         ax.plot(
             [], [], marker, color=style.GREY, label=f"over {name}s: {holds.sum()} of {len(table)}"
         )
     ax.axhline(table.truth.iloc[0], color=style.INK, linestyle="--", label="truth")
-    ax.set(xlabel="test set", ylim=(0, 1))
+    ax.vlines([], 0, 0, color=style.VERMILLION, label="misses the truth")
+    ax.set(xlabel="test set")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    style.per_cent(ax.yaxis, "accuracy (%), with 95 % interval")
+    style.per_cent(ax.yaxis, "accuracy (%), with 95 % interval", decimals=0)
     style.legend_beside(ax, title="intervals that hold it")
 
 
@@ -212,7 +217,7 @@ def reliability(ax: Axes, bins: pd.DataFrame) -> None:
     bins : DataFrame
         See `evaluation.reliability`.
     """
-    ax.plot([0, 1], [0, 1], color=style.GREY, linestyle=":")
+    ax.plot([0, 1], [0, 1], color=style.GREY, linestyle=":", label="confidence = accuracy")
     ax.fill_between(bins.confidence, bins.low, bins.high, color=style.LIGHT,
                     label="95 % of calibrated models")  # fmt: skip
     ax.plot(bins.confidence, bins.accuracy, "o-", color=style.BLUE, label="this model",
@@ -223,7 +228,7 @@ def reliability(ax: Axes, bins: pd.DataFrame) -> None:
     ax.legend(loc="upper left", fontsize=9)
 
 
-@style.picture("no system was measured", width=11, height=lambda table: 0.28 * len(table) + 1.4)
+@style.picture("no system was measured", width=10, height=lambda table: 0.31 * len(table) + 1.4)
 def prices(ax: Axes, compared: pd.DataFrame, *, chance: float = 0.1) -> None:
     """Published, reproduced and honest accuracy of each system, on one line each.
 
@@ -239,10 +244,15 @@ def prices(ax: Axes, compared: pd.DataFrame, *, chance: float = 0.1) -> None:
     ax.hlines(place, rows.honest, rows.honest + rows.price, color=style.LIGHT, linewidth=4,
               label="price of the leak")  # fmt: skip
     ax.hlines(place, rows.low, rows.high, color=style.BLUE, linewidth=1)
-    colours = {"published": style.VERMILLION, "reproduced": style.SKY, "honest": style.BLUE}
-    for (name, colour), marker in zip(colours.items(), "Dos", strict=True):
-        ax.scatter(rows[name], place, s=45, color=colour, marker=marker, label=name, zorder=3)
-    ax.set_yticks(place, [style.name_of(name) for name in rows.system_id], fontsize=8)
+    for name, colour, marker, size, level in (
+        ("published", style.VERMILLION, "D", 45, 5),  # on top, but smaller than what it may hide
+        ("reproduced", style.SKY, "o", 80, 3),
+        ("honest", style.BLUE, "s", 45, 4),
+    ):
+        if rows[name].notna().any():
+            ax.scatter(rows[name], place, s=size, color=colour, marker=marker, label=name,
+                       zorder=level)  # fmt: skip
+    ax.set_yticks(place, [style.name_of(name, 48) for name in rows.system_id], fontsize=9)
     ax.set(xlim=(0, 1.02), ylim=(len(rows) - 0.4, -0.6))
     style.per_cent(
         ax.xaxis, "accuracy (%); lines: 95 % interval, over artists where they are known"
@@ -251,6 +261,40 @@ def prices(ax: Axes, compared: pd.DataFrame, *, chance: float = 0.1) -> None:
     if rows.published.notna().any():
         ax.axvline(CEILING, color=style.GREY, linestyle="--", label="ceiling of GTZAN")
     style.legend_beside(ax)
+
+
+@style.picture("no system was measured", height=lambda rows: 0.4 * len(rows) + 1)
+def studies(ax: Axes, compared: pd.DataFrame) -> None:
+    """Published and honest accuracy of a few systems, study by study, figures at the marks.
+
+    Parameters
+    ----------
+    compared : DataFrame
+        See `scoreboard.comparison`; one line per system, those of a study together.
+    """
+    systems = [style.SYSTEMS[system_id] for system_id in compared.system_id]
+    begins = np.array([a.study != b.study for a, b in pairwise([systems[-1], *systems])])
+    place = np.arange(len(systems)) + 1.2 * begins.cumsum()  # a study's name stands above
+    ax.hlines(place, compared.honest, compared.published, color=style.LIGHT, linewidth=6)
+    ax.hlines(place, compared.low, compared.high, color=style.BLUE, linewidth=1.5)
+    right = compared[["published", "high"]].max(axis=1) + 0.02
+    for name, marker, colour, side, beside in (
+        ("published", "D", style.VERMILLION, "left", right),
+        ("honest", "o", style.BLUE, "right", compared.low - 0.012),
+    ):
+        look: Any = {"color": colour, "va": "center", "weight": "bold", "bbox": BEHIND}
+        ax.scatter(compared[name], place, s=60, color=colour, marker=marker, zorder=3)
+        ax.text(compared[name].iloc[0], place[0] - 0.95, name, ha="center", **look)
+        for x, y, share in zip(beside, place, compared[name], strict=True):
+            ax.text(x, y, "" if np.isnan(share) else f"{100 * share:.0f}", ha=side, **look)
+    names = [re.sub(r", \w+ study$| \(ours\)$", "", system.name) for system in systems]
+    ax.set_yticks(place, [style.name_of(name, 34) for name in names])
+    for y, system in zip(place[begins], np.array(systems)[begins], strict=True):
+        ax.text(-0.01, y - 0.95, f"{system.study} study".replace("ours study", "ours"), ha="right",
+                va="center", weight="bold", transform=ax.get_yaxis_transform())  # fmt: skip
+    ax.grid(axis="y", visible=False)
+    ax.set(xlim=(0.2, 1), ylim=(place[-1] + 0.6, place[0] - 1.5))
+    style.per_cent(ax.xaxis, "accuracy (%); thin lines: 95 % interval over artists")
 
 
 @style.picture("no neighbours", height=lambda table: 0.32 * len(table) + 1.4)
@@ -285,6 +329,6 @@ def hubs(ax: Axes, counts: np.ndarray) -> None:
     by_chance = binom.pmf(times, others, counts.mean() / others)
     ax.bar(times, np.bincount(counts), color=style.BLUE, label="these neighbours")
     ax.plot(times, len(counts) * by_chance, color=style.ORANGE, label="random neighbours")
-    ax.set(xlabel="times retrieved as a neighbour", ylabel="how many")
+    ax.set(xlabel="times retrieved as a neighbour", ylabel="songs")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(fontsize=9)

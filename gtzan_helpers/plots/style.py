@@ -2,12 +2,13 @@
 
 import base64
 import io
+import re
 from collections.abc import Callable, Iterable
-from functools import wraps
+from functools import partial, wraps
 from inspect import Signature, signature
 from itertools import cycle
 from pathlib import Path
-from textwrap import fill
+from textwrap import wrap
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -44,6 +45,7 @@ def use_style() -> None:
     In a notebook, pictures carry alternative texts from then on.
     """
     plt.style.use("seaborn-v0_8-whitegrid")
+    plt.rc("font", family="DejaVu Sans")  # comes with matplotlib: the same picture everywhere
     plt.rc("axes", prop_cycle=plt.cycler(color=PALETTE), titlesize=12)
     plt.rc("figure", figsize=(9, 3.5))
     plt.rc("figure.constrained_layout", use=True)
@@ -112,7 +114,7 @@ def picture(
     """Decorate a function that draws onto axes: `draw(ax, data, ...)`.
 
     The picture is called as ``picture(data, ..., title="", ax=None)`` and returns the axes. In
-    the title, a system's id becomes its name.
+    the title, ids become names for people: see `name_of`.
 
     Parameters
     ----------
@@ -164,6 +166,9 @@ def grid(n: int, n_columns: int, width: float, height: float) -> tuple[Figure, l
 
 # Words
 
+# Names of sources of real songs; those of systems are in `SYSTEMS`.
+SOURCES = {"gtzan_log_mel": "GTZAN", "features_30_sec": "GTZAN, published features"}
+
 
 def plain(text: object) -> str:
     """Text that matplotlib shows as it is: its ``$`` begins no formula."""
@@ -171,17 +176,27 @@ def plain(text: object) -> str:
 
 
 def name_of(text: object, width: int = 99) -> str:
-    """Text for a label or title: see `plain`, and a system's id becomes its name for people.
+    """Text for a label or title: see `plain`, and ids become names for people.
 
     Parameters
     ----------
     text : str
-        Ids may have lines of their own.
+        Ids of systems and names of sources are replaced where they stand as words.
     width : int
-        Longer lines are broken.
+        Longer lines are broken, into lines of about one length.
     """
-    names = (SYSTEMS[line].name if line in SYSTEMS else line for line in str(text).split("\n"))
-    return plain("\n".join(fill(name, width, break_long_words=False) for name in names))
+    names = SOURCES | {name: system.name for name, system in SYSTEMS.items()}
+    words = re.sub(r"\w+", lambda word: names.get(word[0], word[0]), str(text))
+    return plain("\n".join(_broken(line, width) for line in words.split("\n")))
+
+
+def _broken(line: str, width: int) -> str:
+    """A line in as few lines as `width` allows, and those as short as that number allows."""
+    whole = line.replace(" s ", "\xa0s ")  # seconds stay with their number
+    cut = partial(wrap, whole, break_long_words=False, break_on_hyphens=False)
+    n_lines = len(cut(width))
+    shorter = range(1 + len(line) // max(1, n_lines), width)
+    return "\n".join(cut(next((w for w in shorter if len(cut(w)) == n_lines), width)))
 
 
 # Axes
@@ -191,9 +206,9 @@ def name_of(text: object, width: int = 99) -> str:
 CHANCE: dict[str, Any] = {"color": INK, "linestyle": ":", "label": "chance level", "zorder": 3}
 
 
-def per_cent(axis: Axis, label: str) -> None:
+def per_cent(axis: Axis, label: str, decimals: int | None = None) -> None:
     """Show shares in per cent; the label has to say so."""
-    axis.set_major_formatter(PercentFormatter(1, symbol=""))
+    axis.set_major_formatter(PercentFormatter(1, decimals, symbol=""))
     axis.set_label_text(label)
 
 

@@ -11,6 +11,7 @@ from gtzan_helpers.errors import SourceError
 from gtzan_helpers.experiments import results, scoreboard
 from gtzan_helpers.experiments.scoreboard import percent
 from gtzan_helpers.models import systems
+from gtzan_helpers.report import record
 
 CHART = """\
 ![Published, reproduced and honest accuracy of each system, as bars; the table below has the \
@@ -89,41 +90,80 @@ def _missing(state: Mapping[str, Any]) -> list[str]:
     return ["This run is not whole:", "\n".join(lines)] if lines else []
 
 
-def _scoreboard(folder: Path, state: Mapping[str, Any], executed: list[str]) -> list[str]:
+def summary(folder: Path) -> list[str]:
+    """Return what a run came to, in a few lines of plain text.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's folder.
+
+    Raises
+    ------
+    SourceError
+        If it holds no run.
+    """
+    state = record.read(folder)
+    rows, compared = _measured(folder, state)
+    executed = sum(not entry["error"] for entry in state["notebooks"].values())
+    silent = int((rows.status == "not_measured").sum())
+    counts = (
+        f"{executed} notebooks, {len(rows) - silent} rows of {rows.system_id.nunique()} systems"
+    )
+    lines = [f"{counts}, {silent} not measured", *_headline(compared)]
+    synthetic = state["source"].startswith("synthetic") and lines[1:]
+    return [*lines, "Synthetic music: these are no results on GTZAN."] if synthetic else lines
+
+
+def _measured(folder: Path, state: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A run's rows, and those side by side of which there is a figure."""
     try:
-        measured = results.read_run(folder)
+        rows = results.read_run(folder)
     except SourceError:
-        measured = results.table([])
-    # The folder may hold rows of another profile, too.
-    measured = measured[measured.profile == state["profile"]]
-    if measured.empty:
+        rows = results.table([])
+    rows = rows[rows.profile == state["profile"]]  # the folder may hold others, too
+    if rows.empty:
+        return rows, rows
+    compared = scoreboard.comparison(scoreboard.merge(rows[:0], rows))
+    return rows, compared[compared.reproduced.notna() | compared.honest.notna()]
+
+
+def _scoreboard(folder: Path, state: Mapping[str, Any], executed: list[str]) -> list[str]:
+    rows, compared = _measured(folder, state)
+    if rows.empty:
         return ["No system was measured yet."]
     from gtzan_helpers.plots.scores import CEILING
 
-    compared = scoreboard.comparison(scoreboard.merge(measured[:0], measured))
-    has_figure = compared.reproduced.notna() | compared.honest.notna()
-    shown, silent = compared[has_figure], measured[measured.status == "not_measured"]
     run = escape(f"{state['source']}, {state['profile']}")
     about = COLUMNS.format(
         run=run,
-        honest=scoreboard.honest_protocol(measured),
+        honest=scoreboard.honest_protocol(rows),
         chance=100 * state["chance"],
         ceiling=percent(CEILING),
     )
     chart = [CHART] if (folder / "figures" / "09_scoreboard.png").exists() else []
-    return [*_headline(shown, run), *chart, "## Every system", about, _table(shown, executed, run),
-            *_details(shown, silent)]  # fmt: skip
+    headline = [f"**{escape(line)}**" for line in _headline(compared)]
+    return [*headline, *chart, "## Every system", about, _table(compared, executed, run),
+            *_details(compared, rows[rows.status == "not_measured"])]  # fmt: skip
 
 
-def _headline(compared: pd.DataFrame, run: str) -> list[str]:
-    both = compared.dropna(subset=["price"])
-    if both.empty:
+def _headline(compared: pd.DataFrame) -> list[str]:
+    """The best honest system, and what the leak is worth, each in a sentence."""
+    if compared.empty:
         return []
-    own, honest = percent(both.reproduced.median()), percent(both.honest.median())
-    return [
-        f"**As published {own} %, honest {honest} %** ({run}): the medians of {len(both)} systems "
-        "that were measured under the protocol of their study and under an honest one."
-    ]
+    lines, both = [], compared.dropna(subset=["price"])
+    if compared.honest.notna().any():
+        best = compared.loc[compared.honest.idxmax()]
+        name, figure = systems.get(best.system_id).name, percent(best.honest)
+        interval = f"95 % interval {percent(best.low)} to {percent(best.high)}"
+        lines = [f"Best under the honest protocol: {name}, {figure} % ({interval})."]
+    if len(both):
+        own, honest = percent(both.reproduced.median()), percent(both.honest.median())
+        lines.append(
+            f"The price of the leak: as published {own} %, honest {honest} % (medians of "
+            f"{len(both)} systems that were measured under both protocols)."
+        )
+    return lines
 
 
 def _table(compared: pd.DataFrame, executed: list[str], run: str) -> str:

@@ -1,6 +1,7 @@
-"""Results on real data brought into the repository: `figures/`, and the tables of two pages."""
+"""Results on real data brought into the repository: `figures/`, and what pages say of them."""
 
 import html
+import json
 import math
 import re
 import shutil
@@ -15,6 +16,7 @@ from gtzan_helpers.errors import SettingError, SourceError
 from gtzan_helpers.experiments import kept, results, scoreboard
 from gtzan_helpers.experiments.scoreboard import percent
 from gtzan_helpers.models import systems
+from gtzan_helpers.report import series
 
 
 def gather(runs: Iterable[str]) -> pd.DataFrame:
@@ -42,7 +44,9 @@ def gather(runs: Iterable[str]) -> pd.DataFrame:
 
 
 def write(runs: Iterable[str]) -> pd.DataFrame:
-    """Merge the rows of runs into `figures/`, RESULTS.md and README: tables, chart, predictions.
+    """Merge the rows of runs into `figures/`, RESULTS.md and README, and write both anew.
+
+    The questions of the notebooks, in `docs/questions.md`, are written anew, too.
 
     Parameters
     ----------
@@ -167,23 +171,78 @@ def _copy(folder: Path, pattern: str, target: Path) -> None:
 
 
 def _draw(rows: pd.DataFrame, figures: Path) -> None:
-    """Draw the chart that opens README, as ``figures/scoreboard.png``."""
+    """Draw the charts of README and RESULTS, as ``figures/studies.png`` and ``scoreboard.png``."""
     from gtzan_helpers.plots import scores, style
 
     style.use_style()
-    ax = scores.prices(scoreboard.headline(scoreboard.comparison(rows)))
+    compared = scoreboard.headline(scoreboard.comparison(rows))
+    ax = scores.prices(compared)
     ax.set_title("real GTZAN, honest protocol: fault_filtered")
     style.save(ax, figures, "scoreboard")
+    ax = scores.studies(_best_of_studies(compared))
+    ax.set_title("Real GTZAN: published, and what is left on songs by new artists")
+    style.save(ax, figures, "studies")
+
+
+def _best_of_studies(compared: pd.DataFrame, n: int = 2) -> pd.DataFrame:
+    """Of each study the `n` systems that published most, and our best; ours come last."""
+    ordered = compared.sort_values(["published", "honest"], ascending=False)
+    studies = ordered.groupby([systems.get(name).study for name in ordered.system_id], sort=False)
+    return pd.concat([rows.head(n) for _, rows in studies])
 
 
 def pages(rows: pd.DataFrame) -> dict[str, dict[str, str]]:
-    """Tables as Markdown: of each page, by the name of the comment that surrounds each."""
+    """What pages say, as Markdown: of each page, by the name of the comment that surrounds it."""
     compared = scoreboard.comparison(rows)
     measured = compared[compared.reproduced.notna() | compared.honest.notna()]
-    best = scoreboard.headline(compared).nlargest(5, "honest")
     tables = {"scoreboard": markdown(measured), "protocols": _protocols(rows)}
     tables["artists"] = _grouped(rows)
-    return {"RESULTS.md": tables, "README.md": {"best": markdown(best)}}
+    compared = scoreboard.headline(compared)
+    return {
+        "RESULTS.md": tables,
+        "README.md": {"headline": _headline(compared), "best": _best(compared, rows)},
+        "docs/questions.md": {"questions": _questions()},
+    }
+
+
+def _headline(compared: pd.DataFrame) -> str:
+    """The highest published accuracy, and what is left of it."""
+    row = compared.loc[compared.published.idxmax()]
+    published, reproduced, honest, low, high = (
+        f"{100 * row[name]:.0f}" for name in ("published", "reproduced", "honest", "low", "high")
+    )
+    return (
+        f"**Published {published} %, honest {honest} %.** A network "
+        f"({systems.get(row.system_id).name})\nnames {published} % right when it is tested on "
+        f"pieces of songs that it has heard in training (rebuilt here: {reproduced} %),\nand "
+        f"{honest} % on songs by artists that it has never heard (95 % interval: {low} to {high})."
+    )
+
+
+def _best(compared: pd.DataFrame, rows: pd.DataFrame) -> str:
+    """The five best on new artists, and what the same systems score on a random split."""
+    mixed = rows[(rows.protocol == "track_random") & (rows.status == "measured")]
+    mixed = mixed.groupby(["system_id", "source"]).track_accuracy.mean()
+    lines = ["| system | new artists (95 % interval) | random split |", "|---|---|---:|"]
+    for row in compared.nlargest(5, "honest").itertuples():
+        shown = _interval(row.honest, row.low, row.high)
+        at_random = percent(mixed.get((row.system_id, row.source), math.nan))
+        name = systems.get(row.system_id).name.removesuffix(" (ours)")
+        lines.append(_line(name, shown, at_random))
+    return "\n".join(lines)
+
+
+def _questions() -> str:
+    """The questions of the notebooks' section "Check yourself", with their answers."""
+    parts = []
+    for notebook in series.notebooks():
+        cells = json.loads(notebook.path.read_text(encoding="utf-8"))["cells"]
+        text = "\n".join("".join(cell["source"]) for cell in cells)
+        title = re.search("^# (.*)", text, re.MULTILINE)[1]  # type: ignore[index]
+        section = text.partition("## Check yourself\n")[2].partition("\n## ")[0]
+        asked = re.findall(r"<summary>(.*?)</summary>\s*(.*?)\s*</details>", section, re.DOTALL)
+        parts += [f"## {title}", *(f"**{question}**\n\n{answer}" for question, answer in asked)]
+    return "\n\n".join(parts).replace("<code>", "`").replace("</code>", "`")
 
 
 def _grouped(rows: pd.DataFrame) -> str:

@@ -5,11 +5,15 @@ import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from gtzan_helpers import config, files
 from gtzan_helpers.errors import SettingError, SourceError
 from gtzan_helpers.models import System, systems
+
+# Until a notebook's kernel answers.
+START_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -23,14 +27,11 @@ class Notebook:
         What its source must give (see `Source.lacks`), and "rows" of other notebooks.
     wave : int
         Notebooks of a wave are executed together, when all of the wave before are done.
-    seconds : float
-        What it adds to a run of two notebooks at a time.
     """
 
     path: Path
     needs: tuple[str, ...] = ()
     wave: int = 99
-    seconds: float = 25
 
     @classmethod
     def read(cls, path: Path) -> "Notebook":
@@ -52,6 +53,21 @@ class Notebook:
     def systems(self) -> list[System]:
         """The systems that it measures."""
         return systems.of_notebook(self.number)
+
+    @property
+    def seconds(self) -> float:
+        """What it takes on the embedded dataset, in profile quick, beside another notebook."""
+        return START_S + sum(_cells().get(self.number, {}).values())
+
+    def seconds_of(self, cell: str) -> float:
+        """What a cell takes there, by its id; of no cell, the start of the kernel."""
+        return _cells().get(self.number, {}).get(cell, 0.0) if cell else START_S
+
+
+@cache
+def _cells() -> dict[str, dict[str, float]]:
+    """Seconds of cells, by notebook and id; `scripts/time_cells.py` writes them."""
+    return json.loads((config.facts_dir() / "cells.json").read_text(encoding="utf-8"))
 
 
 def notebooks(only: Iterable[str] = ()) -> list[Notebook]:

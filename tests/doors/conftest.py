@@ -55,24 +55,38 @@ def gtzan(here, monkeypatch, capsys):
 
 
 @pytest.fixture
-def in_terminal(here):
-    """Run ``gtzan`` in a terminal; returns its exit code and what the terminal was sent."""
-    pty = pytest.importorskip("pty")  # Windows has none
+def on_a_terminal(here):
+    """What a terminal receives from a command, line by line, and the command's exit code."""
+    termios = pytest.importorskip("termios")  # Windows has none
 
-    def run(*words, columns=80, answer="", **places):
-        ours, theirs = pty.openpty()
-        env = {**os.environ, "COLUMNS": str(columns), **places}
+    def run(*command, columns=60, answer="", **variables):
+        ours, theirs = os.openpty()
+        termios.tcsetwinsize(theirs, (24, columns))
+        places = {**os.environ, "TQDM_DISABLE": "", "TERM": "xterm", **variables}
+        places.pop("COLUMNS", None)
+        words = [*map(str, command)]
         process = subprocess.Popen(
-            [sys.executable, "-m", "gtzan_helpers", *map(str, words)], cwd=here,
-            stdin=theirs, stdout=theirs, stderr=theirs, env=env,
-        )  # fmt: skip
+            words, cwd=here, stdin=theirs, stdout=theirs, stderr=theirs, env=places
+        )
         os.close(theirs)
         os.write(ours, answer.encode())
-        shown = b""
-        with contextlib.suppress(OSError):  # that is how Linux tells the end
-            while part := os.read(ours, 1 << 16):
-                shown += part
+        received = b""
+        with contextlib.suppress(OSError):  # the other end is closed
+            while piece := os.read(ours, 1 << 16):
+                received += piece
         os.close(ours)
-        return process.wait(60), shown.decode().replace("\r\n", "\n")
+        return received.decode().split("\r\n"), process.wait(60)
+
+    return run
+
+
+@pytest.fixture
+def in_terminal(on_a_terminal):
+    """Run ``gtzan`` in a terminal; returns its exit code and what the terminal was sent."""
+
+    def run(*words, columns=80, **settings):
+        command = [sys.executable, "-m", "gtzan_helpers", *words]
+        lines, code = on_a_terminal(*command, columns=columns, **settings)
+        return code, "\n".join(lines)
 
     return run

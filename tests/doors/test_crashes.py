@@ -23,6 +23,7 @@ from gtzan_helpers import files, reproduce
 from gtzan_helpers.datasets import audit, download
 from gtzan_helpers.errors import NotebookError
 from gtzan_helpers.experiments import results
+from gtzan_helpers.report import progress
 
 SR = 22_050
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -304,7 +305,8 @@ def executed(tmp_path):
         notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
         nbformat.write(notebook, tmp_path / "00_test.ipynb")
         waiting, folder = [reproduce.Notebook(tmp_path / "00_test.ipynb")], tmp_path / "run"
-        ((_, _, error),) = reproduce._executed(waiting, folder, {"source": ""}, jobs=1)
+        with progress.Progress(waiting, 1, 1.0, print) as watch:
+            ((_, _, error),) = reproduce._executed(waiting, folder, {"source": ""}, watch)
         return error, nbformat.read(folder / "notebooks" / "00_test.ipynb", 4)
 
     return execute

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -36,12 +37,11 @@ def until(ask, seconds=120):
 
 
 @pytest.fixture
-def start(tmp_path, labelled_folder):
-    """A function that begins a run of notebooks with these codes; `mark` is a file they touch."""
-    processes = []
+def command(tmp_path, labelled_folder):
+    """A function that writes notebooks with these codes; returns the command that runs them."""
     songs = labelled_folder()
 
-    def begin(*codes, words=()):
+    def write(*codes, words=()):
         series = tmp_path / "series"
         series.mkdir(exist_ok=True)
         kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -56,10 +56,20 @@ def start(tmp_path, labelled_folder):
             notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
             nbformat.write(notebook, series / f"0{place}_test.ipynb")
         command = [sys.executable, "-c", RUN, series, "run", songs, "--profile", "smoke"]
-        command += ["--out", tmp_path / "run", *words]
+        return [*command, "--out", tmp_path / "run", *words]
+
+    return write
+
+
+@pytest.fixture
+def start(tmp_path, command):
+    """A function that begins a run of notebooks with these codes; `mark` is a file they touch."""
+    processes = []
+
+    def begin(*codes, words=()):
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
-            env={**os.environ, "IPYTHONDIR": str(tmp_path / "ipython")},
+            command(*codes, words=words), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, cwd=tmp_path, env={**os.environ, "IPYTHONDIR": str(tmp_path / "ipython")},
         )  # fmt: skip
         processes.append(process)
         return process
@@ -175,3 +185,31 @@ def test_a_stopped_extraction_leaves_no_worker(tmp_path, labelled_folder, number
     assert process.returncode == 128 + number
     _, alive = psutil.wait_procs(children, timeout=5)
     assert not alive
+
+
+def test_on_a_terminal_a_run_shows_what_it_does_now_and_opens_its_book(
+    tmp_path, command, on_a_terminal
+):
+    count = """
+from gtzan_helpers.workers import progress_bar
+from threading import Event
+title = "a network whose name does not fit"
+for _ in progress_bar(range(4), total=4, description=title, unit="epoch"):
+    Event().wait(0.8)
+"""
+    opened = tmp_path / "opened"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
+    browser.chmod(0o755)
+    ran = command(count, "1 + 1", words=["--open"])
+    lines, code = on_a_terminal(*ran, BROWSER=str(browser), LC_ALL="C")
+    drawn = [part for line in lines for part in re.split(r"\r|\n|\x1b\[A", line)]
+    assert code == 0 and until(opened.exists)
+    link = (tmp_path / "run" / "index.html").as_uri()
+    assert f"the book: {link}" in lines and opened.read_text().strip() == link
+    now = [part for part in drawn if "00 test (" in part]
+    assert any("a network" in part for part in now) and max(map(len, now)) < 60
+    clocks = {match[0] for part in drawn if (match := re.match(r"\d+ s: . of 2 ", part))}
+    assert len(clocks) >= 2
+    done = [part for part in drawn if part.endswith("of 2 done)")]
+    assert sorted(part[:7] for part in done) == ["00 test", "01 test"]

@@ -1,7 +1,5 @@
 """Songs in, their genres out: files of every kind, known signals, and what is refused."""
 
-import contextlib
-import doctest
 import importlib.util
 import json
 import os
@@ -425,25 +423,6 @@ def command(*words):
     return subprocess.run(asked, capture_output=True, text=True, timeout=300, check=False)
 
 
-def on_a_terminal(*words, **variables):
-    """What a terminal of 60 columns receives from the command, line by line, and its exit code."""
-    termios = pytest.importorskip("termios")
-    ours, theirs = os.openpty()
-    termios.tcsetwinsize(theirs, (24, 60))
-    places = {**os.environ, "TQDM_DISABLE": "", "TERM": "xterm", **variables}
-    places.pop("COLUMNS", None)
-    process = subprocess.Popen(
-        [*COMMAND, *map(str, words)], stdout=theirs, stderr=theirs, env=places
-    )
-    os.close(theirs)
-    received = b""
-    with contextlib.suppress(OSError):  # the other end is closed
-        while piece := os.read(ours, 1 << 16):
-            received += piece
-    os.close(ours)
-    return received.decode().split("\r\n"), process.wait(60)
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="names are text on other systems")
 def test_odd_files_and_names_that_are_no_text_never_stop_the_others(write, tmp_path):
     (tmp_path / "odd.mp3").write_bytes(b"odd")
@@ -460,16 +439,18 @@ def test_odd_files_and_names_that_are_no_text_never_stop_the_others(write, tmp_p
     assert all(re.match(r"  0:0\d\.\d \w+ \d+%$", part) for part in parts)
 
 
-def test_a_folder_on_a_terminal_is_a_table_below_which_a_bar_goes_on(write, tmp_path, own, cache):
+def test_a_folder_on_a_terminal_is_a_table_below_which_a_bar_goes_on(
+    write, tmp_path, own, cache, on_a_terminal
+):
     for n in range(3):
         write(f"a song whose name is long enough to be cut {n}.flac", seconds=2 + n / 10)
-    lines, code = on_a_terminal(tmp_path, "--model", own, LC_ALL="C.UTF-8")
+    lines, code = on_a_terminal(*COMMAND, tmp_path, "--model", own, LC_ALL="C.UTF-8")
     shown = [line.split("\r")[-1] for line in lines]
     rows = [line for line in shown if re.fullmatch(r"\S+….*cut \d\.flac  \w+ +█+ +\d+%", line)]
     assert code == 0 and shown[-1].strip() == "" and max(map(len, shown)) <= 60
     assert re.findall(r"cut (\d)", "".join(rows)) == ["0", "1", "2"] and rows == shown[-4:-1]
     assert "".join(shown).startswith(str(own)) and "predict:   0%" in "".join(lines)
-    plain, code = on_a_terminal(tmp_path / "*1.flac", "--model", own, LC_ALL="C")
+    plain, code = on_a_terminal(*COMMAND, tmp_path / "*1.flac", "--model", own, LC_ALL="C")
     assert code == 0 and re.fullmatch(r"\S+\.{3}.*cut 1\.flac  \w+ +#+ +\d+%", plain[-2])
 
 
@@ -535,10 +516,3 @@ def test_nothing_is_imported_that_takes_seconds(write):
     asked = [sys.executable, "-c", script, str(write())]
     done = subprocess.run(asked, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
-
-
-def test_the_page_on_prediction_shows_what_python_prints(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    page = config.checkout() / "docs" / "predict.md"
-    failed, tried = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
-    assert (failed, tried > 15) == (0, True)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import threading
 
 import nbformat
@@ -12,7 +13,7 @@ from gtzan_helpers.datasets.kinds import tables
 from gtzan_helpers.datasets.sources import open_source
 from gtzan_helpers.errors import NotebookError, NotPossibleError, SettingError, SourceError
 from gtzan_helpers.experiments import results
-from gtzan_helpers.report import record
+from gtzan_helpers.report import progress, record
 
 v4 = nbformat.v4
 
@@ -65,6 +66,24 @@ def test_notebooks_are_executed_with_the_runs_parameters_and_become_its_pages(tm
     state = json.loads((folder / "run.json").read_text())
     assert (state["n_tracks"], state["n_labels"], state["chance"]) == (40, 10, 0.1)
     assert {entry["error"] for entry in state["notebooks"].values()} == {""}
+
+
+def test_a_run_says_what_it_does_and_what_came_out(tmp_path, series, monkeypatch):
+    monkeypatch.setattr(progress, "SIGN_S", 0.2)
+    count = """
+from gtzan_helpers.workers import progress_bar
+from threading import Event
+for _ in progress_bar(range(3), total=3, description="CNN", unit="epoch"):
+    Event().wait(0.5)
+"""
+    write_notebook(series / "01_words.ipynb", count, wave=2)
+    _, lines = run("synthetic", tmp_path / "run", resume=True)
+    signs = [line for line in lines if "left; now" in line]
+    assert any(re.search(r"now 01 words \(\d+ s\): CNN: epoch [12] of 3$", line) for line in signs)
+    assert any(re.search("^\\d+ s: 1 of 2 notebooks done, about .* left", line) for line in signs)
+    done = [line for line in lines if re.fullmatch(r"0\d \w+: \d+ s \(. of 2 done\)", line)]
+    assert [line[:8] for line in done] == ["00 sound", "01 words"]
+    assert lines[-1] == "2 notebooks, 0 rows of 0 systems, 0 not measured"
 
 
 def test_folders_of_any_name_hold_sources_and_runs(tmp_path, labelled_folder, series):
@@ -149,9 +168,9 @@ def test_rows_are_there_when_the_run_makes_them_or_the_folder_has_some(tmp_path)
 
 
 def test_notebooks_that_look_at_rows_come_after_those_that_measure():
-    waves = reproduce._waves(reproduce.notebooks())
+    waves = progress.waves(reproduce.notebooks())
     assert [[one.number for one in wave] for wave in waves] == [
-        ["04", "05", "07", "03", "00", "01", "02"],  # the longest first
+        ["05", "07", "04", "00", "03", "01", "02"],  # the longest first
         ["06"],  # alone, for it takes most memory
         ["08", "10"],
         ["09"],
@@ -218,7 +237,8 @@ def test_after_a_notebook_that_stops_the_run_ends_and_begins_no_queued_one(tmp_p
 
     def execute():
         waiting, parameters = [failing, *queued], {"source": "none"}
-        outcomes.extend(reproduce._executed(waiting, tmp_path / "run", parameters, jobs=1))
+        with progress.Progress(waiting, 1, 1.0, print) as watch:
+            outcomes.extend(reproduce._executed(waiting, tmp_path / "run", parameters, watch))
 
     thread = threading.Thread(target=execute, daemon=True)
     thread.start()

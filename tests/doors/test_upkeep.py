@@ -56,7 +56,7 @@ def test_the_scoreboard_has_the_order_and_the_names_of_the_figure(gtzan):
     lines = [line for line in cells(gtzan("scoreboard")) if line[0] == "gtzan_log_mel"]
     compared = scoreboard.comparison(publish.gather([]))
     ax = scores.prices(scoreboard.headline(compared))
-    names = [label.get_text() for label in ax.get_yticklabels()]
+    names = [" ".join(label.get_text().split()) for label in ax.get_yticklabels()]
     assert [line[3] for line in lines if line[-1] != "-"] == names
     assert all(SYSTEMS[line[2]].name == line[3] for line in lines)
 

@@ -36,8 +36,10 @@ EMPTY = {
     plots.coverage: (TABLE,),
     plots.reliability: (TABLE,),
     plots.prices: (TABLE,),
+    plots.studies: (TABLE,),
     plots.precisions: (TABLE,),
     plots.hubs: (np.zeros(0, int),),
+    plots.learning: (TABLE,),
 }
 
 
@@ -71,12 +73,13 @@ def test_every_name_of_the_face_exists():
         assert getattr(importlib.import_module("gtzan_helpers.plots"), name) is not None
 
 
-def test_systems_go_by_their_names_and_other_text_stays():
+def test_systems_and_real_songs_go_by_their_names_and_other_text_stays():
     assert style.name_of("capstone_crnn_dropout") == "CRNN with dropout, capstone study"
     assert style.name_of("capstone_svm\ntrack_random", 20) == (
-        "Support vector\nmachine, capstone\nstudy\ntrack_random"
+        "Support vector\nmachine,\ncapstone study\ntrack_random"
     )
     assert style.name_of("dropout 0.3") == "dropout 0.3"
+    assert style.name_of("gtzan_log_mel: track_random") == "GTZAN: track_random"
 
 
 def test_dollars_open_no_formula(ax):

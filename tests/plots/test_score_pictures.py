@@ -58,7 +58,7 @@ def test_intervals_that_miss_the_truth_are_counted(ax):
         table[f"{name}_holds"] = table[f"{name}_low"] <= 0.5
     plots.coverage(table, ax=ax)
     legend = words(ax.get_legend().get_texts())
-    assert legend == ["over songs: 1 of 2", "over artists: 2 of 2", "truth"]
+    assert legend == ["over songs: 1 of 2", "over artists: 2 of 2", "truth", "misses the truth"]
 
 
 def test_training_and_test_accuracy_stand_side_by_side(ax):
@@ -79,7 +79,21 @@ def test_a_reliability_diagram_has_a_point_per_bin_and_a_band(ax, rng):
     bins = evaluation.reliability(rng.dirichlet(np.ones(3), 100), rng.integers(0, 3, 100))
     assert plots.reliability(bins, title="t", ax=ax) is ax
     assert len(ax.lines[1].get_xdata()) == len(bins) and ax.get_title() == "t"
-    assert words(ax.get_legend().get_texts()) == ["95 % of calibrated models", "this model"]
+    legend = ["confidence = accuracy", "95 % of calibrated models", "this model"]
+    assert words(ax.get_legend().get_texts()) == legend
+
+
+def test_studies_show_figures_at_their_marks_under_the_name_of_each_study(ax):
+    compared = pd.DataFrame(
+        {"system_id": ["slices_ann", "slices_cnn", "ours_blocks"], "honest": [0.5, 0.6, 0.7],
+         "published": [0.9, 0.55, np.nan], "low": 0.4, "high": 0.8}
+    )  # fmt: skip
+    plots.studies(compared, ax=ax)
+    assert words(ax.get_yticklabels()) == ["Dense network", "CNN on MFCC", "Kernel ridge on blocks"]
+    expected = ["published", "90", "55", "", "honest", "50", "60", "70", "slices study", "ours"]
+    assert words(ax.texts) == expected
+    (_, above), (_, first) = ax.texts[8].get_position(), ax.texts[1].get_position()
+    assert above < first == ax.get_yticks()[0]
 
 
 def test_prices_show_each_system_from_the_best_down_with_chance_and_ceiling(ax):
@@ -101,14 +115,22 @@ def test_prices_show_each_system_from_the_best_down_with_chance_and_ceiling(ax):
     assert {"chance level", "ceiling of GTZAN"} <= set(words(ax.get_legend().get_texts()))
 
 
+def test_prices_name_no_marks_that_are_not_there(ax):
+    scores = {"published": np.nan, "reproduced": 0.9, "honest": 0.5, "price": 0.4}
+    table = pd.DataFrame([{"system_id": "x", "low": 0.4, "high": 0.6} | scores])
+    plots.prices(table, ax=ax)
+    legend = ["price of the leak", "reproduced", "honest", "chance level"]
+    assert words(ax.get_legend().get_texts()) == legend
+
+
 def test_curves_have_a_line_per_system_over_numbers_or_words(ax):
     plots.curves(rows(system_id=["x", "x"], seconds=[3, 30]), over="seconds", ax=ax)
     assert ax.lines[0].get_xydata().tolist() == [[3, 0.5], [30, 0.6]]
     assert words(ax.get_legend().get_texts()) == ["x", "chance level"]
     table = rows(severity=["none", "10"], system_id="slices_cnn")
-    ax = plots.curves(table, over="severity", label="noise (dB below)")
+    ax = plots.curves(table, over="severity", label="noise (dB)")
     assert words(ax.get_xticklabels()) == ["none", "10"]
-    assert ax.get_xlabel() == "noise (dB below)"
+    assert ax.get_xlabel() == "noise (dB)"
 
 
 # Networks
@@ -140,6 +162,16 @@ def test_a_network_that_branches_is_drawn_on_two_rows():
     assert len(ax.lines) == 6  # the arrows between them
 
 
+@pytest.mark.parametrize(("measure", "best"), [("accuracy", 2), ("loss", 3)])
+def test_learning_marks_the_best_epoch_on_validation_data(measure, best, ax):
+    values = {measure: [0.2, 0.6, 0.9], f"val_{measure}": [0.2, 0.4, 0.1]}
+    plots.learning(pd.DataFrame(values, [1, 2, 3]), measure, chance=0.1, ax=ax)
+    legend = ["training", "validation", "best epoch", "chance level"]
+    assert words(ax.get_legend().get_texts()) == legend
+    assert ax.lines[2].get_xdata()[0] == best
+    assert ax.get_ylabel() == {"accuracy": "accuracy (%)", "loss": "loss"}[measure]
+
+
 def test_filters_are_drawn_on_one_scale(rng):
     figure = plots.filters(rng.normal(size=(5, 3, 1, 10)))
     images = [image for ax in figure.axes for image in ax.get_images()]
@@ -152,7 +184,7 @@ def test_occlusions_share_one_colour_scale(rng):
     figure = plots.occlusions(songs, frame_period=0.0775)
     scales = [ax.collections[1].get_clim() for ax in figure.axes[:2]]
     assert scales[0] == scales[1] == pytest.approx((-2 * abs(drops).max(), 2 * abs(drops).max()))
-    assert figure.axes[-1].get_ylabel() == "fall of the probability"
+    assert figure.axes[-1].get_ylabel() == "fall of the probability (points)"
 
 
 # Similarity

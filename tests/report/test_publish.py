@@ -8,7 +8,7 @@ import pytest
 from gtzan_helpers import config, experiments
 from gtzan_helpers.errors import SettingError, SourceError
 from gtzan_helpers.experiments import kept, results
-from gtzan_helpers.report import publish
+from gtzan_helpers.report import publish, series
 
 ROOT = config.checkout()
 BOARD = ROOT / "figures" / "scoreboard.csv"
@@ -19,6 +19,16 @@ def test_pages_hold_the_tables_that_the_scoreboard_gives():
         page = (ROOT / name).read_text(encoding="utf-8")
         for marker, table in tables.items():
             assert publish.replace_between(page, marker, table) == page, (name, marker)
+
+
+def test_every_notebook_has_questions_with_answers_on_the_page_for_teachers():
+    page = publish.pages(results.read_run(BOARD))["docs/questions.md"]["questions"]
+    assert "<" not in page
+    parts = re.split("^## ", page, flags=re.MULTILINE)[1:]
+    assert [part[:2] for part in parts] == [one.number for one in series.notebooks()]
+    for part in parts:
+        answered = re.findall(r"^\*\*.+\?\*\*\n\n[\w`]", part, re.MULTILINE)
+        assert len(answered) == len(re.findall(r"^\*\*", part, re.MULTILINE)) >= 3, part[:40]
 
 
 def test_every_committed_figure_follows_from_its_predictions():
@@ -58,14 +68,6 @@ def test_capstone_systems_have_real_rows_under_their_protocol_and_the_honest_one
     for name in names:
         protocols = set(kaggle[kaggle.system_id == f"capstone_{name}"].protocol)
         assert {"track_random", "fault_filtered"} <= protocols, name
-
-
-def test_every_picture_and_file_that_readme_links_to_is_there():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    targets = re.findall(r"\]\((?!http)([^)#]+)\)", readme)
-    assert targets
-    for target in targets:
-        assert (ROOT / target).exists(), target
 
 
 @pytest.mark.parametrize("source", ["synthetic", "synthetic_class"])
