@@ -242,7 +242,7 @@ def predict(
             report.answer_page.write(plot, result)
             result = result if timeline else replace(result, timeline=result.timeline[:0])
         if as_json:
-            say(answers.as_json(file, result))
+            say(answers.as_json(file, result), whole=True)
         elif not isinstance(result, AudioError):
             for line in rows(result):
                 say(line)

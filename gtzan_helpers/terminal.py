@@ -49,10 +49,25 @@ def examples(*lines: str) -> str:
     return "\n".join(["\b", "Examples:", *(f"  gtzan {line}" for line in lines)])
 
 
-def say(line: str, *, err: bool = False) -> None:
-    """Write one line, whatever names are in it; a progress bar makes way for it."""
+def say(line: str, *, err: bool = False, whole: bool = False) -> None:
+    """Write one line, whatever names are in it; a progress bar makes way for it.
+
+    Parameters
+    ----------
+    line : str
+    err : bool
+        On stderr.
+    whole : bool
+        A terminal, too, is to have it as it is, and not broken between words.
+    """
+    text = shown(line)
+    if (sys.stderr if err else sys.stdout).isatty() and not whole:
+        text = textwrap.fill(
+            text, shutil.get_terminal_size().columns, subsequent_indent="  ",
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
     with tqdm.external_write_mode(nolock=True):
-        click.echo(shown(line), err=err)
+        click.echo(text, err=err)
 
 
 def say_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, shared: int) -> None:

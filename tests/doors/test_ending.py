@@ -206,10 +206,12 @@ for _ in progress_bar(range(4), total=4, description=title, unit="epoch"):
     drawn = [part for line in lines for part in re.split(r"\r|\n|\x1b\[A", line)]
     assert code == 0 and until(opened.exists)
     link = (tmp_path / "run" / "index.html").as_uri()
-    assert f"the book: {link}" in lines and opened.read_text().strip() == link
+    assert f"the book: {link}" in " ".join(" ".join(lines).split())
+    assert opened.read_text().strip() == link
     now = [part for part in drawn if "00 test (" in part]
     assert any("a network" in part for part in now) and max(map(len, now)) < 60
     clocks = {match[0] for part in drawn if (match := re.match(r"\d+ s: . of 2 ", part))}
     assert len(clocks) >= 2
+    assert all(" " not in part.strip() for part in drawn if len(part) > 60)  # names of files
     done = [part for part in drawn if part.endswith("of 2 done)")]
     assert sorted(part[:7] for part in done) == ["00 test", "01 test"]
