@@ -220,7 +220,7 @@ def progress_bar(items: Iterable | None = None, *, total: int, description: str,
     shell = "IPython" in sys.modules and sys.modules["IPython"].get_ipython()
     place: dict[str, Any] = {}
     if total and (status := os.environ.get("GTZAN_STATUS")):
-        hidden, shape = False, "{desc}: {unit} {n_fmt} of {total_fmt}"
+        hidden, shape = False, "{unit} {n_fmt} of {total_fmt}: {desc}"
         place = {"file": _Status(Path(status)), "position": 0, "bar_format": shape}
     elif not hidden and hasattr(shell, "kernel"):
         place = {"file": _Line(), "position": 0}

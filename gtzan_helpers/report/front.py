@@ -142,7 +142,7 @@ def _scoreboard(folder: Path, state: Mapping[str, Any], executed: list[str]) -> 
         ceiling=percent(CEILING),
     )
     chart = [CHART] if (folder / "figures" / "09_scoreboard.png").exists() else []
-    headline = [f"**{escape(line)}**" for line in _headline(compared)]
+    headline = [re.sub("^(.*?:)", r"**\1**", escape(line)) for line in _headline(compared)]
     return [*headline, *chart, "## Every system", about, _table(compared, executed, run),
             *_details(compared, rows[rows.status == "not_measured"])]  # fmt: skip
 

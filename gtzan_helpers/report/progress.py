@@ -221,8 +221,7 @@ class Progress:
                 what = self.status(notebook).read_text(encoding="utf-8")
             except OSError:
                 what = one.section or "starting"
-            clock = minutes(time.monotonic() - one.begun)
-            words.append(f"{notebook.title} ({clock}): {what}")
+            words.append(f"{notebook.title} ({minutes(time.monotonic() - one.begun)}): {what}")
         return words or ["starting"]
 
 

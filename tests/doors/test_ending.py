@@ -209,7 +209,7 @@ for _ in progress_bar(range(4), total=4, description=title, unit="epoch"):
     assert f"the book: {link}" in " ".join(" ".join(lines).split())
     assert opened.read_text().strip() == link
     now = [part for part in drawn if "00 test (" in part]
-    assert any("a network" in part for part in now) and max(map(len, now)) < 60
+    assert any("of 4: a network" in part for part in now) and max(map(len, now)) < 60
     clocks = {match[0] for part in drawn if (match := re.match(r"\d+ s: . of 2 ", part))}
     assert len(clocks) >= 2
     assert all(" " not in part.strip() for part in drawn if len(part) > 60)  # names of files

@@ -79,7 +79,7 @@ for _ in progress_bar(range(3), total=3, description="CNN", unit="epoch"):
     write_notebook(series / "01_words.ipynb", count, wave=2)
     _, lines = run("synthetic", tmp_path / "run", resume=True)
     signs = [line for line in lines if "left; now" in line]
-    assert any(re.search(r"now 01 words \(\d+ s\): CNN: epoch [12] of 3$", line) for line in signs)
+    assert any(re.search(r"now 01 words \(\d+ s\): epoch [12] of 3: CNN$", line) for line in signs)
     assert any(re.search("^\\d+ s: 1 of 2 notebooks done, about .* left", line) for line in signs)
     done = [line for line in lines if re.fullmatch(r"0\d \w+: \d+ s \(. of 2 done\)", line)]
     assert [line[:8] for line in done] == ["00 sound", "01 words"]
