@@ -211,11 +211,12 @@ def _headline(compared: pd.DataFrame) -> str:
     published, reproduced, honest, low, high = (
         f"{100 * row[name]:.0f}" for name in ("published", "reproduced", "honest", "low", "high")
     )
+    name = systems.get(row.system_id).name
     return (
-        f"**Published {published} %, honest {honest} %.** A network "
-        f"({systems.get(row.system_id).name})\nnames {published} % right when it is tested on "
-        f"pieces of songs that it has heard in training (rebuilt here: {reproduced} %),\nand "
-        f"{honest} % on songs by artists that it has never heard (95 % interval: {low} to {high})."
+        f"**Published {published} %, honest {honest} %.** A published network names {published} % "
+        f"right when it is tested on pieces of songs that it has\nheard in training ({name}; "
+        f"rebuilt here: {reproduced} %), and {honest} %\non songs by artists that it has never "
+        f"heard (95 % interval: {low} to {high})."
     )
 
 
