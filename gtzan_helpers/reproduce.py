@@ -34,9 +34,9 @@ from gtzan_helpers.report.progress import Progress
 from gtzan_helpers.report.record import Record, alone
 from gtzan_helpers.report.series import Notebook, notebooks
 
-# What runs took on two cores for each track, extraction from audio included; and what a quick run
-# on the embedded dataset took, and how much of that whatever the tracks.
-SECONDS_PER_TRACK = {"smoke": 0.3, "quick": 0.15, "full": 2.0}
+# What runs took on two cores for each track of 30 s; and what a quick run on the embedded dataset
+# took, and how much of that whatever the tracks.
+SECONDS_PER_TRACK = {"smoke": 0.3, "quick": 0.75, "full": 2.0}
 SERIES_S, ANYWAY_S = 720.0, {"smoke": 300.0, "quick": 650.0, "full": 650.0}
 
 
@@ -171,7 +171,9 @@ def _has_rows(folder: Path, digest: str) -> bool:
 def _scale(source: Source, chosen: list[Notebook]) -> float:
     """How much longer a run takes than a quick one on the embedded dataset does."""
     size = source.profile.name.removesuffix(config.BALANCED)
-    a_track = SECONDS_PER_TRACK[size] if source.has_audio else 0.1
+    a_track = SECONDS_PER_TRACK[size] if source.gives("log_mel") else 0.1
+    if source.synthetic:
+        a_track /= 5  # of 6 s
     if source.profile.tuned:
         training = [any(system.learner.trains_epochs for system in one.systems) for one in chosen]
         a_track += 0.5 + 2.0 * sum(training)  # networks are trained to their end
