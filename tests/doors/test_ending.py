@@ -164,7 +164,9 @@ def test_a_second_signal_ends_everything_at_once(tmp_path, start):
 
 
 EXTRACT = """
+import signal
 from gtzan_helpers import cli, workers
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup`, before the tests, has it ignored
 workers.WORTH_PROCESSES = 0
 cli.main()
 """
