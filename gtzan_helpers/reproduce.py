@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -87,7 +88,7 @@ def run(
     if jobs:
         os.environ["LOKY_MAX_CPU_COUNT"] = str(jobs)  # what joblib takes for the cores there are
     if source == "synthetic":
-        say("making the embedded dataset, where it is not there yet")
+        say("the embedded dataset is composed first, unless it is there")
     opened = open_source(source, profile=profile, jobs=jobs or os.cpu_count() or 1, learning=True)
     for remark in opened.remarks:
         say(f"note: {remark}")
@@ -119,6 +120,7 @@ def run(
                 say(f"warning: {warning}")
     if stopped:
         raise stopped
+    say(f"done in {progress.minutes(time.monotonic() - watch.started)}")
     for line in front.summary(folder):
         say(line)
     return folder / "index.html"

@@ -110,9 +110,10 @@ def summary(folder: Path) -> list[str]:
     counts = (
         f"{executed} notebooks, {len(rows) - silent} rows of {rows.system_id.nunique()} systems"
     )
-    lines = [f"{counts}, {silent} not measured", *_headline(compared)]
-    synthetic = state["source"].startswith("synthetic") and lines[1:]
-    return [*lines, "Synthetic music: these are no results on GTZAN."] if synthetic else lines
+    figures = _headline(compared)
+    if figures and state["source"].startswith("synthetic"):
+        figures.insert(0, "Synthetic music: what follows are not results on GTZAN.")
+    return [f"{counts}; rows not measured: {silent}", *figures]
 
 
 def _measured(folder: Path, state: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -156,12 +157,13 @@ def _headline(compared: pd.DataFrame) -> list[str]:
         best = compared.loc[compared.honest.idxmax()]
         name, figure = systems.get(best.system_id).name, percent(best.honest)
         interval = f"95 % interval {percent(best.low)} to {percent(best.high)}"
-        lines = [f"Best under the honest protocol: {name}, {figure} % ({interval})."]
+        n_systems = compared.honest.notna().sum()
+        lines = [f"Best of {n_systems} under the honest protocol: {name}, {figure} % ({interval})."]
     if len(both):
         own, honest = percent(both.reproduced.median()), percent(both.honest.median())
         lines.append(
-            f"The price of the leak: as published {own} %, honest {honest} % (medians of "
-            f"{len(both)} systems that were measured under both protocols)."
+            f"The price of the leak: {own} % as the studies split, {honest} % under the honest "
+            f"protocol (medians of {len(both)} systems measured under both)."
         )
     return lines
 

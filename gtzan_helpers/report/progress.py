@@ -194,6 +194,8 @@ class Progress:
         with self.lock:
             seconds = self.forecast.end(notebook, time.monotonic())
             self.done += not stopped
+            if self.live:
+                self._draw()
             if not stopped:
                 self.say(f"{notebook.title}: {minutes(seconds)} ({self.done} of {self.total} done)")
         return seconds
@@ -204,13 +206,13 @@ class Progress:
                 if self.live:
                     self._draw()
                 else:
-                    self.say(f"{self._summary()}; now {', '.join(self._now())}")
+                    self.say(f"{self._summary()}; now {'; '.join(self._now())}")
 
     def _draw(self) -> None:
         width = shutil.get_terminal_size().columns - 1
         texts = [self._summary(), *(f"  {words}" for words in self._now())]
         for line, text in zip(self.lines, texts + [""] * len(self.lines), strict=False):
-            line.set_description_str(text[:width])
+            line.set_description_str(text if len(text) <= width else f"{text[: width - 3]}...")
 
     def _summary(self) -> str:
         now = time.monotonic()
@@ -226,7 +228,7 @@ class Progress:
             try:
                 what = self.status(notebook).read_text(encoding="utf-8")
             except OSError:
-                what = one.section or "starting"
+                what = f'section "{one.section}"' if one.section else "starting"
             words.append(f"{notebook.title} ({minutes(time.monotonic() - one.begun)}): {what}")
         return words or ["starting"]
 
