@@ -188,7 +188,7 @@ def _forecast(source: Source, chosen: list[Notebook], seconds: float) -> str:
     fetches = source.profile.fetches and transfers
     downloads = "up to 150 MB of ImageNet weights are" if fetches else "nothing is"
     return (
-        f"{len(chosen)} notebooks in profile {source.profile.name}, about "
+        f"notebooks: {len(chosen)}, profile {source.profile.name}, about "
         f"{progress.minutes(seconds, roughly=True)} on two cores; {downloads} downloaded"
     )
 

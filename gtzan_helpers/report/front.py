@@ -107,13 +107,12 @@ def summary(folder: Path) -> list[str]:
     rows, compared = _measured(folder, state)
     executed = sum(not entry["error"] for entry in state["notebooks"].values())
     silent = int((rows.status == "not_measured").sum())
-    counts = (
-        f"{executed} notebooks, {len(rows) - silent} rows of {rows.system_id.nunique()} systems"
-    )
+    measured = f"{len(rows) - silent} of {rows.system_id.nunique()} systems"
+    counts = f"notebooks: {executed}; rows: {measured}; rows not measured: {silent}"
     figures = _headline(compared)
     if figures and state["source"].startswith("synthetic"):
         figures.insert(0, "Synthetic music: what follows are not results on GTZAN.")
-    return [f"{counts}; rows not measured: {silent}", *figures]
+    return [counts, *figures]
 
 
 def _measured(folder: Path, state: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -84,7 +84,7 @@ for _ in progress_bar(range(3), total=3, description="CNN", unit="epoch"):
     done = [line for line in lines if re.fullmatch(r"0\d \w+: \d+ s \(. of 2 done\)", line)]
     assert [line[:8] for line in done] == ["00 sound", "01 words"]
     assert re.fullmatch(r"done in \d+ s", lines[-2])
-    assert lines[-1] == "2 notebooks, 0 rows of 0 systems; rows not measured: 0"
+    assert lines[-1] == "notebooks: 2; rows: 0 of 0 systems; rows not measured: 0"
 
 
 def test_folders_of_any_name_hold_sources_and_runs(tmp_path, labelled_folder, series):

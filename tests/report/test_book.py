@@ -121,7 +121,7 @@ def test_the_first_page_shows_published_and_honest_and_links_the_section(front):
 
 def test_a_run_ends_with_its_best_system_the_price_of_the_leak_and_what_they_are_of(run):
     counts, caution, best, price = front_page.summary(run)
-    assert re.fullmatch(r"\d notebooks, 2 rows of 2 systems; rows not measured: 1", counts)
+    assert re.fullmatch(r"notebooks: \d; rows: 2 of 2 systems; rows not measured: 1", counts)
     assert best.endswith("CNN on MFCC, slices study, 50.0 % (95 % interval 40.0 to 60.0).")
     assert "90.0 % as the studies split, 50.0 %" in price and "not results on GTZAN" in caution
 
