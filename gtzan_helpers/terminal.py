@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterable, Sequence
 
 import click
@@ -37,6 +38,9 @@ SCHEDULER = click.option(
 
 # Characters of a cell's line.
 CELL = 20
+
+# How long a command may take to tidy up when it is stopped.
+TIDY_SECONDS = 20.0
 
 # The signal that ends this command, once there was one.
 stopped_by: list[int] = []
@@ -181,4 +185,8 @@ def interrupt(number: int, _: object) -> None:
     on_signals(_end_at_once)
     for second in meanwhile:
         _end_at_once(second, None)
+    # The exception may be lost in a library that was just calling back.
+    last = threading.Timer(TIDY_SECONDS, _end_at_once, (number, None))
+    last.daemon = True
+    last.start()
     sys.exit(128 + number)

@@ -163,6 +163,23 @@ def test_a_second_signal_ends_everything_at_once(tmp_path, start):
     assert kernels and not alive
 
 
+SWALLOW = """
+import contextlib, os, signal, threading
+from gtzan_helpers import terminal
+terminal.TIDY_SECONDS = 0.1
+terminal.on_signals(terminal.interrupt)
+with contextlib.suppress(SystemExit):
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Event().wait()
+"""
+
+
+def test_a_command_ends_even_where_a_library_swallows_that(tmp_path):
+    ended = subprocess.run([sys.executable, "-c", SWALLOW], capture_output=True, timeout=60)
+    assert ended.returncode == 128 + signal.SIGINT
+    assert ended.stderr.startswith(b"interrupted; ") and ended.stderr.count(b"\n") == 1
+
+
 EXTRACT = """
 import signal
 from gtzan_helpers import cli, workers
