@@ -30,15 +30,14 @@ from gtzan_helpers.errors import (
     SourceError,
 )
 from gtzan_helpers.experiments import results
-from gtzan_helpers.report import book, front, progress
+from gtzan_helpers.report import book, front, progress, series
 from gtzan_helpers.report.progress import Progress
 from gtzan_helpers.report.record import Record, alone
 from gtzan_helpers.report.series import Notebook, notebooks
 
-# What runs took on two cores for each track of 30 s; and what a quick run on the embedded dataset
-# took, and how much of that whatever the tracks.
-SECONDS_PER_TRACK = {"smoke": 0.3, "quick": 0.75, "full": 2.0}
-SERIES_S, ANYWAY_S = 720.0, {"smoke": 300.0, "quick": 650.0, "full": 650.0}
+# What a run in profile full takes longer than in quick, in seconds for each track; and for each
+# notebook in which networks are trained to their end.
+UNTUNED_S, TRAINED_S = 1.75, 2.0
 
 
 def run(
@@ -94,10 +93,10 @@ def run(
         say(f"note: {remark}")
     _check_labels(opened)
     folder = _folder(out or config.run_dir(opened.address, profile), opened)
-    chosen, left_out = _divide(chosen, opened, folder)
+    chosen, left_out = _divide(_timed(chosen, opened), opened, folder)
     # Half of a notebook's time is spent by one thread, on imports and on tracing networks.
     at_once = min(2, jobs or os.cpu_count() or 1)
-    scale = _scale(opened, chosen)
+    scale = _scale(opened, chosen, at_once)
     say(_forecast(opened, chosen, scale * progress.duration(chosen, at_once)))
     n_tracks, n_labels = len(opened.tracks), len(opened.labels)
     say(f"{opened.name}: {n_tracks} tracks, {n_labels} labels -> {folder}")
@@ -170,16 +169,20 @@ def _has_rows(folder: Path, digest: str) -> bool:
         return False
 
 
-def _scale(source: Source, chosen: list[Notebook]) -> float:
-    """How much longer a run takes than a quick one on the embedded dataset does."""
-    size = source.profile.name.removesuffix(config.BALANCED)
-    a_track = SECONDS_PER_TRACK[size] if source.gives("log_mel") else 0.1
-    if source.synthetic:
-        a_track /= 5  # of 6 s
-    if source.profile.tuned:
-        training = [any(system.learner.trains_epochs for system in one.systems) for one in chosen]
-        a_track += 0.5 + 2.0 * sum(training)  # networks are trained to their end
-    return (ANYWAY_S[size] + a_track * len(source.tracks)) / SERIES_S
+def _timed(chosen: list[Notebook], source: Source) -> list[Notebook]:
+    """Notebooks that know what their cells are expected to take on a source."""
+    n_tracks = len(source.tracks) if source.gives("log_mel") else 0  # else features are there
+    sound = series.sound_s(n_tracks, source.profile, synthetic=source.synthetic)
+    return series.timed(chosen, source.profile.name.removesuffix(config.BALANCED), sound)
+
+
+def _scale(source: Source, chosen: list[Notebook], at_once: int) -> float:
+    """How much longer a run takes in profile full than in quick."""
+    if not source.profile.tuned:
+        return 1.0
+    training = [any(system.learner.trains_epochs for system in one.systems) for one in chosen]
+    more = len(source.tracks) * (UNTUNED_S + TRAINED_S * sum(training))
+    return 1.0 + more / progress.duration(chosen, at_once)
 
 
 def _forecast(source: Source, chosen: list[Notebook], seconds: float) -> str:

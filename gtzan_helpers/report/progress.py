@@ -1,7 +1,6 @@
 """What a run does at the moment, and when it will be done, for those who watch it."""
 
 import contextlib
-import math
 import os
 import shutil
 import sys
@@ -21,9 +20,9 @@ from gtzan_helpers.report.series import Notebook
 # Sphinx makes the book of a run.
 BOOK_S = 5.0
 
-# A forecast goes by what a run takes, but not at once: what was expected has the weight of a share
-# of the whole.
-PRIOR = 0.01
+# A forecast goes by what a run takes, but not at once: what was expected has the weight of so many
+# seconds.
+PRIOR_S = 3.0
 
 # Off a terminal there is a sign of life each minute.
 LIVE_S, SIGN_S = 1.0, 60.0
@@ -36,7 +35,7 @@ def waves(notebooks: Iterable[Notebook]) -> list[list[Notebook]]:
 
 
 def duration(notebooks: Iterable[Notebook], at_once: int) -> float:
-    """Seconds that notebooks take, on the embedded dataset in profile quick."""
+    """Seconds that notebooks are expected to take."""
     return Forecast(list(notebooks), at_once).left(0.0)
 
 
@@ -65,7 +64,7 @@ class Forecast:
     at_once : int
         Notebooks that are executed at a time.
     scale : float
-        How much longer each cell is expected to take than on the embedded dataset in profile quick.
+        How much longer each cell takes than was expected of it.
     """
 
     waiting: list[Notebook]
@@ -74,8 +73,7 @@ class Forecast:
     executing: dict[Notebook, Executing] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.weight = PRIOR * sum(one.seconds for one in self.waiting)
-        self.roots = self.weight * math.sqrt(self.scale)
+        self.expected, self.taken = PRIOR_S, PRIOR_S * self.scale
 
     def begin(self, notebook: Notebook, now: float) -> None:
         """Take note that a notebook is started."""
@@ -87,8 +85,8 @@ class Forecast:
         one = self.executing[notebook]
         expected = notebook.seconds_of(one.cell)
         one.expected += expected
-        self.weight += expected
-        self.roots += math.sqrt(expected * (now - one.cell_begun))
+        self.expected += expected
+        self.taken += now - one.cell_begun if expected else 0.0
         one.cell, one.cell_begun = name, now
 
     def end(self, notebook: Notebook, now: float) -> float:
@@ -116,18 +114,13 @@ class Forecast:
         return total
 
     def _rate(self, now: float) -> float:
-        """What cells take, relative to what they were to take: the squared mean of their roots.
-
-        Of features of ten times as many songs, this says less than a mean does about the networks
-        to come, which take as many steps as before.
-        """
-        weight, roots = self.weight, self.roots
+        """What cells take, relative to what was expected of them."""
+        expected, taken = self.expected, self.taken
         for notebook, one in self.executing.items():
-            expected = notebook.seconds_of(one.cell)
-            root = math.sqrt(expected * (now - one.cell_begun))
-            if root * weight > expected * roots:  # it takes longer than the others
-                weight, roots = weight + expected, roots + root
-        return (roots / weight) ** 2
+            cell, so_far = notebook.seconds_of(one.cell), now - one.cell_begun
+            if so_far * expected > cell * taken:  # it takes longer than the others
+                expected, taken = expected + cell, taken + so_far
+        return taken / expected
 
 
 class Progress:

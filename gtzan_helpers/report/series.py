@@ -3,9 +3,8 @@
 import json
 import re
 import shutil
-from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gtzan_helpers import config, files
@@ -14,6 +13,9 @@ from gtzan_helpers.models import System, systems
 
 # Until a notebook's kernel answers.
 START_S = 3.0
+
+# Of a track of GTZAN.
+TRACK_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,14 @@ class Notebook:
         What its source must give (see `Source.lacks`), and "rows" of other notebooks.
     wave : int
         Notebooks of a wave are executed together, when all of the wave before are done.
+    cell_seconds : mapping of str to float
+        What its longer cells are expected to take, by their ids; see `timed`.
     """
 
     path: Path
     needs: tuple[str, ...] = ()
     wave: int = 99
+    cell_seconds: Mapping[str, float] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def read(cls, path: Path) -> "Notebook":
@@ -56,18 +61,12 @@ class Notebook:
 
     @property
     def seconds(self) -> float:
-        """What it takes on the embedded dataset, in profile quick, beside another notebook."""
-        return START_S + sum(_cells().get(self.number, {}).values())
+        """What it is expected to take, the start of its kernel included."""
+        return START_S + sum(self.cell_seconds.values())
 
     def seconds_of(self, cell: str) -> float:
-        """What a cell takes there, by its id; of no cell, the start of the kernel."""
-        return _cells().get(self.number, {}).get(cell, 0.0) if cell else START_S
-
-
-@cache
-def _cells() -> dict[str, dict[str, float]]:
-    """Seconds of cells, by notebook and id; `scripts/time_cells.py` writes them."""
-    return json.loads((config.facts_dir() / "cells.json").read_text(encoding="utf-8"))
+        """What a cell is expected to take, by its id; of no cell, the start of the kernel."""
+        return self.cell_seconds.get(cell, 0.0) if cell else START_S
 
 
 def notebooks(only: Iterable[str] = ()) -> list[Notebook]:
@@ -95,6 +94,41 @@ def notebooks(only: Iterable[str] = ()) -> list[Notebook]:
         names = ", ".join(map(repr, unknown))
         raise SettingError(f"there is no notebook {names}; choose from {', '.join(by_number)}")
     return [notebook for number, notebook in by_number.items() if number in wanted]
+
+
+def sound_s(n_tracks: int, profile: config.Profile, *, synthetic: bool) -> float:
+    """Seconds of sound in a source whose tracks are as long as the embedded ones, or GTZAN's."""
+    if synthetic:
+        return n_tracks * profile.synthetic_seconds
+    return n_tracks * min(TRACK_S, profile.seconds_limit or TRACK_S)
+
+
+def timed(chosen: Iterable[Notebook], size: str, sound: float) -> list[Notebook]:
+    """Return notebooks that know what their cells are expected to take.
+
+    Training for few epochs takes the same whatever the source, features take the longer the more
+    sound there is: a cell is on the line between what it took in two runs.
+
+    Parameters
+    ----------
+    chosen : iterable of Notebook
+    size : str
+        The profile of these runs; quick ones count where there are none of it.
+    sound : float
+        Seconds of sound in the source.
+    """
+    runs = json.loads((config.facts_dir() / "cells.json").read_text(encoding="utf-8"))
+    of_size = [run for run in runs if run["profile"] == size]
+    of_size = of_size or [run for run in runs if run["profile"] == "quick"]
+    least, *_, most = sorted(of_size * 2, key=lambda run: run["sound_s"])
+    share = (sound - least["sound_s"]) / max(1.0, most["sound_s"] - least["sound_s"])
+
+    def between(number: str) -> dict[str, float]:
+        low, high = least["cells"].get(number, {}), most["cells"].get(number, {})
+        ends = {name: (low.get(name, 0.0), high.get(name, 0.0)) for name in low | high}
+        return {name: max(min(a, b), a + share * (b - a)) for name, (a, b) in ends.items()}
+
+    return [replace(one, cell_seconds=between(one.number)) for one in chosen]
 
 
 def copy(folder: str | Path) -> Path:

@@ -5,21 +5,22 @@ import json
 import numpy as np
 import pytest
 
-from gtzan_helpers import config
 from gtzan_helpers.report import progress, series
 
-CELLS = json.loads((config.facts_dir() / "cells.json").read_text(encoding="utf-8"))
+# Sizes of runs: the profile and seconds of sound; the last is GTZAN.
+SIZES = [("smoke", 240.0), ("quick", 2_760.0), ("quick", 30_000.0)]
+SIZE_NAMES = ["smoke", "quick", "gtzan"]
 
 
-def timeline(pace, at_once, *, seed=0):
+def timeline(notebooks, pace, at_once, *, seed):
     """The events of a run in seconds: cells take `pace` times what they took, more or less."""
     rng, events, start = np.random.default_rng(seed), [], 0.0
-    for wave in progress.waves(series.notebooks()):
+    for wave in progress.waves(notebooks):
         free = [start] * at_once
         for one in wave:
             free.sort()
             events.append((now := free[0], "begin", one, ""))
-            for name, seconds in {"": series.START_S, **CELLS[one.number]}.items():
+            for name, seconds in {"": series.START_S, **one.cell_seconds}.items():
                 events.append((now, "cell", one, name))
                 now += seconds * pace * rng.lognormal(0, 0.3)
             events.append((now, "end", one, ""))
@@ -28,31 +29,52 @@ def timeline(pace, at_once, *, seed=0):
     return sorted(events, key=lambda event: event[0])
 
 
-@pytest.mark.parametrize("pace", [0.3, 0.6, 1, 2, 3])
-@pytest.mark.parametrize("at_once", [1, 2])
-def test_a_forecast_is_within_a_third_after_a_minute_and_later(pace, at_once):
-    events = timeline(pace, at_once)
-    end = events[-1][0] + progress.BOOK_S
-    forecast = progress.Forecast(series.notebooks(), at_once)
-    forecasts, next_look = [], 60.0
+def forecasts(events, forecast):
+    """What the whole was to take by each look, relative to the truth: after a minute and later."""
+    end, look = events[-1][0] + progress.BOOK_S, 60.0
     for now, event, notebook, name in events:
-        while next_look <= now:
-            forecasts.append((next_look, next_look + forecast.left(next_look)))
-            next_look += 30
+        while look <= now:
+            yield (look + forecast.left(look)) / end
+            look += 30
         if event == "cell" and name:
             forecast.cell(notebook, name, now)
         elif event != "cell":
             getattr(forecast, event)(notebook, now)
-    assert len(forecasts) > 3
-    assert {at: total / end for at, total in forecasts if abs(total / end - 1) > 1 / 3} == {}
     assert forecast.left(events[-1][0]) == progress.BOOK_S
 
 
-def test_the_seconds_of_cells_are_of_cells_that_there_are():
-    for one in series.notebooks():
+@pytest.mark.parametrize("pace", [0.3, 0.6, 1, 2, 3])
+@pytest.mark.parametrize("at_once", [1, 2])
+@pytest.mark.parametrize("size", SIZES, ids=SIZE_NAMES)
+def test_nine_forecasts_of_ten_are_within_a_third_from_a_minute_on(pace, at_once, size):
+    notebooks = series.timed(series.notebooks(), *size)
+    told = [
+        share
+        for seed in range(10)
+        for share in forecasts(
+            timeline(notebooks, pace, at_once, seed=seed),
+            progress.Forecast(list(notebooks), at_once),
+        )
+    ]
+    assert np.mean(np.abs(np.array(told) - 1) <= 1 / 3) >= 0.9
+
+
+@pytest.mark.parametrize("size", SIZES, ids=SIZE_NAMES)
+def test_the_seconds_of_cells_are_of_cells_that_there_are(size):
+    for one in series.timed(series.notebooks(), *size):
         cells = json.loads(one.path.read_text(encoding="utf-8"))["cells"]
-        assert set(CELLS[one.number]) <= {cell["id"] for cell in cells}
+        assert set(one.cell_seconds) <= {cell["id"] for cell in cells}
         assert one.seconds > series.START_S
+
+
+def test_features_of_more_sound_take_longer_and_training_for_few_epochs_does_not():
+    few, many, more = (
+        {one.number: one for one in series.timed(series.notebooks(), "quick", sound)}
+        for sound in (0.0, 30_000.0, 60_000.0)
+    )
+    assert few["02"].seconds < many["02"].seconds / 3 < more["02"].seconds / 5
+    assert more["04"].seconds < 1.5 * few["04"].seconds
+    assert min(seconds for one in few.values() for seconds in one.cell_seconds.values()) >= 0
 
 
 @pytest.mark.parametrize(
