@@ -93,11 +93,11 @@ def run(
         say(f"note: {remark}")
     _check_labels(opened)
     folder = _folder(out or config.run_dir(opened.address, profile), opened)
-    chosen, left_out = _divide(_timed(chosen, opened), opened, folder)
+    chosen, left_out = _divide(chosen, opened, folder)
     # Half of a notebook's time is spent by one thread, on imports and on tracing networks.
     at_once = min(2, jobs or os.cpu_count() or 1)
-    scale = _scale(opened, chosen, at_once)
-    say(_forecast(opened, chosen, scale * progress.duration(chosen, at_once)))
+    chosen = _timed(chosen, opened, at_once)
+    say(_forecast(opened, chosen, progress.duration(chosen, at_once)))
     n_tracks, n_labels = len(opened.tracks), len(opened.labels)
     say(f"{opened.name}: {n_tracks} tracks, {n_labels} labels -> {folder}")
     for notebook, reason in left_out.items():
@@ -112,7 +112,7 @@ def run(
         waiting = [one for one in chosen if not (resume and record.has(one.path, parameters))]
         record.forget(one.path for one in waiting)
         try:
-            with Progress(waiting, at_once, scale, say) as watch:
+            with Progress(waiting, at_once, say) as watch:
                 stopped = _execute_all(waiting, record, parameters, watch)
         finally:  # also of a run that is interrupted
             for warning in book.build(folder):
@@ -169,20 +169,16 @@ def _has_rows(folder: Path, digest: str) -> bool:
         return False
 
 
-def _timed(chosen: list[Notebook], source: Source) -> list[Notebook]:
+def _timed(chosen: list[Notebook], source: Source, at_once: int) -> list[Notebook]:
     """Notebooks that know what their cells are expected to take on a source."""
     n_tracks = len(source.tracks) if source.gives("log_mel") else 0  # else features are there
     sound = series.sound_s(n_tracks, source.profile, synthetic=source.synthetic)
-    return series.timed(chosen, source.profile.name.removesuffix(config.BALANCED), sound)
-
-
-def _scale(source: Source, chosen: list[Notebook], at_once: int) -> float:
-    """How much longer a run takes in profile full than in quick."""
+    timed = series.timed(chosen, source.profile.name.removesuffix(config.BALANCED), sound)
     if not source.profile.tuned:
-        return 1.0
+        return timed
     training = [any(system.learner.trains_epochs for system in one.systems) for one in chosen]
     more = len(source.tracks) * (UNTUNED_S + TRAINED_S * sum(training))
-    return 1.0 + more / progress.duration(chosen, at_once)
+    return [one.stretched(1 + more / progress.duration(timed, at_once)) for one in timed]
 
 
 def _forecast(source: Source, chosen: list[Notebook], seconds: float) -> str:

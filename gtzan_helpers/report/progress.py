@@ -63,17 +63,14 @@ class Forecast:
         Those that have not begun.
     at_once : int
         Notebooks that are executed at a time.
-    scale : float
-        How much longer each cell takes than was expected of it.
     """
 
     waiting: list[Notebook]
     at_once: int
-    scale: float = 1.0
     executing: dict[Notebook, Executing] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.expected, self.taken = PRIOR_S, PRIOR_S * self.scale
+        self.expected = self.taken = PRIOR_S
 
     def begin(self, notebook: Notebook, now: float) -> None:
         """Take note that a notebook is started."""
@@ -131,17 +128,13 @@ class Progress:
     notebooks : list of Notebook
         Those that will be executed.
     at_once : int
-    scale : float
-        See `Forecast`.
     say : callable
         Takes each line that stays.
     """
 
-    def __init__(
-        self, notebooks: list[Notebook], at_once: int, scale: float, say: Callable[[str], object]
-    ):
+    def __init__(self, notebooks: list[Notebook], at_once: int, say: Callable[[str], object]):
         self.total, self.done, self.say = len(notebooks), 0, say
-        self.forecast = Forecast(list(notebooks), at_once, scale)
+        self.forecast = Forecast(list(notebooks), at_once)
         self.started, self.lock, self.ended = time.monotonic(), threading.Lock(), threading.Event()
         dumb = os.environ.get("TERM") == "dumb" or os.environ.get("TQDM_DISABLE")
         self.live = sys.stderr.isatty() and not dumb

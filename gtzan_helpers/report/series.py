@@ -17,6 +17,9 @@ START_S = 3.0
 # Of a track of GTZAN.
 TRACK_S = 30.0
 
+# Cells that take less do not train or measure.
+LONG_S = 10.0
+
 
 @dataclass(frozen=True)
 class Notebook:
@@ -67,6 +70,12 @@ class Notebook:
     def seconds_of(self, cell: str) -> float:
         """What a cell is expected to take, by its id; of no cell, the start of the kernel."""
         return self.cell_seconds.get(cell, 0.0) if cell else START_S
+
+    def stretched(self, scale: float) -> "Notebook":
+        """The notebook with training and measuring expected to take longer."""
+        cells = self.cell_seconds.items()
+        longer = {name: time * (scale if time >= LONG_S else 1.0) for name, time in cells}
+        return replace(self, cell_seconds=longer)
 
 
 def notebooks(only: Iterable[str] = ()) -> list[Notebook]:

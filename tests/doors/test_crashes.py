@@ -305,7 +305,7 @@ def executed(tmp_path):
         notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
         nbformat.write(notebook, tmp_path / "00_test.ipynb")
         waiting, folder = [reproduce.Notebook(tmp_path / "00_test.ipynb")], tmp_path / "run"
-        with progress.Progress(waiting, 1, 1.0, print) as watch:
+        with progress.Progress(waiting, 1, print) as watch:
             ((_, _, error),) = reproduce._executed(waiting, folder, {"source": ""}, watch)
         return error, nbformat.read(folder / "notebooks" / "00_test.ipynb", 4)
 

@@ -238,7 +238,7 @@ def test_after_a_notebook_that_stops_the_run_ends_and_begins_no_queued_one(tmp_p
 
     def execute():
         waiting, parameters = [failing, *queued], {"source": "none"}
-        with progress.Progress(waiting, 1, 1.0, print) as watch:
+        with progress.Progress(waiting, 1, print) as watch:
             outcomes.extend(reproduce._executed(waiting, tmp_path / "run", parameters, watch))
 
     thread = threading.Thread(target=execute, daemon=True)
