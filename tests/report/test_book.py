@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 
 from gtzan_helpers.errors import NotebookError, SourceError
@@ -124,6 +125,14 @@ def test_a_run_ends_with_its_best_system_the_price_of_the_leak_and_what_they_are
     assert re.fullmatch(r"notebooks: \d; rows: 2 of 2 systems; rows not measured: 1", counts)
     assert best.endswith("CNN on MFCC, slices study, 50.0 % (95 % interval 40.0 to 60.0).")
     assert "90.0 % as the studies split, 50.0 %" in price and "not results on GTZAN" in caution
+
+
+def test_an_interval_without_a_width_is_not_shown():
+    row = {"system_id": "slices_cnn", "published": 0.9, "reproduced": 1.0, "honest": 1.0}
+    compared = pd.DataFrame([row | {"low": 1.0, "high": 1.0, "price": 0.0}])
+    best = front_page._headline(compared)[0]
+    assert best.endswith("100.0 % (too few songs for an interval).")
+    assert "(" not in front_page._table(compared, [], "a run").splitlines()[-1]
 
 
 def test_what_is_synthetic_or_quick_says_so_beside_published_figures(front):
