@@ -39,8 +39,8 @@ SCHEDULER = click.option(
 # Characters of a cell's line.
 CELL = 20
 
-# How long a command may take to tidy up when it is stopped.
-TIDY_SECONDS = 20.0
+# How long a command may take to tidy up when it is stopped; a run builds its book.
+TIDY_SECONDS = 60.0
 
 # The signal that ends this command, once there was one.
 stopped_by: list[int] = []

@@ -265,3 +265,8 @@ def ranked(compared: pd.DataFrame) -> pd.DataFrame:
 def percent(share: float | None) -> str:
     """An accuracy in per cent, a dash where there is none."""
     return "–" if share is None or math.isnan(share) else f"{100 * share:.1f}"
+
+
+def with_interval(share: float, low: float, high: float) -> str:
+    """An accuracy in per cent with its interval, unless all of its few songs are right, or none."""
+    return percent(share) + (f" ({percent(low)} to {percent(high)})" if low < high else "")

@@ -155,8 +155,9 @@ def _headline(compared: pd.DataFrame) -> list[str]:
     if compared.honest.notna().any():
         best = compared.loc[compared.honest.idxmax()]
         name, figure = systems.get(best.system_id).name, percent(best.honest)
-        ends = _ends(best)
-        interval = f"95 % interval {ends}" if ends else "too few songs for an interval"
+        interval = "too few songs for an interval"
+        if best.low < best.high:
+            interval = f"95 % interval {percent(best.low)} to {percent(best.high)}"
         n_systems = compared.honest.notna().sum()
         lines = [f"Best of {n_systems} under the honest protocol: {name}, {figure} % ({interval})."]
     if len(both):
@@ -168,18 +169,13 @@ def _headline(compared: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _ends(row: Any) -> str:
-    """The ends of a row's interval; empty where all of its few songs are right, or none."""
-    return f"{percent(row.low)} to {percent(row.high)}" if row.low < row.high else ""
-
-
 def _table(compared: pd.DataFrame, executed: list[str], run: str) -> str:
     lines = [
         f"| system | published (real GTZAN) | as published ({run}) | honest ({run}) |",
         "|---|---:|---:|---|",
     ]
     for row in compared.itertuples():
-        honest = percent(row.honest) + (f" ({ends})" if (ends := _ends(row)) else "")
+        honest = scoreboard.with_interval(row.honest, row.low, row.high)
         cells = (percent(row.published), percent(row.reproduced), honest)
         lines.append(f"| {_linked(row.system_id, executed)} | {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -83,7 +83,8 @@ class Forecast:
         expected = notebook.seconds_of(one.cell)
         one.expected += expected
         self.expected += expected
-        self.taken += now - one.cell_begun if expected else 0.0
+        if expected:  # of the shortest cells nothing is known
+            self.taken += now - one.cell_begun
         one.cell, one.cell_begun = name, now
 
     def end(self, notebook: Notebook, now: float) -> float:

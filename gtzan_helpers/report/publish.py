@@ -226,7 +226,7 @@ def _best(compared: pd.DataFrame, rows: pd.DataFrame) -> str:
     mixed = mixed.groupby(["system_id", "source"]).track_accuracy.mean()
     lines = ["| system | new artists (95 % interval) | random split |", "|---|---|---:|"]
     for row in compared.nlargest(5, "honest").itertuples():
-        shown = _interval(row.honest, row.low, row.high)
+        shown = scoreboard.with_interval(row.honest, row.low, row.high)
         at_random = percent(mixed.get((row.system_id, row.source), math.nan))
         name = systems.get(row.system_id).name.removesuffix(" (ours)")
         lines.append(_line(name, shown, at_random))
@@ -251,7 +251,7 @@ def _grouped(rows: pd.DataFrame) -> str:
     lines = ["| system | source | tracks (95 % interval) | test tracks |", "|---|---|---|---:|"]
     grouped = rows[(rows.protocol == "artist_grouped") & (rows.status != "not_measured")]
     for row in grouped.sort_values("track_accuracy", ascending=False).itertuples():
-        shown = _interval(row.track_accuracy, *scoreboard.interval(row)[:2])
+        shown = scoreboard.with_interval(row.track_accuracy, *scoreboard.interval(row)[:2])
         name = row.system_id + (" (control)" if row.status == "control" else "")
         lines.append(_line(name, row.source, shown, row.n_test))
     return "\n".join(lines)
@@ -264,7 +264,7 @@ def markdown(compared: pd.DataFrame) -> str:
         "|---|---|---:|---:|---|---|---|",
     ]
     for row in compared.itertuples():
-        interval = _interval(row.honest, row.low, row.high)
+        interval = scoreboard.with_interval(row.honest, row.low, row.high)
         if row.seeds > 1:
             interval += f", {row.seeds} seeds within {100 * row.spread:.1f}"
         cells = (row.system_id, row.source, percent(row.published), percent(row.reproduced))
@@ -281,17 +281,12 @@ def _protocols(rows: pd.DataFrame) -> str:
     order = {name: i for i, name in enumerate(splits.PROTOCOLS)}
     chosen = rows[rows.system_id == systems.YARDSTICK].assign(place=rows.protocol.map(order))
     for row in chosen.sort_values(["source", "place", "seed"]).itertuples():
-        tracks = _interval(row.track_accuracy, *scoreboard.interval(row)[:2])
+        tracks = scoreboard.with_interval(row.track_accuracy, *scoreboard.interval(row)[:2])
         cells = (percent(row.segment_accuracy), tracks, row.n_test)
         if row.status != "measured":
             cells = ("–", row.note, "")
         lines.append(_line(row.source, row.protocol, *cells))
     return "\n".join(lines)
-
-
-def _interval(accuracy: float, low: float, high: float) -> str:
-    shown = f"{percent(accuracy)} ({percent(low)} to {percent(high)})"
-    return "–" if math.isnan(accuracy) else shown
 
 
 def _line(*cells: object) -> str:

@@ -127,9 +127,9 @@ def timed(chosen: Iterable[Notebook], size: str, sound: float) -> list[Notebook]
         Seconds of sound in the source.
     """
     runs = json.loads((config.facts_dir() / "cells.json").read_text(encoding="utf-8"))
-    of_size = [run for run in runs if run["profile"] == size]
-    of_size = of_size or [run for run in runs if run["profile"] == "quick"]
-    least, *_, most = sorted(of_size * 2, key=lambda run: run["sound_s"])
+    known = size if size in {run["profile"] for run in runs} else "quick"
+    of_size = [run for run in runs if run["profile"] == known]
+    least, most = (end(of_size, key=lambda run: run["sound_s"]) for end in (min, max))
     share = (sound - least["sound_s"]) / max(1.0, most["sound_s"] - least["sound_s"])
 
     def between(number: str) -> dict[str, float]:

@@ -14,6 +14,7 @@ from gtzan_helpers.datasets.sources import open_source
 from gtzan_helpers.errors import NotebookError, NotPossibleError, SettingError, SourceError
 from gtzan_helpers.experiments import results
 from gtzan_helpers.report import progress, record
+from gtzan_helpers.report.series import timed
 
 v4 = nbformat.v4
 
@@ -169,7 +170,7 @@ def test_rows_are_there_when_the_run_makes_them_or_the_folder_has_some(tmp_path)
 
 
 def test_notebooks_that_look_at_rows_come_after_those_that_measure():
-    waves = progress.waves(reproduce.series.timed(reproduce.notebooks(), "quick", 2_760.0))
+    waves = progress.waves(timed(reproduce.notebooks(), "quick", 2_760.0))
     assert [[one.number for one in wave] for wave in waves] == [
         ["05", "07", "04", "00", "03", "01", "02"],  # the longest first
         ["06"],  # alone, for it takes most memory
